@@ -53,9 +53,11 @@ target_compile_options(handrail_warnings INTERFACE
 
 find_program(HANDRAIL_CCACHE ccache)
 if(HANDRAIL_CCACHE)
-  # Precompiled headers defeat ccache without these two.
+  # Precompiled headers defeat ccache without the sloppiness; relative paths and no directory in the
+  # hash let one build folder use what another has compiled.
   set(CMAKE_CXX_COMPILER_LAUNCHER
-    ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${HANDRAIL_CCACHE})
+    ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=/
+    CCACHE_NOHASHDIR=1 CCACHE_ABSSTDERR=1 ${HANDRAIL_CCACHE})
   add_compile_options(
     $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>
     "$<${handrail_is_clang}:SHELL:-Xclang -fno-pch-timestamp>")
