@@ -1,0 +1,315 @@
+#include "common/storage/redis_link.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "common/base/status.h"
+
+namespace handrail::storage {
+namespace {
+
+thread_local bool on_link_thread = false;
+
+// While this much waits for the socket, further commands stay where they can still expire unsent.
+constexpr size_t kUnsentBytesEnough = 256 << 10;
+
+absl::Status ExpiredError() {
+  return Error(absl::StatusCode::kDeadlineExceeded, reason::kDeadlineExceeded)
+      .Message("Redis did not answer in time");
+}
+
+absl::Status MisuseError(absl::string_view what) {
+  return Error(absl::StatusCode::kInternal, reason::kRedisError).Message(what);
+}
+
+SteadyTime ToSteady(absl::Duration left) {
+  const absl::Duration bounded = std::min(left, absl::Hours(24));
+  return std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(bounded);
+}
+
+// Commands after which the replies no longer answer the commands one by one.
+bool BreaksPipelining(absl::string_view command) {
+  for (const absl::string_view word :
+       {"SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "MONITOR", "SYNC", "PSYNC", "HELLO", "QUIT"}) {
+    if (command.size() == word.size() && absl::EqualsIgnoreCase(command, word)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+RedisLink::RedisLink(RedisEndpoint endpoint, const RedisOptions& options)
+    : backlog_limit_(options.backlog_limit),
+      backlog_bytes_limit_(options.backlog_bytes_limit),
+      stall_timeout_(absl::ToChronoNanoseconds(options.stall_timeout)),
+      clock_(options.clock != nullptr ? *options.clock : system_clock_),
+      connection_(std::move(endpoint), options, "redis_link", *this),
+      thread_([this] { Loop(); }) {}
+
+RedisLink::~RedisLink() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  connection_.Wake();
+  thread_.join();
+}
+
+bool RedisLink::OnLinkThread() { return on_link_thread; }
+
+void RedisLink::DoCommand(absl::Time deadline, absl::Span<const absl::string_view> args,
+                          Done done) {
+  if (args.empty()) return Refuse(std::move(done), MisuseError("an empty Redis command"));
+  if (BreaksPipelining(args[0])) {
+    return Refuse(std::move(done), MisuseError("a Redis command that cannot share a link"));
+  }
+  const WireCommand command(args);
+  Submit(deadline, command.bytes(), nullptr, std::move(done));
+}
+
+void RedisLink::DoEval(absl::Time deadline, const RedisScript& script,
+                       absl::Span<const std::string> keys, absl::Span<const std::string> args,
+                       Done done) {
+  const WireEvalSha wire = FormatEvalSha(script, keys, args);
+  auto call = std::make_unique<ScriptCall>(
+      ScriptCall{script, keys.size() + args.size(), std::string(wire.tail())});
+  Submit(deadline, wire.bytes, std::move(call), std::move(done));
+}
+
+void RedisLink::Submit(absl::Time deadline, absl::string_view wire,
+                       std::unique_ptr<ScriptCall> script_call, Done done) {
+  // Measured on the injected clock, kept on the steady one: a step of the clock expires nothing.
+  const absl::Duration left = deadline - clock_.Now();
+  if (left <= absl::ZeroDuration()) return Refuse(std::move(done), ExpiredError());
+  Operation operation{std::move(done), ToSteady(left), wire.size(), std::move(script_call)};
+  bool wake = false;
+  {
+    MutexLock lock(mutex_);
+    absl::Status admitted = Admit(wire.size());
+    if (admitted.ok()) {
+      incoming_.wire.append(wire.data(), wire.size());
+      incoming_.operations.push_back(std::move(operation));
+    } else {
+      refused_.push_back({std::move(operation.done), std::move(admitted)});
+    }
+    wake = std::exchange(sleeping_, false);
+  }
+  if (wake) connection_.Wake();
+}
+
+absl::Status RedisLink::Admit(size_t wire_size) const {
+  if (stopping_) {
+    return UnavailableError(reason::kRedisUnavailable, "the link to Redis is being closed");
+  }
+  if (availability_ == Availability::kDown) return down_reason_;
+  if (held_operations_ + incoming_.operations.size() >= backlog_limit_ ||
+      held_bytes_ + incoming_.wire.size() + wire_size > backlog_bytes_limit_) {
+    return UnavailableError(reason::kRedisUnavailable, "too many Redis commands are waiting");
+  }
+  return absl::OkStatus();
+}
+
+void RedisLink::Refuse(Done done, absl::Status status) {
+  bool wake = false;
+  {
+    MutexLock lock(mutex_);
+    refused_.push_back({std::move(done), std::move(status)});
+    wake = std::exchange(sleeping_, false);
+  }
+  if (wake) connection_.Wake();
+}
+
+void RedisLink::Loop() {
+  on_link_thread = true;
+  while (TakeIncoming()) {
+    if (std::chrono::steady_clock::now() >= next_expiry_) ExpireOverdue();
+    SendStaged();
+    CheckStall();
+    connection_.Turn(PrepareToSleep());
+  }
+  connected_.store(false, std::memory_order_relaxed);
+  FailAll(UnavailableError(reason::kRedisUnavailable, "the link to Redis is being closed"));
+  // Callbacks may have sent more; nothing is accepted now, but all of it is answered.
+  while (true) {
+    {
+      MutexLock lock(mutex_);
+      if (refused_.empty()) return;
+      refused_taken_.swap(refused_);
+    }
+    for (Refusal& refusal : refused_taken_) refusal.done(std::move(refusal.status));
+    refused_taken_.clear();
+  }
+}
+
+bool RedisLink::TakeIncoming() {
+  bool stopping = false;
+  absl::Status down;
+  {
+    MutexLock lock(mutex_);
+    sleeping_ = false;
+    stopping = stopping_;
+    taken_.wire.swap(incoming_.wire);
+    taken_.operations.swap(incoming_.operations);
+    refused_taken_.swap(refused_);
+    // Counted at once, or the commands on their way to the socket would be in nobody's count.
+    held_operations_ += taken_.operations.size();
+    held_bytes_ += taken_.wire.size();
+    if (availability_ == Availability::kDown) down = down_reason_;
+  }
+  for (Refusal& refusal : refused_taken_) refusal.done(std::move(refusal.status));
+  refused_taken_.clear();
+  for (const Operation& operation : taken_.operations) {
+    next_expiry_ = std::min(next_expiry_, operation.deadline);
+  }
+  if (staged_.operations.empty()) {
+    std::swap(staged_, taken_);
+  } else {
+    staged_.wire += taken_.wire;
+    std::move(taken_.operations.begin(), taken_.operations.end(),
+              std::back_inserter(staged_.operations));
+  }
+  taken_.wire.clear();
+  taken_.operations.clear();
+  // Accepted in the moment in which the connection went.
+  if (!down.ok() && !staged_.operations.empty()) FailAll(down);
+  return !stopping;
+}
+
+void RedisLink::SendStaged() {
+  if (!connection_.IsReady() || staged_.operations.empty() ||
+      connection_.UnsentBytes() > kUnsentBytesEnough) {
+    return;
+  }
+  if (in_flight_.empty()) waiting_since_ = std::chrono::steady_clock::now();
+  if (!std::exchange(staged_has_expired_, false)) {
+    connection_.Send(staged_.wire);
+    std::move(staged_.operations.begin(), staged_.operations.end(),
+              std::back_inserter(in_flight_));
+  } else {
+    size_t offset = 0;
+    for (Operation& operation : staged_.operations) {
+      const size_t size = operation.wire_size;
+      if (operation.done != nullptr) {
+        connection_.Send(absl::string_view(staged_.wire).substr(offset, size));
+        in_flight_.push_back(std::move(operation));
+      }
+      offset += size;
+    }
+  }
+  staged_.wire.clear();
+  staged_.operations.clear();
+  connection_.Flush();
+}
+
+void RedisLink::ExpireOverdue() {
+  const SteadyTime now = std::chrono::steady_clock::now();
+  SteadyTime next = SteadyTime::max();
+  std::vector<Done> expired;
+  const auto sweep = [&](Operation& operation) {
+    if (operation.done == nullptr) return false;
+    if (operation.deadline > now) {
+      next = std::min(next, operation.deadline);
+      return false;
+    }
+    expired.push_back(std::exchange(operation.done, nullptr));
+    return true;
+  };
+  for (Operation& operation : in_flight_) sweep(operation);
+  for (Operation& operation : staged_.operations) {
+    if (sweep(operation)) staged_has_expired_ = true;
+  }
+  next_expiry_ = next;
+  for (Done& done : expired) done(ExpiredError());
+}
+
+void RedisLink::CheckStall() {
+  if (!connection_.IsReady() || in_flight_.empty()) return;
+  const SteadyTime since = std::max(connection_.last_read(), waiting_since_);
+  if (std::chrono::steady_clock::now() >= since + stall_timeout_) {
+    connection_.DropSoon("the server has stopped answering");
+  }
+}
+
+SteadyTime RedisLink::PrepareToSleep() {
+  SteadyTime until = next_expiry_;
+  if (connection_.IsReady() && !in_flight_.empty()) {
+    until = std::min(until, std::max(connection_.last_read(), waiting_since_) + stall_timeout_);
+  }
+  MutexLock lock(mutex_);
+  held_operations_ = in_flight_.size() + staged_.operations.size();
+  held_bytes_ = connection_.UnsentBytes() + staged_.wire.size();
+  if (!incoming_.operations.empty() || !refused_.empty() || stopping_) return SteadyTime::min();
+  sleeping_ = true;
+  return until;
+}
+
+void RedisLink::OnReady() {
+  {
+    MutexLock lock(mutex_);
+    availability_ = Availability::kUp;
+    down_reason_ = absl::OkStatus();
+  }
+  epoch_.fetch_add(1, std::memory_order_relaxed);
+  connected_.store(true, std::memory_order_relaxed);
+}
+
+void RedisLink::OnReply(const redisReply& reply) {
+  if (in_flight_.empty()) {
+    connection_.DropSoon("the server answered what nobody asked");
+    return;
+  }
+  Operation operation = std::move(in_flight_.front());
+  in_flight_.pop_front();
+  if (reply.type == REDIS_REPLY_ERROR) {
+    const std::string word = RedisErrorWord(absl::string_view(reply.str, reply.len));
+    if (word == "NOSCRIPT" && operation.script_call != nullptr && operation.done != nullptr) {
+      SendAsEval(std::move(operation));
+      return;
+    }
+    // After a failover this connection leads to a replica; the address may lead to the new master.
+    if (word == "READONLY") connection_.DropSoon("the server has become a read-only replica");
+  } else {
+    connection_.ResetBackoff();
+  }
+  if (operation.done == nullptr) return;  // expired: this is its late reply
+  const absl::string_view script_name =
+      operation.script_call != nullptr ? operation.script_call->script.name() : "";
+  operation.done(ConvertReply(reply, script_name));
+}
+
+void RedisLink::SendAsEval(Operation operation) {
+  const std::unique_ptr<ScriptCall> call = std::move(operation.script_call);
+  connection_.Send(
+      absl::string_view(FormatEval(call->script, call->arguments, call->tail)));
+  in_flight_.push_back(std::move(operation));
+  connection_.Flush();
+}
+
+void RedisLink::OnDown(const absl::Status& why) {
+  connected_.store(false, std::memory_order_relaxed);
+  {
+    MutexLock lock(mutex_);
+    availability_ = Availability::kDown;
+    down_reason_ = why;
+  }
+  FailAll(why);
+}
+
+void RedisLink::FailAll(const absl::Status& why) {
+  std::deque<Operation> in_flight;
+  in_flight.swap(in_flight_);
+  Batch staged;
+  std::swap(staged, staged_);
+  staged_has_expired_ = false;
+  next_expiry_ = SteadyTime::max();
+  for (Operation& operation : in_flight) {
+    if (operation.done != nullptr) operation.done(why);
+  }
+  for (Operation& operation : staged.operations) {
+    if (operation.done != nullptr) operation.done(why);
+  }
+}
+
+}  // namespace handrail::storage

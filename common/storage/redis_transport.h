@@ -1,0 +1,50 @@
+#ifndef HANDRAIL_COMMON_STORAGE_REDIS_TRANSPORT_H_
+#define HANDRAIL_COMMON_STORAGE_REDIS_TRANSPORT_H_
+
+#include <sys/socket.h>
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/storage/redis_endpoint.h"
+
+namespace handrail::storage {
+
+// A byte stream to one server that never blocks; TLS fits under it. Used by one thread.
+class RedisTransport {
+ public:
+  enum class Outcome { kDone, kAgain, kFailed };
+  struct Transfer {
+    Outcome outcome = Outcome::kAgain;  // kFailed also when the peer has closed
+    size_t bytes = 0;                   // with kDone, at least 1
+  };
+  virtual ~RedisTransport() = default;
+
+  virtual int fd() const = 0;
+  // Which poll(2) events to wait for. TLS may want to read in order to write.
+  virtual short PollEvents(bool has_output) const = 0;
+  // Goes on connecting; kAgain until the stream is usable.
+  virtual Outcome Establish() = 0;
+  virtual Transfer Read(char* out, size_t size) = 0;
+  virtual Transfer Write(const char* data, size_t size) = 0;
+};
+
+struct RedisAddress {
+  sockaddr_storage storage = {};
+  socklen_t length = 0;
+};
+
+// All addresses of an endpoint, in the resolver's order. Blocks on DNS when the host is a name.
+// Empty when the name is not known.
+std::vector<RedisAddress> ResolveRedisAddresses(const RedisEndpoint& endpoint);
+// True when ResolveRedisAddresses does not block: a Unix socket or a literal address.
+bool IsLiteral(const RedisEndpoint& endpoint);
+
+// A plain socket with its connect(2) begun. UNAVAILABLE when it fails at once.
+absl::StatusOr<std::unique_ptr<RedisTransport>> BeginPlainTransport(const RedisAddress& address);
+
+}  // namespace handrail::storage
+
+#endif  // HANDRAIL_COMMON_STORAGE_REDIS_TRANSPORT_H_
