@@ -165,6 +165,9 @@ absl::Status SqliteConnection::Configure(Mode mode) {
   RETURN_IF_ERROR(Pragma("PRAGMA journal_size_limit = 67108864"));
   // The writer checkpoints by itself, because the automatic one swallows fsync errors.
   RETURN_IF_ERROR(RequirePragma("PRAGMA wal_autocheckpoint = 0", "PRAGMA wal_autocheckpoint", "0"));
+  // Kept from one start to the next, because a log that need not grow syncs faster.
+  int persist = 1;
+  sqlite3_file_control(db_.get(), "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
   sqlite3_wal_hook(
       db_.get(),
       [](void* self, sqlite3*, const char*, int frames) {

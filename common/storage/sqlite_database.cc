@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/storage/migrations.h"
 #include "common/storage/sqlite_connection.h"
@@ -47,6 +48,30 @@ class FileLock {
  private:
   int descriptor_ = -1;
 };
+
+// Writes zeros behind the end of the write-ahead log. An fsync of a file that grows must also commit
+// the file system's journal: on a fresh log a single write took 4 ms, on one that is overwritten
+// 0.5 ms. SQLite takes zeros for the end of the log. Must run before the writer does.
+void PreallocateLog(const std::string& path) {
+  constexpr off_t kFrameBytes = 4096 + 24;
+  constexpr off_t kTargetBytes = kFrameBytes * (SqliteWriter::kCheckpointFrames + 1024);
+  const int descriptor = open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+  if (descriptor < 0) return;
+  const std::string zeros(1 << 20, '\0');
+  off_t end = lseek(descriptor, 0, SEEK_END);
+  bool written = end >= 0;
+  while (written && end < kTargetBytes) {
+    written = pwrite(descriptor, zeros.data(), zeros.size(), end) ==
+              static_cast<ssize_t>(zeros.size());
+    end += static_cast<off_t>(zeros.size());
+  }
+  // Only speed depends on it: without space the log grows as it is used.
+  if (!written || fdatasync(descriptor) != 0) {
+    Log(Severity::kWarning, "could not reserve space for the write-ahead log",
+        {{LogField::kComponent, "sqlite"}, {LogField::kPath, path}});
+  }
+  close(descriptor);
+}
 
 absl::Status ReadDeadlineError() {
   return Error(absl::StatusCode::kDeadlineExceeded, reason::kDeadlineExceeded)
@@ -127,6 +152,7 @@ class SqliteDatabase final : public Database {
     ASSIGN_OR_RETURN(auto connection,
                      SqliteConnection::Open(path, in_memory ? Mode::kMemory : Mode::kWriter,
                                             options.busy_timeout));
+    if (!in_memory) PreallocateLog(absl::StrCat(path, "-wal"));
     for (int i = 0; !in_memory && i < options.read_connections; ++i) {
       ASSIGN_OR_RETURN(auto reader,
                        SqliteConnection::Open(path, Mode::kReader, options.busy_timeout));

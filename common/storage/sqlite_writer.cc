@@ -12,10 +12,6 @@ namespace {
 
 using Control = SqliteConnection::Control;
 
-// A longer log means fewer copies of the same hot pages: measured to be worth up to 1.6 times the
-// default of 1,000 pages.
-constexpr int kCheckpointFrames = 8192;
-
 absl::Status DeadlineError() {
   return Error(absl::StatusCode::kDeadlineExceeded, reason::kDeadlineExceeded)
       .Message("the deadline passed while the write was waiting for its turn; nothing was written");
