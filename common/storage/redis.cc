@@ -75,8 +75,7 @@ absl::StatusOr<RedisReply> Redis::Eval(absl::Time deadline, const RedisScript& s
   return waiter.Await();
 }
 
-void Redis::CommandAsync(absl::Time deadline, absl::Span<const absl::string_view> args,
-                         Done done) {
+void Redis::CommandAsync(absl::Time deadline, absl::Span<const absl::string_view> args, Done done) {
   DoCommand(deadline, args, std::move(done));
 }
 

@@ -66,15 +66,17 @@ class Redis {
   absl::StatusOr<RedisReply> Eval(absl::Time deadline, const RedisScript& script,
                                   absl::Span<const std::string> keys,
                                   absl::Span<const std::string> args);
-  // `done` is called exactly once, on the link thread, which must not be blocked: the blocking forms
-  // called from there give INTERNAL. Destroying the Redis completes what is left with UNAVAILABLE.
+  // `done` is called exactly once, on the link thread, which must not be blocked: the blocking
+  // forms called from there give INTERNAL. Destroying the Redis completes what is left with
+  // UNAVAILABLE.
   void CommandAsync(absl::Time deadline, absl::Span<const absl::string_view> args, Done done);
   void EvalAsync(absl::Time deadline, const RedisScript& script, absl::Span<const std::string> keys,
                  absl::Span<const std::string> args, Done done);
 
   // True while a connection is up. A hint only.
   virtual bool IsConnected() const = 0;
-  // Raised by one on each (re)connection, so that a user can notice that it may have missed something.
+  // Raised by one on each (re)connection, so that a user can notice that it may have missed
+  // something.
   virtual int64_t ConnectionEpoch() const = 0;
 
  private:
@@ -85,8 +87,8 @@ class Redis {
                       Done done) = 0;
 };
 
-// Wake-ups through Redis pub/sub, on a connection of its own. Messages may be lost, doubled or late;
-// whoever listens also sweeps. Thread-safe.
+// Wake-ups through Redis pub/sub, on a connection of its own. Messages may be lost, doubled or
+// late; whoever listens also sweeps. Thread-safe.
 class RedisSubscriber {
  public:
   using Listener = std::function<void(absl::string_view channel, absl::string_view payload)>;
@@ -102,12 +104,12 @@ class RedisSubscriber {
 };
 
 struct RedisOptions {
-  // redis://[user[:password]@]host[:port][/0], unix:///path/to.sock. rediss://, redis+sentinel:// and
-  // redis-cluster:// are refused for now, with a text that says so.
+  // redis://[user[:password]@]host[:port][/0], unix:///path/to.sock. rediss://, redis+sentinel://
+  // and redis-cluster:// are refused for now, with a text that says so.
   std::string url;
   absl::Duration connect_timeout = absl::Seconds(1);
   absl::Duration max_backoff = absl::Seconds(1);
-  size_t backlog_limit = 65536;  // commands sent or waiting; more get UNAVAILABLE at once
+  size_t backlog_limit = 65536;           // commands sent or waiting; more get UNAVAILABLE at once
   size_t backlog_bytes_limit = 64 << 20;  // bytes not yet written to the socket, likewise
   // A connection on which commands wait and nothing arrives for this long is given up as dead.
   absl::Duration stall_timeout = absl::Seconds(10);
@@ -118,8 +120,8 @@ struct RedisOptions {
   const Clock* clock = nullptr;
 };
 
-// INVALID_ARGUMENT / CONFIGURATION_INVALID for a bad URL. Does not wait for the server: a Redis that
-// is down when we start is a Redis that is down.
+// INVALID_ARGUMENT / CONFIGURATION_INVALID for a bad URL. Does not wait for the server: a Redis
+// that is down when we start is a Redis that is down.
 absl::StatusOr<std::unique_ptr<Redis>> ConnectRedis(const RedisOptions& options);
 // `listener` runs on the subscriber's thread and must not block. `on_reconnect` (may be empty) runs
 // there after each reconnection, when all channels are subscribed again: whatever was published

@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/base/log.h"
-#include "common/base/status.h"
 
 namespace handrail::storage {
 namespace {
@@ -148,15 +147,12 @@ void RedisConnection::ConnectNextAddress() {
 
 void RedisConnection::GoOnConnecting() {
   switch (transport_->Establish()) {
-    case RedisTransport::Outcome::kAgain:
-      return;
+    case RedisTransport::Outcome::kAgain: return;
     case RedisTransport::Outcome::kFailed:
       transport_.reset();
       ConnectNextAddress();
       return;
-    case RedisTransport::Outcome::kDone:
-      SendLogin();
-      return;
+    case RedisTransport::Outcome::kDone: SendLogin(); return;
   }
 }
 
@@ -212,8 +208,7 @@ void RedisConnection::ReadReplies() {
       return;
     }
     last_read_ = std::chrono::steady_clock::now();
-    bool broken =
-        redisReaderFeed(reader_.get(), read_buffer_.data(), transfer.bytes) != REDIS_OK;
+    bool broken = redisReaderFeed(reader_.get(), read_buffer_.data(), transfer.bytes) != REDIS_OK;
     while (!broken && drop_reason_.empty()) {
       void* raw = nullptr;
       broken = redisReaderGetReply(reader_.get(), &raw) != REDIS_OK;
@@ -268,7 +263,8 @@ void RedisConnection::Fail(absl::string_view why) {
   state_ = State::kDown;
   // Full jitter: replicas that lost the same server do not come back in step.
   const int doublings = std::min(attempt_++, 16);
-  const auto bound = std::min<std::chrono::nanoseconds>(max_backoff_, kFirstBackoff * (1 << doublings));
+  const auto bound =
+      std::min<std::chrono::nanoseconds>(max_backoff_, kFirstBackoff * (1 << doublings));
   const auto delay = std::max<std::chrono::nanoseconds>(
       kLeastBackoff, std::chrono::nanoseconds(static_cast<int64_t>(
                          random_.Unit() * static_cast<double>(bound.count()))));
@@ -279,8 +275,7 @@ void RedisConnection::Fail(absl::string_view why) {
          {LogField::kAddress, address_},
          {LogField::kDetail, why}});
   }
-  handler_.OnDown(UnavailableError(reason::kRedisUnavailable,
-                                   absl::StrCat("Redis at ", address_, ": ", why)));
+  handler_.OnDown(absl::StrCat("Redis at ", address_, ": ", why));
 }
 
 }  // namespace handrail::storage

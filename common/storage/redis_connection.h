@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "common/base/executor.h"
 #include "common/base/mutex.h"
@@ -32,8 +31,10 @@ class RedisConnection {
     virtual ~Handler() = default;
     virtual void OnReady() = 0;
     virtual void OnReply(const redisReply& reply) = 0;
-    // An attempt failed or the connection was lost. `why` is UNAVAILABLE / REDIS_UNAVAILABLE.
-    virtual void OnDown(const absl::Status& why) = 0;
+    // An attempt failed or the connection was lost. `why` is fit for errors. It is a text and not
+    // an absl::Status, because whoever gets an error shall get one of its own: the packaged Abseil
+    // is not instrumented, and ThreadSanitizer sees a race where threads share a Status.
+    virtual void OnDown(absl::string_view why) = 0;
   };
 
   // `component` names the user in log lines: a literal.

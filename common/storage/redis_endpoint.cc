@@ -119,12 +119,12 @@ std::string RedisEndpoint::Address() const {
 
 absl::StatusOr<RedisEndpoint> ParseRedisUrl(absl::string_view url) {
   if (absl::ConsumePrefix(&url, "unix://")) return ParseUnix(url);
-  for (const absl::string_view scheme :
-       {"rediss://", "redis+sentinel://", "rediss+sentinel://", "redis-cluster://",
-        "rediss-cluster://"}) {
+  for (const absl::string_view scheme : {"rediss://", "redis+sentinel://", "rediss+sentinel://",
+                                         "redis-cluster://", "rediss-cluster://"}) {
     if (absl::StartsWith(url, scheme)) {
-      return BadUrl(absl::StrCat("uses ", scheme, ", which is not yet supported; use redis:// or "
-                                                  "unix://"));
+      return BadUrl(absl::StrCat("uses ", scheme,
+                                 ", which is not yet supported; use redis:// or "
+                                 "unix://"));
     }
   }
   if (!absl::ConsumePrefix(&url, "redis://")) {

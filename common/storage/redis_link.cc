@@ -12,12 +12,18 @@ namespace {
 
 thread_local bool on_link_thread = false;
 
+constexpr absl::string_view kClosing = "the link to Redis is being closed";
+
 // While this much waits for the socket, further commands stay where they can still expire unsent.
 constexpr size_t kUnsentBytesEnough = 256 << 10;
 
 absl::Status ExpiredError() {
   return Error(absl::StatusCode::kDeadlineExceeded, reason::kDeadlineExceeded)
       .Message("Redis did not answer in time");
+}
+
+absl::Status DownError(absl::string_view why) {
+  return UnavailableError(reason::kRedisUnavailable, why);
 }
 
 absl::Status MisuseError(absl::string_view what) {
@@ -74,7 +80,7 @@ void RedisLink::DoEval(absl::Time deadline, const RedisScript& script,
                        Done done) {
   const WireEvalSha wire = FormatEvalSha(script, keys, args);
   auto call = std::make_unique<ScriptCall>(
-      ScriptCall{script, keys.size() + args.size(), std::string(wire.tail())});
+      ScriptCall{script, keys.size() + args.size(), std::string(wire.tail()), false});
   Submit(deadline, wire.bytes, std::move(call), std::move(done));
 }
 
@@ -100,13 +106,11 @@ void RedisLink::Submit(absl::Time deadline, absl::string_view wire,
 }
 
 absl::Status RedisLink::Admit(size_t wire_size) const {
-  if (stopping_) {
-    return UnavailableError(reason::kRedisUnavailable, "the link to Redis is being closed");
-  }
-  if (availability_ == Availability::kDown) return down_reason_;
+  if (stopping_) return DownError(kClosing);
+  if (availability_ == Availability::kDown) return DownError(down_reason_);
   if (held_operations_ + incoming_.operations.size() >= backlog_limit_ ||
       held_bytes_ + incoming_.wire.size() + wire_size > backlog_bytes_limit_) {
-    return UnavailableError(reason::kRedisUnavailable, "too many Redis commands are waiting");
+    return DownError("too many Redis commands are waiting");
   }
   return absl::OkStatus();
 }
@@ -130,7 +134,7 @@ void RedisLink::Loop() {
     connection_.Turn(PrepareToSleep());
   }
   connected_.store(false, std::memory_order_relaxed);
-  FailAll(UnavailableError(reason::kRedisUnavailable, "the link to Redis is being closed"));
+  FailAll(kClosing);
   // Callbacks may have sent more; nothing is accepted now, but all of it is answered.
   while (true) {
     {
@@ -145,7 +149,8 @@ void RedisLink::Loop() {
 
 bool RedisLink::TakeIncoming() {
   bool stopping = false;
-  absl::Status down;
+  bool is_down = false;
+  std::string down_reason;
   {
     MutexLock lock(mutex_);
     sleeping_ = false;
@@ -156,7 +161,8 @@ bool RedisLink::TakeIncoming() {
     // Counted at once, or the commands on their way to the socket would be in nobody's count.
     held_operations_ += taken_.operations.size();
     held_bytes_ += taken_.wire.size();
-    if (availability_ == Availability::kDown) down = down_reason_;
+    is_down = availability_ == Availability::kDown;
+    if (is_down) down_reason = down_reason_;
   }
   for (Refusal& refusal : refused_taken_) refusal.done(std::move(refusal.status));
   refused_taken_.clear();
@@ -173,7 +179,7 @@ bool RedisLink::TakeIncoming() {
   taken_.wire.clear();
   taken_.operations.clear();
   // Accepted in the moment in which the connection went.
-  if (!down.ok() && !staged_.operations.empty()) FailAll(down);
+  if (is_down && !staged_.operations.empty()) FailAll(down_reason);
   return !stopping;
 }
 
@@ -185,8 +191,7 @@ void RedisLink::SendStaged() {
   if (in_flight_.empty()) waiting_since_ = std::chrono::steady_clock::now();
   if (!std::exchange(staged_has_expired_, false)) {
     connection_.Send(staged_.wire);
-    std::move(staged_.operations.begin(), staged_.operations.end(),
-              std::back_inserter(in_flight_));
+    std::move(staged_.operations.begin(), staged_.operations.end(), std::back_inserter(in_flight_));
   } else {
     size_t offset = 0;
     for (Operation& operation : staged_.operations) {
@@ -249,7 +254,7 @@ void RedisLink::OnReady() {
   {
     MutexLock lock(mutex_);
     availability_ = Availability::kUp;
-    down_reason_ = absl::OkStatus();
+    down_reason_.clear();
   }
   epoch_.fetch_add(1, std::memory_order_relaxed);
   connected_.store(true, std::memory_order_relaxed);
@@ -264,7 +269,8 @@ void RedisLink::OnReply(const redisReply& reply) {
   in_flight_.pop_front();
   if (reply.type == REDIS_REPLY_ERROR) {
     const std::string word = RedisErrorWord(absl::string_view(reply.str, reply.len));
-    if (word == "NOSCRIPT" && operation.script_call != nullptr && operation.done != nullptr) {
+    if (word == "NOSCRIPT" && operation.done != nullptr && operation.script_call != nullptr &&
+        !std::exchange(operation.script_call->sent_as_text, true)) {
       SendAsEval(std::move(operation));
       return;
     }
@@ -274,30 +280,29 @@ void RedisLink::OnReply(const redisReply& reply) {
     connection_.ResetBackoff();
   }
   if (operation.done == nullptr) return;  // expired: this is its late reply
-  const absl::string_view script_name =
-      operation.script_call != nullptr ? operation.script_call->script.name() : "";
+  absl::string_view script_name;
+  if (operation.script_call != nullptr) script_name = operation.script_call->script.name();
   operation.done(ConvertReply(reply, script_name));
 }
 
 void RedisLink::SendAsEval(Operation operation) {
-  const std::unique_ptr<ScriptCall> call = std::move(operation.script_call);
-  connection_.Send(
-      absl::string_view(FormatEval(call->script, call->arguments, call->tail)));
+  const ScriptCall& call = *operation.script_call;
+  connection_.Send(absl::string_view(FormatEval(call.script, call.arguments, call.tail)));
   in_flight_.push_back(std::move(operation));
   connection_.Flush();
 }
 
-void RedisLink::OnDown(const absl::Status& why) {
+void RedisLink::OnDown(absl::string_view why) {
   connected_.store(false, std::memory_order_relaxed);
   {
     MutexLock lock(mutex_);
     availability_ = Availability::kDown;
-    down_reason_ = why;
+    down_reason_ = std::string(why);
   }
   FailAll(why);
 }
 
-void RedisLink::FailAll(const absl::Status& why) {
+void RedisLink::FailAll(absl::string_view why) {
   std::deque<Operation> in_flight;
   in_flight.swap(in_flight_);
   Batch staged;
@@ -305,10 +310,10 @@ void RedisLink::FailAll(const absl::Status& why) {
   staged_has_expired_ = false;
   next_expiry_ = SteadyTime::max();
   for (Operation& operation : in_flight) {
-    if (operation.done != nullptr) operation.done(why);
+    if (operation.done != nullptr) operation.done(DownError(why));
   }
   for (Operation& operation : staged.operations) {
-    if (operation.done != nullptr) operation.done(why);
+    if (operation.done != nullptr) operation.done(DownError(why));
   }
 }
 

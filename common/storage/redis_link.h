@@ -23,8 +23,8 @@ namespace handrail::storage {
 // One pipelined link to one node: one thread, one connection. A router over a cluster would own
 // several of these. Thread-safe.
 //
-// Callers format their commands and append them to `incoming_`; the link thread takes all of them at
-// once, writes them with one system call and hands out the replies in order. A command whose
+// Callers format their commands and append them to `incoming_`; the link thread takes all of them
+// at once, writes them with one system call and hands out the replies in order. A command whose
 // deadline passes is completed at once, and leaves its place in the order behind, so that its late
 // reply is dropped and not given to the next.
 class RedisLink final : public Redis, private RedisConnection::Handler {
@@ -43,6 +43,7 @@ class RedisLink final : public Redis, private RedisConnection::Handler {
     RedisScript script;
     size_t arguments = 0;  // keys and args
     std::string tail;      // see WireEvalSha
+    bool sent_as_text = false;
   };
   struct Operation {
     Done done;  // empty: completed already, its reply is dropped
@@ -60,13 +61,12 @@ class RedisLink final : public Redis, private RedisConnection::Handler {
   };
   enum class Availability { kFirstAttempt, kUp, kDown };
 
-  void DoCommand(absl::Time deadline, absl::Span<const absl::string_view> args,
-                 Done done) override;
+  void DoCommand(absl::Time deadline, absl::Span<const absl::string_view> args, Done done) override;
   void DoEval(absl::Time deadline, const RedisScript& script, absl::Span<const std::string> keys,
               absl::Span<const std::string> args, Done done) override;
   void OnReady() override;
   void OnReply(const redisReply& reply) override;
-  void OnDown(const absl::Status& why) override;
+  void OnDown(absl::string_view why) override;
 
   void Submit(absl::Time deadline, absl::string_view wire, std::unique_ptr<ScriptCall> script_call,
               Done done);
@@ -80,7 +80,7 @@ class RedisLink final : public Redis, private RedisConnection::Handler {
   void CheckStall();
   SteadyTime PrepareToSleep();
   void SendAsEval(Operation operation);
-  void FailAll(const absl::Status& why);
+  void FailAll(absl::string_view why);
 
   const size_t backlog_limit_;
   const size_t backlog_bytes_limit_;
@@ -97,7 +97,7 @@ class RedisLink final : public Redis, private RedisConnection::Handler {
   bool sleeping_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   Availability availability_ ABSL_GUARDED_BY(mutex_) = Availability::kFirstAttempt;
-  absl::Status down_reason_ ABSL_GUARDED_BY(mutex_);
+  std::string down_reason_ ABSL_GUARDED_BY(mutex_);
   // What the link thread holds beside `incoming_`, as it said last.
   size_t held_operations_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t held_bytes_ ABSL_GUARDED_BY(mutex_) = 0;

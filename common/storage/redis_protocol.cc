@@ -98,11 +98,10 @@ absl::Status StatusOfRedisError(absl::string_view text, absl::string_view script
   const std::string word = RedisErrorWord(text);
   const bool unavailable = std::find(kUnavailableWords.begin(), kUnavailableWords.end(), word) !=
                            kUnavailableWords.end();
-  Error error = unavailable
-                    ? UnavailableError(reason::kRedisUnavailable,
-                                       absl::StrCat("Redis cannot serve this now: ", word))
-                    : Error(absl::StatusCode::kInternal, reason::kRedisError)
-                          .Message(absl::StrCat("Redis refused a command: ", word));
+  Error error = unavailable ? UnavailableError(reason::kRedisUnavailable,
+                                               absl::StrCat("Redis cannot serve this now: ", word))
+                            : Error(absl::StatusCode::kInternal, reason::kRedisError)
+                                  .Message(absl::StrCat("Redis refused a command: ", word));
   error.Detail("redis_error", word);
   if (!script_name.empty()) error.Detail("redis_script", script_name);
   return error;

@@ -66,8 +66,9 @@ class Subscriber final : public RedisSubscriber, private RedisConnection::Handle
   }
 
   bool WaitUntilSubscribed(const std::string& channel, absl::Time deadline) override {
-    const auto until = std::chrono::steady_clock::now() +
-                       absl::ToChronoNanoseconds(std::min(deadline - clock_.Now(), absl::Hours(24)));
+    const auto until =
+        std::chrono::steady_clock::now() +
+        absl::ToChronoNanoseconds(std::min(deadline - clock_.Now(), absl::Hours(24)));
     MutexLock lock(mutex_);
     while (!confirmed_.contains(channel) && !stopping_) {
       const auto left = until - std::chrono::steady_clock::now();
@@ -127,7 +128,7 @@ class Subscriber final : public RedisSubscriber, private RedisConnection::Handle
     }
     asked_.insert(add.begin(), add.end());
     for (const std::string& channel : remove) asked_.erase(channel);
-    confirmations_left_ += add.size();
+    for (const std::string& channel : add) ++unconfirmed_[channel];
     SendInParts("SUBSCRIBE", add);
     SendInParts("UNSUBSCRIBE", remove);
     connection_.Flush();
@@ -157,7 +158,7 @@ class Subscriber final : public RedisSubscriber, private RedisConnection::Handle
   }
 
   void AnnounceWhenComplete() {
-    if (confirmations_left_ > 0 || !std::exchange(announce_, false)) return;
+    if (!unconfirmed_.empty() || !std::exchange(announce_, false)) return;
     if (on_reconnect_) on_reconnect_();
   }
 
@@ -177,21 +178,28 @@ class Subscriber final : public RedisSubscriber, private RedisConnection::Handle
       }
       listener_(channel, TextOf(*reply.element[2]));
     } else if (kind == "subscribe") {
-      {
-        MutexLock lock(mutex_);
-        if (asked_.contains(channel)) confirmed_.insert(channel);
-        confirmed_changed_.SignalAll();
-      }
-      if (confirmations_left_ > 0) --confirmations_left_;
-      AnnounceWhenComplete();
+      OnConfirmation(channel);
     }
   }
 
-  void OnDown(const absl::Status& /*why*/) override {
+  void OnConfirmation(const std::string& channel) {
+    const auto found = unconfirmed_.find(channel);
+    // Subscribed, unsubscribed and subscribed again: only the last confirmation says that it holds.
+    if (found == unconfirmed_.end() || --found->second > 0) return;
+    unconfirmed_.erase(found);
+    if (asked_.contains(channel)) {
+      MutexLock lock(mutex_);
+      confirmed_.insert(channel);
+      confirmed_changed_.SignalAll();
+    }
+    AnnounceWhenComplete();
+  }
+
+  void OnDown(absl::string_view /*why*/) override {
     connected_.store(false, std::memory_order_relaxed);
     was_down_ = true;
     asked_.clear();
-    confirmations_left_ = 0;
+    unconfirmed_.clear();
     MutexLock lock(mutex_);
     confirmed_.clear();
   }
@@ -207,14 +215,14 @@ class Subscriber final : public RedisSubscriber, private RedisConnection::Handle
 
   Mutex mutex_;
   CondVar confirmed_changed_;
-  std::map<std::string, int> wanted_ ABSL_GUARDED_BY(mutex_);     // channel → how often
-  std::set<std::string> changed_ ABSL_GUARDED_BY(mutex_);         // to be looked at again
+  std::map<std::string, int> wanted_ ABSL_GUARDED_BY(mutex_);  // channel → how often
+  std::set<std::string> changed_ ABSL_GUARDED_BY(mutex_);      // to be looked at again
   std::set<std::string> confirmed_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
   // The subscriber thread's own.
-  std::set<std::string> asked_;  // SUBSCRIBE sent on this connection
-  size_t confirmations_left_ = 0;
+  std::set<std::string> asked_;             // SUBSCRIBE sent on this connection
+  std::map<std::string, int> unconfirmed_;  // SUBSCRIBEs without an answer
   SteadyTime ready_since_ = SteadyTime::min();
   SteadyTime ping_sent_at_ = SteadyTime::min();
   bool was_down_ = false;
