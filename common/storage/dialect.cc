@@ -1,5 +1,7 @@
 #include "common/storage/dialect.h"
 
+#include <algorithm>
+
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -44,10 +46,21 @@ size_t SkipOpaque(absl::string_view sql, size_t begin) {
   return begin;
 }
 
+// The number whose digits start at `begin`; 0 when none do.
+size_t NumberAt(absl::string_view sql, size_t begin) {
+  size_t number = 0;
+  for (size_t i = begin; i < sql.size() && number < 10'000; ++i) {
+    if (!absl::ascii_isdigit(static_cast<unsigned char>(sql[i]))) break;
+    number = number * 10 + static_cast<size_t>(sql[i] - '0');
+  }
+  return number;
+}
+
 }  // namespace
 
-absl::StatusOr<std::string> TranslateSql(Dialect dialect, absl::string_view sql) {
-  std::string out;
+absl::StatusOr<TranslatedSql> TranslateSql(Dialect dialect, absl::string_view sql) {
+  TranslatedSql translated;
+  std::string& out = translated.text;
   out.reserve(sql.size() + 16);
   size_t i = 0;
   while (i < sql.size()) {
@@ -70,12 +83,12 @@ absl::StatusOr<std::string> TranslateSql(Dialect dialect, absl::string_view sql)
       i = end + 1;
       continue;
     }
-    const bool parameter = c == '$' && i + 1 < sql.size() &&
-                           absl::ascii_isdigit(static_cast<unsigned char>(sql[i + 1]));
-    out += parameter && dialect == Dialect::kSqlite ? '?' : c;
+    const size_t number = c == '$' ? NumberAt(sql, i + 1) : 0;
+    translated.parameters = std::max(translated.parameters, number);
+    out += number > 0 && dialect == Dialect::kSqlite ? '?' : c;
     ++i;
   }
-  return out;
+  return translated;
 }
 
 }  // namespace handrail::storage

@@ -53,8 +53,7 @@ absl::Status ApplyMigrations(absl::Span<const Migration> migrations, absl::Time 
                              absl::FunctionRef<absl::Status(Database::Work)> run) {
   RETURN_IF_ERROR(run([](Transaction& tx) { return tx.Execute(kCreateTable, {}).status(); }));
   for (const Migration& migration : migrations) {
-    RETURN_IF_ERROR(
-        run([&](Transaction& tx) { return ApplyOne(tx, migration, now); }));
+    RETURN_IF_ERROR(run([&](Transaction& tx) { return ApplyOne(tx, migration, now); }));
   }
   return absl::OkStatus();
 }

@@ -8,19 +8,15 @@ namespace {
 
 constexpr absl::Duration kKeep = absl::Hours(7 * 24);
 
-// Whose request ids these are. A person has one scope over all devices, so that a write begun on one
-// phone and repeated from another is still one write.
+// Whose request ids these are. A person has one scope over all devices, so that a write begun on
+// one phone and repeated from another is still one write.
 Blob CallerKey(const Principal& who) {
   switch (who.kind) {
     case Principal::Kind::kMember:
-    case Principal::Kind::kStaff:
-      return Blob{std::string(who.member.Bytes())};
-    case Principal::Kind::kOperator:
-      return Blob{"operator"};
-    case Principal::Kind::kService:
-      return Blob{absl::StrCat("service:", who.service)};
-    case Principal::Kind::kAnonymous:
-      break;
+    case Principal::Kind::kStaff: return Blob{std::string(who.member.Bytes())};
+    case Principal::Kind::kOperator: return Blob{"operator"};
+    case Principal::Kind::kService: return Blob{absl::StrCat("service:", who.service)};
+    case Principal::Kind::kAnonymous: break;
   }
   return Blob{"anonymous"};
 }
@@ -59,13 +55,12 @@ absl::StatusOr<std::optional<std::string>> FindAnswer(Transaction& tx, const Cal
 
 absl::Status RecordAnswer(Transaction& tx, const Call& call, absl::Time now,
                           absl::string_view answer) {
-  ASSIGN_OR_RETURN(
-      const int64_t count,
-      tx.Execute("INSERT INTO request_log "
-                 "(caller, method, request_id, request_hash, answer, created_at) "
-                 "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-                 {CallerKey(call.who), call.method, call.request_id, Blob{call.request_hash},
-                  Blob{std::string(answer)}, now}));
+  ASSIGN_OR_RETURN(const int64_t count,
+                   tx.Execute("INSERT INTO request_log "
+                              "(caller, method, request_id, request_hash, answer, created_at) "
+                              "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+                              {CallerKey(call.who), call.method, call.request_id,
+                               Blob{call.request_hash}, Blob{std::string(answer)}, now}));
   if (count == 1) return absl::OkStatus();
   return Error(absl::StatusCode::kAborted, reason::kDatabaseConflict)
       .Message("the same request is being answered by another call");

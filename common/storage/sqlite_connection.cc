@@ -14,7 +14,7 @@ constexpr size_t kStatementsLimit = 512;
 // Virtual machine steps between two looks at the clock: some 0.1 ms.
 constexpr int kProgressSteps = 10'000;
 
-constexpr const char* kControls[] = {"BEGIN",       "BEGIN IMMEDIATE", "COMMIT",        "ROLLBACK",
+constexpr const char* kControls[] = {"BEGIN",       "BEGIN IMMEDIATE", "COMMIT",       "ROLLBACK",
                                      "SAVEPOINT u", "RELEASE u",       "ROLLBACK TO u"};
 
 int BindValue(sqlite3_stmt* statement, int index, const Value& value) {
@@ -42,12 +42,9 @@ Value ColumnValue(sqlite3_stmt* statement, int column) {
     return size == 0 ? std::string() : std::string(static_cast<const char*>(data), size);
   };
   switch (sqlite3_column_type(statement, column)) {
-    case SQLITE_INTEGER:
-      return Value(int64_t{sqlite3_column_int64(statement, column)});
-    case SQLITE_BLOB:
-      return Value(Blob{bytes(sqlite3_column_blob(statement, column))});
-    case SQLITE_NULL:
-      return Value(Null{});
+    case SQLITE_INTEGER: return Value(int64_t{sqlite3_column_int64(statement, column)});
+    case SQLITE_BLOB: return Value(Blob{bytes(sqlite3_column_blob(statement, column))});
+    case SQLITE_NULL: return Value(Null{});
     default:  // text; a float is read as text too, because no schema of ours has one
       return Value(bytes(sqlite3_column_text(statement, column)));
   }
@@ -82,10 +79,8 @@ bool IsUnknownDiskState(int extended_code) {
     case SQLITE_IOERR_WRITE:
     case SQLITE_IOERR_TRUNCATE:
     case SQLITE_IOERR_COMMIT_ATOMIC:
-    case SQLITE_IOERR_DATA:
-      return true;
-    default:
-      return false;
+    case SQLITE_IOERR_DATA: return true;
+    default: return false;
   }
 }
 
@@ -93,8 +88,7 @@ absl::Status SqliteError(int extended_code, absl::string_view message) {
   const std::string text = absl::StrCat("sqlite ", extended_code, ": ", message);
   using absl::StatusCode;
   switch (extended_code & 0xff) {
-    case SQLITE_CONSTRAINT:
-      return ConstraintError(extended_code).Message(text);
+    case SQLITE_CONSTRAINT: return ConstraintError(extended_code).Message(text);
     case SQLITE_FULL:
       return Error(StatusCode::kResourceExhausted, reason::kDatabaseFull)
           .Message(text)
@@ -107,32 +101,29 @@ absl::Status SqliteError(int extended_code, absl::string_view message) {
       return Error(StatusCode::kDeadlineExceeded, reason::kDeadlineExceeded)
           .Message("the deadline passed while the database worked");
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-      return Error(StatusCode::kDataLoss, reason::kDataCorrupt).Message(text);
+    case SQLITE_NOTADB: return Error(StatusCode::kDataLoss, reason::kDataCorrupt).Message(text);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
-    case SQLITE_PROTOCOL:
-      return UnavailableError(reason::kDatabaseUnavailable, text);
+    case SQLITE_PROTOCOL: return UnavailableError(reason::kDatabaseUnavailable, text);
     case SQLITE_READONLY:
-      // The plain code means that our own code wrote inside Read; the extended ones, that the file or
-      // its folder became read-only.
+      // The plain code means that our own code wrote inside Read; the extended ones, that the file
+      // or its folder became read-only.
       if (extended_code != SQLITE_READONLY) {
         return UnavailableError(reason::kDatabaseUnavailable, text);
       }
       return Error(StatusCode::kInternal, reason::kInternal).Message(text);
-    default:
-      return Error(StatusCode::kInternal, reason::kInternal).Message(text);
+    default: return Error(StatusCode::kInternal, reason::kInternal).Message(text);
   }
 }
 
 absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(
     const std::string& path, Mode mode, absl::Duration busy_timeout) {
-  const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
-                    (mode == Mode::kReader ? SQLITE_OPEN_READONLY
-                                           : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  const int flags =
+      SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+      (mode == Mode::kReader ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   sqlite3* db = nullptr;
   const int code =
       sqlite3_open_v2(mode == Mode::kMemory ? ":memory:" : path.c_str(), &db, flags, nullptr);
@@ -218,8 +209,8 @@ absl::Status SqliteConnection::ErrorOf(int extended_code) const {
 int SqliteConnection::Checkpoint(int& frames) {
   int log = 0;
   int copied = 0;
-  const int code = sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &log,
-                                             &copied);
+  const int code =
+      sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &log, &copied);
   frames = log - copied;
   return code;
 }
@@ -251,14 +242,13 @@ absl::StatusOr<SqliteConnection::StatementPtr> SqliteConnection::Compile(
     absl::string_view translated) {
   sqlite3_stmt* raw = nullptr;
   const char* tail = nullptr;
-  const int code = sqlite3_prepare_v3(db_.get(), translated.data(),
-                                      static_cast<int>(translated.size()),
-                                      SQLITE_PREPARE_PERSISTENT, &raw, &tail);
+  const int code =
+      sqlite3_prepare_v3(db_.get(), translated.data(), static_cast<int>(translated.size()),
+                         SQLITE_PREPARE_PERSISTENT, &raw, &tail);
   StatementPtr statement(raw);
   if (code != SQLITE_OK) return ErrorOf(code);
   const auto used = static_cast<size_t>(tail - translated.data());
-  if (raw == nullptr ||
-      translated.find_first_not_of(" \t\r\n;", used) != absl::string_view::npos) {
+  if (raw == nullptr || translated.find_first_not_of(" \t\r\n;", used) != absl::string_view::npos) {
     return Error(absl::StatusCode::kInternal, reason::kInternal)
         .Message("SQL text must hold exactly one statement");
   }
@@ -269,8 +259,8 @@ absl::StatusOr<sqlite3_stmt*> SqliteConnection::Prepare(absl::string_view sql) {
   if (const auto found = statements_.find(sql); found != statements_.end()) {
     return found->second.get();
   }
-  ASSIGN_OR_RETURN(const std::string translated, TranslateSql(Dialect::kSqlite, sql));
-  ASSIGN_OR_RETURN(StatementPtr statement, Compile(translated));
+  ASSIGN_OR_RETURN(const TranslatedSql translated, TranslateSql(Dialect::kSqlite, sql));
+  ASSIGN_OR_RETURN(StatementPtr statement, Compile(translated.text));
   if (statements_.size() >= kStatementsLimit) statements_.clear();
   sqlite3_stmt* result = statement.get();
   statements_.emplace(std::string(sql), std::move(statement));

@@ -50,8 +50,8 @@ class SqliteConnection {
   // Copies the log into the database file. `frames` gets what is left in the log; extended code.
   int Checkpoint(int& frames);
 
-  // Statements that run past `deadline` are interrupted: DEADLINE_EXCEEDED. Readers only, because an
-  // interrupted write would roll back the whole batch.
+  // Statements that run past `deadline` are interrupted: DEADLINE_EXCEEDED. Readers only, because
+  // an interrupted write would roll back the whole batch.
   void SetDeadline(const Clock& clock, absl::Time deadline);
   void ClearDeadline();
   // Refuses writes while on, for the connection that tests share between reads and writes.

@@ -303,7 +303,8 @@ void SqliteWriter::DieIfDiskStateUnknown(int code, absl::string_view step) {
   // After a failed fsync the kernel may have dropped the pages, and a second fsync would report
   // success. Only a restart, which reads the file again, tells what is there.
   Log(Severity::kError, "the disk failed; ending, because what is on it is unknown",
-      {{LogField::kComponent, "sqlite"}, {LogField::kState, step},
+      {{LogField::kComponent, "sqlite"},
+       {LogField::kState, step},
        {LogField::kCount, int64_t{code}}});
   std::abort();
 }

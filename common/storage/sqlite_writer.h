@@ -84,9 +84,9 @@ class SqliteWriter {
 
   // Writer thread only (and reads in memory, under `exclusive_`).
   std::unique_ptr<SqliteConnection> connection_;
-  size_t applied_ = 0;       // units in the open transaction
-  bool collapsed_ = false;   // SQLite rolled the open transaction back, with other units in it
-  int checkpoint_frames_;    // the log is copied back when it is this long
+  size_t applied_ = 0;      // units in the open transaction
+  bool collapsed_ = false;  // SQLite rolled the open transaction back, with other units in it
+  int checkpoint_frames_;   // the log is copied back when it is this long
 
   mutable Mutex mutex_;
   CondVar wake_writer_;

@@ -26,16 +26,16 @@ struct Blob {
 // booleans are 0 and 1.
 class Value {
  public:
-  Value(Null) : value_(Null{}) {}                                            // NOLINT
-  Value(int64_t v) : value_(v) {}                                            // NOLINT
-  Value(int v) : value_(int64_t{v}) {}                                       // NOLINT
-  Value(bool v) : value_(int64_t{v ? 1 : 0}) {}                              // NOLINT
-  Value(absl::string_view text) : value_(std::string(text)) {}               // NOLINT
-  Value(const char* text) : value_(std::string(text)) {}                     // NOLINT
-  Value(std::string text) : value_(std::move(text)) {}                       // NOLINT
-  Value(Blob blob) : value_(std::move(blob)) {}                              // NOLINT
-  Value(absl::Time time) : value_(int64_t{absl::ToUnixMicros(time)}) {}      // NOLINT
-  Value(const RawId& id) : value_(Blob{std::string(id.Bytes())}) {}          // NOLINT
+  Value(Null) : value_(Null{}) {}                                        // NOLINT
+  Value(int64_t v) : value_(v) {}                                        // NOLINT
+  Value(int v) : value_(int64_t{v}) {}                                   // NOLINT
+  Value(bool v) : value_(int64_t{v ? 1 : 0}) {}                          // NOLINT
+  Value(absl::string_view text) : value_(std::string(text)) {}           // NOLINT
+  Value(const char* text) : value_(std::string(text)) {}                 // NOLINT
+  Value(std::string text) : value_(std::move(text)) {}                   // NOLINT
+  Value(Blob blob) : value_(std::move(blob)) {}                          // NOLINT
+  Value(absl::Time time) : value_(int64_t{absl::ToUnixMicros(time)}) {}  // NOLINT
+  Value(const RawId& id) : value_(Blob{std::string(id.Bytes())}) {}      // NOLINT
 
   const std::variant<Null, int64_t, std::string, Blob>& variant() const { return value_; }
   bool IsNull() const { return std::holds_alternative<Null>(value_); }
