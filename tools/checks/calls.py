@@ -18,20 +18,20 @@ RULES = (
      rf"^common/base/|{MAIN}", "take a Clock (common/base/clock.h)"),
     ("random", r"(?<![\w.>])(?:std::)?s?rand\s*\(|\brandom_device\b|\bmt19937(?:_64)?\b|\bdrand48\b"
                r"|\babsl::BitGen\b|\bgetrandom\s*\(|\brandombytes_buf\b|\bRAND_bytes\b",
-     rf"^common/base/|^common/testing/|{MAIN}", "take a Random (common/base/random.h)"),
+     rf"^common/base/|(?:^|/)testing/|{MAIN}", "take a Random (common/base/random.h)"),
     ("environment", r"\b(?:secure_)?getenv\s*\(|\bsetenv\s*\(|\bputenv\s*\(",
-     rf"^common/base/|^common/testing/|^tests/|{MAIN}", "take the value as an option from main"),
+     rf"^common/base/|(?:^|/)testing/|^tests/|{MAIN}", "take the value as an option from main"),
     ("mutex", r"\bstd::(?:recursive_|shared_|timed_)?mutex\b|\bstd::condition_variable\b"
               r"|\bstd::(?:lock_guard|unique_lock|scoped_lock|shared_lock)\b|\babsl::Mutex\b",
      r"^common/base/mutex\.h$", "use Mutex, MutexLock, CondVar (common/base/mutex.h)"),
     ("detach", r"(?:\.|->)detach\s*\(|\bstd::async\s*\(", r"^$",
      "own the thread and join it: Executor or PeriodicTask (common/base/executor.h)"),
     ("sleep", r"\bsleep_(?:for|until)\b|(?<![\w.>])u?sleep\s*\(|\bnanosleep\s*\(|\babsl::SleepFor\b",
-     # Waiting for another process can only poll; the waits of common/testing have deadlines.
-     r"^(?:common/testing|tools)/(?!.*_test\.cc$)|_test_\w+\.(?:h|cc)$",
+     # Waiting for another process can only poll; the waits of testing/ have deadlines.
+     r"(?:^tools/|(?:^|/)testing/)(?!.*_test\.cc$)|_test_\w+\.(?:h|cc)$",
      "wait on a CondVar with a deadline; tests wait until something is true"),
     ("output", r"\bstd::(?:cout|cerr|clog)\b|(?<![\w.>])(?:std::)?f?printf\s*\(|\bputs\s*\(",
-     rf"^common/testing/|^tools/|^tests/|{MAIN}|_test\.cc$", "use Log (common/base/log.h) and its fields"),
+     rf"(?:^|/)testing/|^tools/|^tests/|{MAIN}|_test\.cc$", "use Log (common/base/log.h) and its fields"),
 )
 COMPILED = tuple((name, re.compile(p), re.compile(a), hint) for name, p, a, hint in RULES)
 ALLOWED = re.compile(r"//.*\ballowed\((\w+)\): \S+")

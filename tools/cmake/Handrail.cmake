@@ -4,12 +4,13 @@
 #   handrail_library(common_storage SRCS a.cc b.cc DEPS common_base ext::sqlite)   no SRCS: headers only
 #   handrail_binary(handrail_matching SRCS matching_main.cc DEPS services_matching GRPC)
 #   handrail_test(common_storage_test SRCS a_test.cc DEPS common_storage common_testing
-#                 LABELS unit [TIMEOUT 60] [BINARIES handrail_matching] [ARGS ...] [SERIAL])
+#                 LABELS unit [TIMEOUT 60] [BINARIES handrail_matching] [ARGS ...] [SERIAL] [NO_TSAN])
 #   handrail_fuzzer(frame_fuzzer SRCS frame_fuzzer.cc SEEDS seeds DEPS ...)
 #   handrail_proto_library(proto_common PROTOS handrail/common/v1/access.proto DEPS google_protos [GRPC])
 #
 # GRPC on a library, binary or test: it includes grpcpp or generated headers; it links gRPC and
 # shares the precompiled header of those.
+# NO_TSAN on a test: it goes through libgrpc although it has no GRPC itself.
 
 include_guard(GLOBAL)
 
@@ -67,7 +68,7 @@ endfunction()
 # the root of the repository, side by side (`ctest -j`): no fixed port, no fixed path. They find the
 # programs of the build in the environment variable HANDRAIL_BIN_DIR.
 function(handrail_test target)
-  cmake_parse_arguments(ARG "GRPC;SERIAL" "TIMEOUT" "SRCS;DEPS;LABELS;BINARIES;ARGS" ${ARGN})
+  cmake_parse_arguments(ARG "GRPC;SERIAL;NO_TSAN" "TIMEOUT" "SRCS;DEPS;LABELS;BINARIES;ARGS" ${ARGN})
   handrail_check_arguments_(ARG ${target})
   if(NOT ARG_LABELS)
     message(FATAL_ERROR "${target}: say LABELS unit, conformance, integration or fault")
@@ -85,13 +86,19 @@ function(handrail_test target)
     add_dependencies(${target} ${ARG_BINARIES})
   endif()
   add_test(NAME ${target} COMMAND ${target} ${ARG_ARGS} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties(${target} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
+  set_tests_properties(${target} PROPERTIES TIMEOUT ${ARG_TIMEOUT}
     ENVIRONMENT "HANDRAIL_BIN_DIR=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
   if(ARG_SERIAL)
     set_tests_properties(${target} PROPERTIES RUN_SERIAL ON)
   endif()
+  # Under ThreadSanitizer only what does not go through libgrpc, whose locks it cannot see.
+  set(labels ${ARG_LABELS})
+  if(NOT ARG_GRPC AND NOT ARG_NO_TSAN AND ARG_LABELS MATCHES "unit|conformance")
+    list(APPEND labels tsan)
+  endif()
+  set_tests_properties(${target} PROPERTIES LABELS "${labels}")
   # `ninja tests_unit` builds what `ctest -L unit` runs.
-  foreach(label ${ARG_LABELS})
+  foreach(label ${labels})
     if(NOT TARGET tests_${label})
       add_custom_target(tests_${label})
     endif()
