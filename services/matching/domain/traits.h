@@ -350,6 +350,8 @@ class PairHistory {
  public:
   virtual ~PairHistory() = default;
   virtual PairFacts Between(const MemberId& newcomer, const MemberId& sponsor) const = 0;
+  // False when nothing stands between the member and anybody: a scan then skips the look-ups.
+  virtual bool HasAny(const MemberId& /*member*/) const { return true; }
 };
 
 }  // namespace handrail::matching

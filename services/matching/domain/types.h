@@ -126,6 +126,7 @@ struct Ticket {
   int offer_count = 0;
   double boost = 0;  // an operator's, 0..kMaxBoost, in units of pair weight
   std::optional<PairingId> pairing;
+  std::optional<ConversationId> conversation;  // empty for the seconds until it exists
   int64_t version = 1;
 };
 
@@ -157,11 +158,10 @@ enum class MatchReason : uint8_t {
   kEngagement = 6,
   kContact = 7,
   kLocality = 8,
-  kHomeGroup = 9,
-  kHasTime = 10,
-  kSubstance = 11,
+  kHasTime = 9,
+  kSubstance = 10,
 };
-inline constexpr int kMatchReasonCount = 12;  // with kNone
+inline constexpr int kMatchReasonCount = 11;  // with kNone
 
 // The explanation that every offer carries.
 struct Explanation {

@@ -1,0 +1,372 @@
+#include "services/matching/domain/score.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/status.h"
+
+namespace handrail::matching {
+namespace {
+
+constexpr double kNeutral = 0.5;
+// A factor speaks for the pair, and may be told as a reason, from here on.
+constexpr double kReasonFrom = 0.6;
+constexpr size_t kMaxReasons = 3;
+
+// How near two answers are: 0 apart, 1 the same. Row and column 0 are "not said".
+template <size_t kSize>
+using Nearness = std::array<std::array<double, kSize>, kSize>;
+
+constexpr Nearness<5> kSpiritual = {{
+    {0.5, 0.5, 0.5, 0.5, 0.5},
+    // SECULAR, SPIRITUAL_OPEN, FAITH, NO_PREFERENCE
+    {0.5, 1.0, 0.5, 0.0, 0.8},
+    {0.5, 0.5, 1.0, 0.6, 0.8},
+    {0.5, 0.0, 0.6, 1.0, 0.8},
+    {0.5, 0.8, 0.8, 0.8, 1.0},
+}};
+constexpr Nearness<5> kGoal = {{
+    {0.5, 0.5, 0.5, 0.5, 0.5},
+    // ABSTINENCE, MODERATION, HARM_REDUCTION, UNSURE
+    {0.5, 1.0, 0.2, 0.2, 0.5},
+    {0.5, 0.2, 1.0, 0.7, 0.6},
+    {0.5, 0.2, 0.7, 1.0, 0.6},
+    {0.5, 0.5, 0.6, 0.6, 1.0},
+}};
+constexpr Nearness<4> kMedication = {{
+    {0.5, 0.5, 0.5, 0.5},
+    // SUPPORTS_MEDICATION, NO_OPINION, ABSTINENCE_INCLUDING_MEDICATION
+    {0.5, 1.0, 0.5, 0.0},
+    {0.5, 0.5, 1.0, 0.5},
+    {0.5, 0.0, 0.5, 1.0},
+}};
+constexpr Nearness<3> kApproach = {{
+    {0.5, 0.5, 0.5},
+    // STRUCTURED, FLEXIBLE
+    {0.5, 1.0, 0.2},
+    {0.5, 0.2, 1.0},
+}};
+constexpr Nearness<5> kStepWork = {{
+    {0.5, 0.5, 0.5, 0.5, 0.5},
+    // BOOK_STUDY, WRITTEN, CONVERSATION, NONE
+    {0.5, 1.0, 0.6, 0.6, 0.1},
+    {0.5, 0.6, 1.0, 0.5, 0.1},
+    {0.5, 0.6, 0.5, 1.0, 0.3},
+    {0.5, 0.1, 0.1, 0.3, 1.0},
+}};
+constexpr Nearness<5> kFrequency = {{
+    {0.5, 0.5, 0.5, 0.5, 0.5},
+    // DAILY, SEVERAL_WEEKLY, WEEKLY, AS_NEEDED
+    {0.5, 1.0, 0.6, 0.2, 0.4},
+    {0.5, 0.6, 1.0, 0.6, 0.5},
+    {0.5, 0.2, 0.6, 1.0, 0.6},
+    {0.5, 0.4, 0.5, 0.6, 1.0},
+}};
+// By the number of bands between two ages.
+constexpr std::array<double, 6> kAgeNearness = {1.0, 0.75, 0.5, 0.25, 0.1, 0.0};
+
+template <size_t kSize>
+constexpr bool IsSymmetric(const Nearness<kSize>& table) {
+  for (size_t i = 0; i < kSize; ++i) {
+    for (size_t j = 0; j < kSize; ++j) {
+      if (table[i][j] != table[j][i] || table[i][j] < 0 || table[i][j] > 1) return false;
+    }
+    if (table[i][i] != (i == 0 ? kNeutral : 1.0) || table[0][i] != kNeutral) return false;
+  }
+  return true;
+}
+static_assert(IsSymmetric(kSpiritual) && IsSymmetric(kGoal) && IsSymmetric(kMedication) &&
+              IsSymmetric(kApproach) && IsSymmetric(kStepWork) && IsSymmetric(kFrequency));
+
+template <typename E, size_t kSize>
+double Near(const Nearness<kSize>& table, E a, E b) {
+  const auto row = static_cast<size_t>(a);
+  const auto column = static_cast<size_t>(b);
+  return row < kSize && column < kSize ? table[row][column] : kNeutral;
+}
+
+double PathwayFit(const SoftRecord& a, const SoftRecord& b) {
+  return (Near(kSpiritual, a.spiritual_stance, b.spiritual_stance) + Near(kGoal, a.goal, b.goal) +
+          Near(kMedication, a.medication_stance, b.medication_stance) +
+          Near(kApproach, a.approach, b.approach) +
+          Near(kStepWork, a.step_work_style, b.step_work_style)) /
+         5;
+}
+
+double OverlapValue(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
+                    const ScoreWeights& weights) {
+  if (!newcomer.person.Has(PersonRecord::kHasHours) ||
+      !sponsor.person.Has(PersonRecord::kHasHours)) {
+    return kNeutral;
+  }
+  const double minutes = newcomer.hours.OverlapMinutes(sponsor.hours);
+  return std::min(1.0, minutes / weights.full_overlap_minutes);
+}
+
+double Responsiveness(const SponsorRecord& sponsor) {
+  return sponsor.responsiveness < 0 ? kNeutral
+                                    : std::min(1.0, static_cast<double>(sponsor.responsiveness));
+}
+
+double AvailabilityValue(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
+                         const ScoreWeights& weights) {
+  return weights.overlap_share * OverlapValue(newcomer, sponsor, weights) +
+         (1 - weights.overlap_share) * Responsiveness(sponsor);
+}
+
+// Only what the newcomer marked as important is ever looked at. A sponsor who tells of none of it
+// has not denied it: that costs a little, and telling of nothing at all costs nothing.
+double SharedExperience(const NewcomerRecord& newcomer, const SponsorRecord& sponsor) {
+  const uint32_t wanted = newcomer.important_communities;
+  if (wanted == 0 || sponsor.soft.communities == 0) return kNeutral;
+  const int shared = std::popcount(wanted & sponsor.soft.communities);
+  if (shared == 0) return 0.25;
+  return kNeutral + kNeutral * shared / std::popcount(wanted);
+}
+
+double SetNearness(uint32_t a, uint32_t b) {
+  if (a == 0 || b == 0) return kNeutral;
+  return static_cast<double>(std::popcount(a & b)) / std::popcount(a | b);
+}
+
+double AgeNearness(AgeBand a, AgeBand b) {
+  if (a == AgeBand::kUnspecified || b == AgeBand::kUnspecified) return kNeutral;
+  const int apart = std::abs(static_cast<int>(a) - static_cast<int>(b));
+  return kAgeNearness[std::min(static_cast<size_t>(apart), kAgeNearness.size() - 1)];
+}
+
+double LifeStage(const NewcomerRecord& newcomer, const SponsorRecord& sponsor, int64_t today,
+                 const ScoreWeights& weights) {
+  const double value = (AgeNearness(newcomer.soft.age_band, sponsor.soft.age_band) +
+                        SetNearness(newcomer.soft.life_situations, sponsor.soft.life_situations)) /
+                       2;
+  const bool settled = newcomer.person.Has(PersonRecord::kHasDate) &&
+                       today - newcomer.person.recovery_day >= weights.life_stage_halves_days;
+  return settled ? kNeutral + (value - kNeutral) / 2 : value;
+}
+
+double Engagement(const NewcomerRecord& newcomer, const SponsorRecord& sponsor, int64_t today,
+                  const ScoreWeights& weights) {
+  double time = kNeutral;
+  if (sponsor.person.Has(PersonRecord::kHasDate)) {
+    const double days =
+        static_cast<double>(today - sponsor.person.recovery_day) - newcomer.more_time_days;
+    time = std::clamp(days / weights.full_experience_days, 0.0, 1.0);
+  }
+  const double steps =
+      sponsor.steps_done == 0 ? kNeutral : std::min(1.0, sponsor.steps_done / 12.0);
+  return (time + steps + (sponsor.has_own_sponsor ? 1.0 : kNeutral) +
+          (sponsor.attends_actively ? 1.0 : kNeutral) + (sponsor.is_trained ? 1.0 : kNeutral) +
+          (sponsor.soft.home_group != 0 ? 1.0 : kNeutral)) /
+         6;
+}
+
+double ContactFit(const NewcomerRecord& newcomer, const SponsorRecord& sponsor) {
+  const uint32_t wanted = newcomer.person.modalities;
+  const uint32_t offered = sponsor.person.modalities;
+  const double ways =
+      wanted == 0 || offered == 0
+          ? kNeutral
+          : static_cast<double>(std::popcount(wanted & offered)) / std::popcount(wanted);
+  return (ways +
+          Near(kFrequency, newcomer.soft.contact_frequency, sponsor.soft.contact_frequency)) /
+         2;
+}
+
+bool ShareHomeGroup(const NewcomerRecord& newcomer, const SponsorRecord& sponsor) {
+  return newcomer.soft.home_group != 0 && newcomer.soft.home_group == sponsor.soft.home_group;
+}
+
+// The same home group, or within a cell's reach; nothing from 200 km on.
+double Locality(const NewcomerRecord& newcomer, const SponsorRecord& sponsor) {
+  if (ShareHomeGroup(newcomer, sponsor)) return 1.0;
+  if (!newcomer.person.Has(PersonRecord::kHasCell) || !sponsor.person.Has(PersonRecord::kHasCell)) {
+    return kNeutral;
+  }
+  const double beyond_km = DistanceKm(newcomer.person, sponsor.person) - 10;
+  return 1.0 - std::clamp(beyond_km / 190, 0.0, 1.0);
+}
+
+double LoadBalance(const SponsorRecord& sponsor) {
+  if (sponsor.capacity == 0) return 0;
+  const double free =
+      1.0 - std::min(1.0, static_cast<double>(sponsor.taken_seats) / sponsor.capacity);
+  return sponsor.new_to_sponsoring ? std::min(1.0, free + 0.2) : free;
+}
+
+double SharedSubstance(const SoftRecord& a, const SoftRecord& b) {
+  if (a.substances == 0 || b.substances == 0) return kNeutral;
+  return (a.substances & b.substances) != 0 ? 1.0 : 0.0;
+}
+
+// A day more or less is nothing to a score, so UTC will do.
+int64_t DaysSince1970(absl::Time now) { return absl::ToUnixSeconds(now) / 86400; }
+
+struct ReasonText {
+  MatchReason reason;
+  absl::string_view code;
+  absl::string_view text;
+};
+
+constexpr std::array<ReasonText, kMatchReasonCount> kReasons = {{
+    {MatchReason::kNone, "", ""},
+    {MatchReason::kPathway, "PATHWAY", "You see recovery in much the same way."},
+    {MatchReason::kAvailability, "AVAILABILITY", "You are often free at the same times."},
+    {MatchReason::kResponsive, "RESPONSIVE", "An answer can be expected soon."},
+    {MatchReason::kSharedExperience, "SHARED_EXPERIENCE",
+     "You share an experience that matters here."},
+    {MatchReason::kLifeStage, "LIFE_STAGE", "You are at a similar stage of life."},
+    {MatchReason::kEngagement, "ENGAGEMENT",
+     "There is experience and a firm place in the program."},
+    {MatchReason::kContact, "CONTACT", "You like to be in touch in the same ways."},
+    {MatchReason::kLocality, "LOCALITY", "You live in the same area."},
+    {MatchReason::kHasTime, "HAS_TIME", "There is room for one more person."},
+    {MatchReason::kSubstance, "SUBSTANCE", "You are recovering from something similar."},
+}};
+
+constexpr bool ReasonsAreInOrder() {
+  for (size_t i = 0; i < kReasons.size(); ++i) {
+    if (static_cast<size_t>(kReasons[i].reason) != i) return false;
+    if (i > 0 && (kReasons[i].code.empty() || kReasons[i].text.empty())) return false;
+  }
+  return true;
+}
+static_assert(ReasonsAreInOrder());
+
+double At(const FactorValues& values, FactorCode factor) {
+  return values[static_cast<size_t>(factor)];
+}
+
+}  // namespace
+
+absl::Status ScoreWeights::Validate() const {
+  std::vector<std::string> faults;
+  double sum = 0;
+  for (size_t i = 0; i < points.size(); ++i) {
+    sum += points[i];
+    if (!(points[i] >= 0 && points[i] <= 100)) {
+      faults.push_back(absl::StrCat(CodeOf(static_cast<FactorCode>(i)), " is not 0..100"));
+    }
+  }
+  if (!(std::abs(sum - 100) < 1e-6))
+    faults.push_back(absl::StrCat("the sum is ", sum, ", not 100"));
+  if (!(overlap_share >= 0 && overlap_share <= 1)) faults.push_back("overlap_share is not 0..1");
+  const auto check = [&faults](absl::string_view what, int value, int min, int max) {
+    if (value >= min && value <= max) return;
+    faults.push_back(absl::StrCat(what, " is ", value, ", not ", min, "..", max));
+  };
+  check("full_overlap_minutes", full_overlap_minutes, 15, 7 * 24 * 60);
+  check("full_experience_days", full_experience_days, 1, 36500);
+  check("life_stage_halves_days", life_stage_halves_days, 1, 36500);
+  if (faults.empty()) return absl::OkStatus();
+  return Error(absl::StatusCode::kInvalidArgument, reason::kConfigurationInvalid)
+      .Message(absl::StrCat("score weights: ", absl::StrJoin(faults, "; ")));
+}
+
+Scorer::Scorer(const ScoreWeights& weights) : weights_(weights) {}
+
+FactorValues Scorer::Values(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
+                            absl::Time now) const {
+  const int64_t today = DaysSince1970(now);
+  return {PathwayFit(newcomer.soft, sponsor.soft),
+          AvailabilityValue(newcomer, sponsor, weights_),
+          SharedExperience(newcomer, sponsor),
+          LifeStage(newcomer, sponsor, today, weights_),
+          Engagement(newcomer, sponsor, today, weights_),
+          ContactFit(newcomer, sponsor),
+          Locality(newcomer, sponsor),
+          LoadBalance(sponsor),
+          SharedSubstance(newcomer.soft, sponsor.soft)};
+}
+
+double Scorer::Score(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
+                     absl::Time now) const {
+  const FactorValues values = Values(newcomer, sponsor, now);
+  double score = 0;
+  for (size_t i = 0; i < values.size(); ++i) score += values[i] * weights_.points[i];
+  return std::clamp(score, 0.0, 100.0);
+}
+
+std::vector<MatchReason> Scorer::BestReasons(const NewcomerRecord& newcomer,
+                                             const SponsorRecord& sponsor,
+                                             const FactorValues& values) const {
+  struct Gain {
+    MatchReason reason;
+    double points;
+  };
+  std::vector<Gain> gains;
+  const auto add = [&](MatchReason reason, FactorCode factor, double value, double share) {
+    if (value < kReasonFrom) return;
+    const double max = weights_.points[static_cast<size_t>(factor)] * share;
+    if (max > 0) gains.push_back({reason, max * (value - kNeutral)});
+  };
+  const double overlap = OverlapValue(newcomer, sponsor, weights_);
+  add(MatchReason::kPathway, FactorCode::kPathwayFit, At(values, FactorCode::kPathwayFit), 1);
+  add(MatchReason::kAvailability, FactorCode::kAvailability, overlap, weights_.overlap_share);
+  add(MatchReason::kResponsive, FactorCode::kAvailability, Responsiveness(sponsor),
+      1 - weights_.overlap_share);
+  add(MatchReason::kSharedExperience, FactorCode::kSharedExperience,
+      At(values, FactorCode::kSharedExperience), 1);
+  add(MatchReason::kLifeStage, FactorCode::kLifeStage, At(values, FactorCode::kLifeStage), 1);
+  add(MatchReason::kEngagement, FactorCode::kEngagement, At(values, FactorCode::kEngagement), 1);
+  add(MatchReason::kContact, FactorCode::kContactFit, At(values, FactorCode::kContactFit), 1);
+  // A shared home group is told as locality only: naming it could single out a person.
+  add(MatchReason::kLocality, FactorCode::kLocality, At(values, FactorCode::kLocality), 1);
+  add(MatchReason::kHasTime, FactorCode::kLoadBalance, At(values, FactorCode::kLoadBalance), 1);
+  add(MatchReason::kSubstance, FactorCode::kSubstance, At(values, FactorCode::kSubstance), 1);
+  // Stable: equal gains keep the order of the factors.
+  std::stable_sort(gains.begin(), gains.end(),
+                   [](const Gain& a, const Gain& b) { return a.points > b.points; });
+  std::vector<MatchReason> reasons;
+  for (const Gain& gain : gains) {
+    if (reasons.size() == kMaxReasons) break;
+    reasons.push_back(gain.reason);
+  }
+  return reasons;
+}
+
+Explanation Scorer::Explain(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
+                            absl::Time now) const {
+  const FactorValues values = Values(newcomer, sponsor, now);
+  Explanation explanation;
+  for (size_t i = 0; i < values.size(); ++i) {
+    explanation.factors[i] = {values[i] * weights_.points[i], weights_.points[i]};
+  }
+  explanation.score = Score(newcomer, sponsor, now);
+  explanation.reasons = BestReasons(newcomer, sponsor, values);
+  explanation.shared_languages = SharedLanguages(newcomer.person, sponsor.person);
+  return explanation;
+}
+
+absl::string_view CodeOf(FactorCode factor) {
+  static constexpr std::array<absl::string_view, kFactorCount> kCodes = {
+      "PATHWAY_FIT", "AVAILABILITY", "SHARED_EXPERIENCE", "LIFE_STAGE",      "ENGAGEMENT",
+      "CONTACT_FIT", "LOCALITY",     "LOAD_BALANCE",      "SHARED_SUBSTANCE"};
+  const auto index = static_cast<size_t>(factor);
+  return index < kCodes.size() ? kCodes[index] : absl::string_view();
+}
+
+absl::string_view CodeOf(MatchReason reason) {
+  const auto index = static_cast<size_t>(reason);
+  return index < kReasons.size() ? kReasons[index].code : absl::string_view();
+}
+
+MatchReason MatchReasonFromCode(absl::string_view code) {
+  for (const ReasonText& row : kReasons) {
+    if (row.code == code) return row.reason;
+  }
+  return MatchReason::kNone;
+}
+
+absl::string_view TextOf(MatchReason reason) {
+  const auto index = static_cast<size_t>(reason);
+  return index < kReasons.size() ? kReasons[index].text : absl::string_view();
+}
+
+}  // namespace handrail::matching

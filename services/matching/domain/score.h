@@ -1,0 +1,72 @@
+#ifndef HANDRAIL_SERVICES_MATCHING_DOMAIN_SCORE_H_
+#define HANDRAIL_SERVICES_MATCHING_DOMAIN_SCORE_H_
+
+#include <array>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "services/matching/domain/match_record.h"
+#include "services/matching/domain/types.h"
+
+// How well two people who break no rule suit each other: 0 to 100 points. What is not known counts
+// as half of a factor's points, so that silence never counts against anybody.
+namespace handrail::matching {
+
+// The published weights (domain.md 3.2): a reasoned prior and not a fitted model.
+struct ScoreWeights {
+  // By FactorCode; each 0..100, all of them sum to 100.
+  std::array<double, kFactorCount> points = {24, 22, 14, 14, 10, 6, 5, 3, 2};
+  // The share of the availability points that overlapping hours give; responsiveness gives the
+  // rest.
+  double overlap_share = 0.6;  // 0..1
+  // Weekly overlap from which more hours add nothing.
+  int full_overlap_minutes = 300;  // 15..10,080
+  // Days of recovery beyond the newcomer's start from which more add nothing.
+  int full_experience_days = 5 * 365;  // 1..36,500
+  // A newcomer's recovery from which life stage counts half (domain.md 0.5).
+  int life_stage_halves_days = 365;  // 1..36,500
+
+  // INVALID_ARGUMENT, CONFIGURATION_INVALID with every fault.
+  absl::Status Validate() const;
+};
+
+// Each factor's value in 0..1, before weights.
+using FactorValues = std::array<double, kFactorCount>;
+
+// Immutable, thread-safe.
+class Scorer {
+ public:
+  // Weights that do not validate are a bug of the caller.
+  explicit Scorer(const ScoreWeights& weights = {});
+
+  FactorValues Values(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
+                      absl::Time now) const;
+  // 0..100.
+  double Score(const NewcomerRecord& newcomer, const SponsorRecord& sponsor, absl::Time now) const;
+  // The score with its breakdown and the best reasons. Deterministic.
+  Explanation Explain(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
+                      absl::Time now) const;
+
+  const ScoreWeights& weights() const { return weights_; }
+
+ private:
+  std::vector<MatchReason> BestReasons(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
+                                       const FactorValues& values) const;
+
+  ScoreWeights weights_;
+};
+
+// Stable codes: "PATHWAY_FIT".
+absl::string_view CodeOf(FactorCode factor);
+// Stable codes: "AVAILABILITY"; "" for kNone.
+absl::string_view CodeOf(MatchReason reason);
+// kNone when no reason has this code.
+MatchReason MatchReasonFromCode(absl::string_view code);
+// In plain English, true for both readers and telling neither who the other is.
+absl::string_view TextOf(MatchReason reason);
+
+}  // namespace handrail::matching
+
+#endif  // HANDRAIL_SERVICES_MATCHING_DOMAIN_SCORE_H_
