@@ -1,0 +1,379 @@
+#include "services/messaging/stores/append_unit.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "services/messaging/stores/schema.h"
+
+namespace handrail::messaging {
+namespace {
+
+using absl::StatusCode;
+using storage::Args;
+using storage::Blob;
+using storage::Row;
+using storage::Rows;
+using storage::Transaction;
+
+// A conversation that is empty of messages is looked at by retention this long after its first one.
+constexpr absl::Duration kFirstRetentionLook = absl::Hours(1);
+
+absl::Status NotFound() {
+  return Error(StatusCode::kNotFound, reason::kNotFound).Message("no such conversation");
+}
+
+struct DeviceRow {
+  DeviceId device;
+  MemberId member;
+  bool live = false;
+  bool can_send = false;
+  int64_t reached = 0;  // acknowledged, or given up
+};
+
+struct ConversationRow {
+  ConversationId id;
+  bool open = false;
+  int64_t head = 0;
+  int64_t stored_head = 0;
+  bool was_empty = false;
+  absl::Time retention_at;
+  std::vector<DeviceRow> devices;
+  std::optional<int64_t> room_until;  // the last sequence that every counting device has room for
+  CommittedMessages committed;
+};
+
+// A message that is stored already, or about to be.
+struct Known {
+  int64_t conversation_key = 0;
+  int64_t sequence = 0;
+  absl::Time create_time;
+  std::string stored_payload;  // when it was stored before
+  EnvelopePtr fresh;           // when it is of this batch
+
+  absl::string_view payload() const {
+    return fresh == nullptr ? absl::string_view(stored_payload) : fresh->payload;
+  }
+};
+
+using KnownKey = std::pair<MessageId, int64_t>;  // message, sender
+
+class AppendRun {
+ public:
+  AppendRun(Transaction& tx, const Limits& limits, absl::Time now,
+            absl::Span<const Append* const> appends, AppendOutcome& outcome)
+      : tx_(tx), limits_(limits), now_(now), appends_(appends), outcome_(outcome) {}
+
+  absl::Status Run() {
+    outcome_ = AppendOutcome();
+    RETURN_IF_ERROR(LockConversations());
+    RETURN_IF_ERROR(LoadDevices());
+    RETURN_IF_ERROR(LoadKnown());
+    for (const Append* append : appends_) {
+      ASSIGN_OR_RETURN(auto result, Decide(*append));
+      outcome_.results.push_back(std::move(result));
+    }
+    RETURN_IF_ERROR(InsertMessages());
+    RETURN_IF_ERROR(RaiseHeads());
+    for (auto& [key, conversation] : conversations_) {
+      if (conversation.committed.envelopes.empty()) continue;
+      outcome_.committed.push_back(std::move(conversation.committed));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status LockConversations();
+  absl::Status LoadDevices();
+  absl::Status LoadKnown();
+  // A Status is a failed statement; the inner one is this append's own answer.
+  absl::StatusOr<absl::StatusOr<Appended>> Decide(const Append& append);
+  absl::StatusOr<absl::Status> Permission(const Append& append,
+                                          const ConversationRow& conversation);
+  absl::StatusOr<int64_t> RoomUntil(ConversationRow& conversation);
+  absl::StatusOr<bool> IsSilent(const DeviceId& device);
+  absl::Status InsertMessages();
+  absl::Status RaiseHeads();
+
+  // The keys of the batch's conversations, padded by repeating the last.
+  Args PaddedKeys() const;
+
+  Transaction& tx_;
+  const Limits& limits_;
+  const absl::Time now_;
+  const absl::Span<const Append* const> appends_;
+  AppendOutcome& outcome_;
+  std::map<int64_t, ConversationRow> conversations_;  // in key order
+  absl::flat_hash_map<KnownKey, Known> known_;
+  std::vector<std::pair<int64_t, EnvelopePtr>> fresh_;
+};
+
+// One text for each padded size, made once.
+template <typename Make>
+const std::string& TextOfSize(size_t size, Make make) {
+  static const auto* const texts = [&make] {
+    auto* made = new std::map<size_t, std::string>;
+    for (size_t n = 1; n <= 1024; n *= 2) made->emplace(n, make(n));
+    return made;
+  }();
+  return texts->at(size);
+}
+
+Args AppendRun::PaddedKeys() const {
+  Args keys;
+  for (const auto& [key, conversation] : conversations_) keys.emplace_back(key);
+  const storage::Value last = keys.back();
+  keys.resize(PaddedCount(keys.size()), last);
+  return keys;
+}
+
+absl::Status AppendRun::LockConversations() {
+  for (const Append* append : appends_) conversations_.try_emplace(KeyOf(append->conversation));
+  const Args keys = PaddedKeys();
+  ASSIGN_OR_RETURN(
+      const Rows rows,
+      tx_.Query(TextOfSize(keys.size(),
+                           [](size_t n) {
+                             return absl::StrCat(
+                                 "SELECT conversation_key, conversation_id, state, head_sequence,"
+                                 " first_sequence, retention_at FROM conversations"
+                                 " WHERE conversation_key IN (",
+                                 Parameters(1, n), ") ORDER BY conversation_key {for_update}");
+                           }),
+                keys));
+  for (const Row& row : rows) {
+    ConversationRow& conversation = conversations_[row.Int(0)];
+    conversation.id = row.Id<ConversationId>(1);
+    conversation.open = row.Int(2) == static_cast<int64_t>(ConversationState::kOpen);
+    conversation.head = conversation.stored_head = row.Int(3);
+    conversation.was_empty = row.Int(4) > row.Int(3);
+    conversation.retention_at = row.Time(5);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AppendRun::LoadDevices() {
+  const Args keys = PaddedKeys();
+  ASSIGN_OR_RETURN(
+      const Rows rows,
+      tx_.Query(
+          TextOfSize(keys.size(),
+                     [](size_t n) {
+                       return absl::StrCat(
+                           "SELECT conversation_key, device_id, member_id, end_sequence, can_send,"
+                           " acked_sequence, skipped_sequence FROM conversation_devices"
+                           " WHERE conversation_key IN (",
+                           Parameters(1, n), ")");
+                     }),
+          keys));
+  for (const Row& row : rows) {
+    ConversationRow& conversation = conversations_[row.Int(0)];
+    DeviceRow& device = conversation.devices.emplace_back();
+    device.device = row.Id<DeviceId>(1);
+    device.member = row.Id<MemberId>(2);
+    device.live = row.IsNull(3);
+    device.can_send = row.Bool(4);
+    device.reached = std::max(row.Int(5), row.Int(6));
+    if (device.live) conversation.committed.recipients.push_back(device.device);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AppendRun::LoadKnown() {
+  Args ids;
+  for (const Append* append : appends_) ids.emplace_back(append->message_id);
+  const storage::Value last = ids.back();
+  ids.resize(PaddedCount(ids.size()), last);
+  ASSIGN_OR_RETURN(
+      const Rows rows,
+      tx_.Query(
+          TextOfSize(ids.size(),
+                     [](size_t n) {
+                       return absl::StrCat(
+                           "SELECT message_id, sender_key, conversation_key, sequence, created_at,"
+                           " payload FROM messages WHERE message_id IN (",
+                           Parameters(1, n), ")");
+                     }),
+          ids));
+  for (const Row& row : rows) {
+    known_[KnownKey(row.Id<MessageId>(0), row.Int(1))] =
+        Known{row.Int(2), row.Int(3), row.Time(4), std::string(row.Bytes(5)), nullptr};
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<absl::Status> AppendRun::Permission(const Append& append,
+                                                   const ConversationRow& conversation) {
+  if (conversation.id != append.conversation) return NotFound();
+  for (const DeviceRow& device : conversation.devices) {
+    if (device.device != append.device) continue;
+    if (device.member != append.member) return NotFound();
+    if (!device.live) {
+      return Error(StatusCode::kPermissionDenied, reason::kDeviceRevoked)
+          .Message("this device was removed")
+          .ToStatus();
+    }
+    if (!device.can_send) {
+      return Error(StatusCode::kFailedPrecondition, reason::kMemberSuspended)
+          .Message("sending is suspended for this member")
+          .ToStatus();
+    }
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const Rows rows,
+                   tx_.Query("SELECT 1 FROM devices WHERE device_id = $1", {append.device}));
+  if (!rows.empty()) return NotFound();
+  return Error(StatusCode::kNotFound, kDeviceUnknown).Message("no such conversation").ToStatus();
+}
+
+absl::StatusOr<absl::StatusOr<Appended>> AppendRun::Decide(const Append& append) {
+  using Result = absl::StatusOr<Appended>;
+  const int64_t key = KeyOf(append.conversation);
+  const int64_t sender_key = KeyOf(append.member);
+  ConversationRow& conversation = conversations_[key];
+  ASSIGN_OR_RETURN(const absl::Status permission, Permission(append, conversation));
+  // A repeated send gets its first answer whatever has become of the conversation since.
+  const KnownKey known_key(append.message_id, sender_key);
+  if (const auto known = known_.find(known_key); known != known_.end()) {
+    if (!permission.ok() && absl::IsNotFound(permission)) return Result(permission);
+    if (known->second.conversation_key == key && known->second.payload() == append.payload) {
+      return Result(Appended{known->second.sequence, known->second.create_time});
+    }
+    return Result(Error(StatusCode::kFailedPrecondition, reason::kRequestIdReused)
+                      .Message("this message_id was used with another message"));
+  }
+  if (!permission.ok()) return Result(permission);
+  if (!conversation.open) {
+    return Result(Error(StatusCode::kFailedPrecondition, reason::kConversationClosed)
+                      .Message("this conversation is closed"));
+  }
+  if (!conversation.room_until.has_value()) {
+    ASSIGN_OR_RETURN(conversation.room_until, RoomUntil(conversation));
+  }
+  if (conversation.head + 1 > *conversation.room_until) {
+    return Result(Error(StatusCode::kResourceExhausted, reason::kQueueFull)
+                      .Message("a device of this conversation has too many messages waiting")
+                      .RetryAfter(absl::Seconds(2)));
+  }
+  auto envelope = std::make_shared<Envelope>();
+  envelope->conversation = append.conversation;
+  envelope->sequence = ++conversation.head;
+  envelope->sender = append.member;
+  envelope->sender_device = append.device;
+  envelope->message_id = append.message_id;
+  envelope->payload = append.payload;
+  envelope->create_time = now_;
+  known_[known_key] = Known{key, envelope->sequence, now_, std::string(), envelope};
+  conversation.committed.conversation = append.conversation;
+  conversation.committed.envelopes.push_back(envelope);
+  const Appended appended{envelope->sequence, now_};
+  fresh_.emplace_back(key, std::move(envelope));
+  return Result(appended);
+}
+
+absl::StatusOr<int64_t> AppendRun::RoomUntil(ConversationRow& conversation) {
+  int64_t room_until = std::numeric_limits<int64_t>::max();
+  for (const DeviceRow& device : conversation.devices) {
+    if (!device.live) continue;
+    const int64_t last = device.reached + limits_.backlog_messages;
+    if (last >= room_until) continue;
+    // Only a device that is (nearly) full is worth the question whether it still counts.
+    if (last < conversation.head + static_cast<int64_t>(appends_.size())) {
+      ASSIGN_OR_RETURN(const bool silent, IsSilent(device.device));
+      if (silent) continue;
+    }
+    room_until = last;
+  }
+  return room_until;
+}
+
+absl::StatusOr<bool> AppendRun::IsSilent(const DeviceId& device) {
+  ASSIGN_OR_RETURN(const Rows rows,
+                   tx_.Query("SELECT last_seen_at FROM devices WHERE device_id = $1", {device}));
+  return rows.empty() || rows.front().Time(0) <= now_ - limits_.silent_after;
+}
+
+absl::Status AppendRun::InsertMessages() {
+  constexpr size_t kColumns = 7;
+  constexpr size_t kLargestChunk = 64;
+  size_t done = 0;
+  while (done < fresh_.size()) {
+    size_t count = kLargestChunk;
+    while (count > fresh_.size() - done) count /= 2;
+    Args args;
+    args.reserve(count * kColumns);
+    for (size_t i = done; i < done + count; ++i) {
+      const auto& [key, envelope] = fresh_[i];
+      args.emplace_back(key);
+      args.emplace_back(envelope->sequence);
+      args.emplace_back(KeyOf(envelope->sender));
+      args.emplace_back(envelope->sender_device);
+      args.emplace_back(envelope->message_id);
+      args.emplace_back(envelope->create_time);
+      args.emplace_back(Blob{envelope->payload});
+    }
+    RETURN_IF_ERROR(tx_.Execute(TextOfSize(count,
+                                           [](size_t n) {
+                                             std::string text =
+                                                 "INSERT INTO messages (conversation_key, "
+                                                 "sequence, sender_key, sender_device, message_id,"
+                                                 " created_at, payload) VALUES ";
+                                             for (size_t i = 0; i < n; ++i) {
+                                               absl::StrAppend(
+                                                   &text, i == 0 ? "(" : ", (",
+                                                   Parameters(1 + i * kColumns, kColumns), ")");
+                                             }
+                                             return text;
+                                           }),
+                                args)
+                        .status());
+    done += count;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AppendRun::RaiseHeads() {
+  std::vector<std::pair<int64_t, const ConversationRow*>> raised;
+  for (const auto& [key, conversation] : conversations_) {
+    if (conversation.head > conversation.stored_head) raised.emplace_back(key, &conversation);
+  }
+  if (raised.empty()) return absl::OkStatus();
+  raised.resize(PaddedCount(raised.size()), raised.back());
+  Args args;
+  for (const auto& [key, conversation] : raised) {
+    args.emplace_back(key);
+    args.emplace_back(conversation->head);
+    args.emplace_back(conversation->was_empty
+                          ? std::min(conversation->retention_at, now_ + kFirstRetentionLook)
+                          : conversation->retention_at);
+  }
+  return tx_
+      .Execute(TextOfSize(raised.size(),
+                          [](size_t n) {
+                            std::string text =
+                                "UPDATE conversations SET head_sequence = v.column2, retention_at "
+                                "= v.column3 FROM (VALUES ";
+                            for (size_t i = 0; i < n; ++i) {
+                              const size_t p = 1 + i * 3;
+                              absl::StrAppend(&text, i == 0 ? "" : ", ", "(CAST($", p,
+                                              " AS {int}), CAST($", p + 1, " AS {int}), CAST($",
+                                              p + 2, " AS {int}))");
+                            }
+                            return absl::StrCat(text, ") AS v WHERE conversation_key = v.column1");
+                          }),
+               args)
+      .status();
+}
+
+}  // namespace
+
+absl::Status RunAppends(Transaction& tx, const Limits& limits, absl::Time now,
+                        absl::Span<const Append* const> appends, AppendOutcome& outcome) {
+  return AppendRun(tx, limits, now, appends, outcome).Run();
+}
+
+}  // namespace handrail::messaging

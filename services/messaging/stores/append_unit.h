@@ -1,0 +1,29 @@
+#ifndef HANDRAIL_SERVICES_MESSAGING_STORES_APPEND_UNIT_H_
+#define HANDRAIL_SERVICES_MESSAGING_STORES_APPEND_UNIT_H_
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "common/storage/database.h"
+#include "services/messaging/domain/message_store.h"
+
+namespace handrail::messaging {
+
+// What became of a batch of appends, valid once its transaction has committed.
+struct AppendOutcome {
+  std::vector<absl::StatusOr<Appended>> results;  // one an append, in order
+  std::vector<CommittedMessages> committed;       // what is new
+};
+
+// The transaction of a batch of appends: set-based statements, the conversations' rows locked in
+// key order, so that whoever closes, blocks or changes members is before or after, never beside. A
+// refused append is a result, not an error; an error means that nothing of the batch was written.
+absl::Status RunAppends(storage::Transaction& tx, const Limits& limits, absl::Time now,
+                        absl::Span<const Append* const> appends, AppendOutcome& outcome);
+
+}  // namespace handrail::messaging
+
+#endif  // HANDRAIL_SERVICES_MESSAGING_STORES_APPEND_UNIT_H_

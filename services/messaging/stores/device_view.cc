@@ -1,0 +1,127 @@
+#include "services/messaging/stores/device_view.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/macros.h"
+#include "services/messaging/stores/schema.h"
+
+namespace handrail::messaging {
+namespace {
+
+using storage::Args;
+using storage::Row;
+using storage::Rows;
+
+// Rows of up to 64 KiB each: a chunk is 2 MiB at most.
+constexpr int64_t kChunk = 32;
+
+constexpr absl::string_view kSelectViews =
+    "SELECT c.conversation_key, c.conversation_id, c.state, c.blocked, c.created_at,"
+    " c.head_sequence, c.first_sequence, d.member_id, d.start_sequence, d.end_sequence,"
+    " d.acked_sequence, d.skipped_sequence"
+    " FROM conversation_devices d JOIN conversations c ON c.conversation_key = d.conversation_key"
+    " WHERE d.device_id = $1";
+
+DeviceView ViewOf(const Row& row) {
+  DeviceView view;
+  view.key = row.Int(0);
+  view.conversation.id = row.Id<ConversationId>(1);
+  view.conversation.state = static_cast<ConversationState>(row.Int(2));
+  view.blocked = row.Bool(3);
+  view.conversation.create_time = row.Time(4);
+  view.conversation.head_sequence = row.Int(5);
+  view.conversation.first_sequence = row.Int(6);
+  view.member = row.Id<MemberId>(7);
+  view.start_sequence = row.Int(8);
+  view.live = row.IsNull(9);
+  view.readable_to = view.live ? view.conversation.head_sequence : row.Int(9);
+  view.conversation.acked_sequence = row.Int(10);
+  view.skipped_sequence = row.Int(11);
+  if (view.blocked) view.readable_to = 0;
+  return view;
+}
+
+MemberId MemberOfKey(const Conversation& conversation, int64_t member_key) {
+  for (const MemberId& member : conversation.members) {
+    if (KeyOf(member) == member_key) return member;
+  }
+  return MemberId();
+}
+
+}  // namespace
+
+int64_t DeviceView::FirstReadable(int64_t next) const {
+  return std::max({next, start_sequence, conversation.first_sequence, skipped_sequence + 1});
+}
+
+std::optional<Gap> DeviceView::GapAt(int64_t next) const {
+  const int64_t first = std::max(next, start_sequence);
+  const int64_t last = std::min(FirstReadable(next) - 1, readable_to);
+  if (first > last) return std::nullopt;
+  return Gap{conversation.id, first, last};
+}
+
+absl::StatusOr<std::vector<MemberId>> LoadMembers(storage::Transaction& tx, int64_t key) {
+  ASSIGN_OR_RETURN(
+      const Rows rows,
+      tx.Query("SELECT member_id FROM conversation_members WHERE conversation_key = $1", {key}));
+  std::vector<MemberId> members;
+  for (const Row& row : rows) members.push_back(row.Id<MemberId>(0));
+  return members;
+}
+
+absl::StatusOr<std::vector<DeviceView>> LoadDeviceViews(storage::Transaction& tx,
+                                                        const DeviceId& device,
+                                                        const std::vector<int64_t>* keys) {
+  std::vector<DeviceView> views;
+  std::string text(kSelectViews);
+  Args args = {device};
+  if (keys != nullptr) {
+    if (keys->empty()) return views;
+    const size_t count = PaddedCount(keys->size());
+    absl::StrAppend(&text, " AND d.conversation_key IN (", Parameters(2, count), ")");
+    for (size_t i = 0; i < count; ++i) args.emplace_back((*keys)[std::min(i, keys->size() - 1)]);
+  }
+  ASSIGN_OR_RETURN(const Rows rows, tx.Query(text, args));
+  for (const Row& row : rows) {
+    views.push_back(ViewOf(row));
+    ASSIGN_OR_RETURN(views.back().conversation.members, LoadMembers(tx, views.back().key));
+  }
+  return views;
+}
+
+absl::StatusOr<bool> LoadEnvelopes(storage::Transaction& tx, const DeviceView& view, int64_t from,
+                                   int64_t limit, int64_t& bytes_left,
+                                   std::vector<EnvelopePtr>& envelopes) {
+  while (from <= view.readable_to) {
+    const int64_t chunk = std::min(kChunk, limit);
+    if (chunk <= 0) return false;
+    ASSIGN_OR_RETURN(const Rows rows,
+                     tx.Query("SELECT sequence, sender_key, sender_device, message_id, created_at,"
+                              " payload FROM messages WHERE conversation_key = $1"
+                              " AND sequence >= $2 AND sequence <= $3 ORDER BY sequence LIMIT $4",
+                              {view.key, from, view.readable_to, chunk}));
+    for (const Row& row : rows) {
+      auto envelope = std::make_shared<Envelope>();
+      envelope->conversation = view.conversation.id;
+      envelope->sequence = row.Int(0);
+      envelope->sender = MemberOfKey(view.conversation, row.Int(1));
+      envelope->sender_device = row.Id<DeviceId>(2);
+      envelope->message_id = row.Id<MessageId>(3);
+      envelope->create_time = row.Time(4);
+      envelope->payload = std::string(row.Bytes(5));
+      const auto size = static_cast<int64_t>(envelope->payload.size());
+      if (size > bytes_left && !envelopes.empty()) return false;
+      bytes_left -= size;
+      --limit;
+      from = envelope->sequence + 1;
+      envelopes.push_back(std::move(envelope));
+    }
+    if (static_cast<int64_t>(rows.size()) < chunk) break;
+  }
+  return from > view.readable_to;
+}
+
+}  // namespace handrail::messaging

@@ -1,0 +1,106 @@
+#include "services/messaging/stores/invariants.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/base/macros.h"
+
+namespace handrail::messaging {
+namespace {
+
+using storage::Args;
+using storage::Rows;
+using storage::Transaction;
+
+// A promise, and a query for the number of rows that break it. Every query takes, in this order,
+// the silence after which a device no longer counts and the longest time a message is kept, both in
+// microseconds; each query uses both or neither.
+struct Invariant {
+  const char* text;
+  const char* sql;
+  bool takes_limits = false;
+};
+
+constexpr Invariant kInvariants[] = {
+    {"C1: a sender's message id is stored more than once",
+     "SELECT COUNT(*) FROM (SELECT 1 AS one FROM messages GROUP BY message_id, sender_key"
+     " HAVING COUNT(*) > 1) AS t"},
+    {"C1: a message belongs to no conversation",
+     "SELECT COUNT(*) FROM messages m WHERE NOT EXISTS (SELECT 1 FROM conversations c"
+     " WHERE c.conversation_key = m.conversation_key)"},
+    {"C2: a sequence is taken more than once",
+     "SELECT COUNT(*) FROM (SELECT 1 AS one FROM messages GROUP BY conversation_key, sequence"
+     " HAVING COUNT(*) > 1) AS t"},
+    {"C2: the kept sequences of a conversation are not exactly first to head",
+     "SELECT COUNT(*) FROM conversations c LEFT JOIN"
+     " (SELECT conversation_key AS k, MIN(sequence) AS low, MAX(sequence) AS high,"
+     "  COUNT(DISTINCT sequence) AS n FROM messages GROUP BY conversation_key) AS t"
+     " ON t.k = c.conversation_key"
+     " WHERE COALESCE(t.n, 0) <> c.head_sequence - c.first_sequence + 1"
+     " OR (t.n > 0 AND (t.low <> c.first_sequence OR t.high <> c.head_sequence))"},
+    {"C5: a message was sent by somebody who is no member",
+     "SELECT COUNT(*) FROM messages m WHERE NOT EXISTS (SELECT 1 FROM conversation_members p"
+     " WHERE p.conversation_key = m.conversation_key AND p.member_key = m.sender_key)"},
+    {"C5: a message was sent by a device that is none of its sender's",
+     "SELECT COUNT(*) FROM messages m WHERE NOT EXISTS (SELECT 1 FROM conversation_devices d"
+     " JOIN conversation_members p ON p.conversation_key = d.conversation_key"
+     " AND p.member_id = d.member_id"
+     " WHERE d.conversation_key = m.conversation_key AND d.device_id = m.sender_device"
+     " AND p.member_key = m.sender_key)"},
+    {"C5: a device reads a conversation whose member its owner is not",
+     "SELECT COUNT(*) FROM conversation_devices d WHERE NOT EXISTS (SELECT 1"
+     " FROM conversation_members p WHERE p.conversation_key = d.conversation_key"
+     " AND p.member_id = d.member_id) OR NOT EXISTS (SELECT 1 FROM devices v"
+     " WHERE v.device_id = d.device_id AND v.member_id = d.member_id)"},
+    {"C5: a removed device still reads",
+     "SELECT COUNT(*) FROM conversation_devices d JOIN devices v ON v.device_id = d.device_id"
+     " WHERE v.revoked = 1 AND d.end_sequence IS NULL"},
+    {"C5: a device reads beyond the newest message",
+     "SELECT COUNT(*) FROM conversation_devices d JOIN conversations c"
+     " ON c.conversation_key = d.conversation_key"
+     " WHERE d.end_sequence > c.head_sequence OR d.start_sequence > c.head_sequence + 1"},
+    {"C5: a conversation has less than two members",
+     "SELECT COUNT(*) FROM conversations c WHERE (SELECT COUNT(*) FROM conversation_members p"
+     " WHERE p.conversation_key = c.conversation_key) < 2"},
+    {"C6: a device acknowledged what was never sent",
+     "SELECT COUNT(*) FROM conversation_devices d JOIN conversations c"
+     " ON c.conversation_key = d.conversation_key WHERE d.acked_sequence > c.head_sequence"},
+    {"C6: a message was trimmed before its time",
+     "SELECT COUNT(*) FROM conversation_devices d JOIN conversations c"
+     " ON c.conversation_key = d.conversation_key JOIN devices v ON v.device_id = d.device_id"
+     " WHERE d.end_sequence IS NULL AND d.start_sequence < c.first_sequence"
+     " AND d.acked_sequence < c.first_sequence - 1 AND d.skipped_sequence < c.first_sequence - 1"
+     " AND v.last_seen_at > c.trimmed_at - $1 AND v.last_seen_at <= c.trimmed_at"
+     " AND c.trimmed_newest_at > c.trimmed_at - $2",
+     true},
+    {"M5: a conversation of two who are blocked is open to them",
+     "SELECT COUNT(*) FROM blocks b JOIN conversation_members p ON p.member_id = b.low_member_id"
+     " JOIN conversation_members q ON q.member_id = b.high_member_id"
+     " AND q.conversation_key = p.conversation_key"
+     " JOIN conversations c ON c.conversation_key = p.conversation_key WHERE c.blocked = 0"},
+    {"M3: a pairing was closed and its conversation is open",
+     "SELECT COUNT(*) FROM pairings r JOIN conversations c ON c.pairing_id = r.pairing_id"
+     " WHERE r.closed_at IS NOT NULL AND c.state = 1"},
+};
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> CheckMessages(storage::Database& database,
+                                                       absl::Time deadline, const Limits& limits) {
+  std::vector<std::string> violations;
+  RETURN_IF_ERROR(database.Read(deadline, [&](Transaction& tx) -> absl::Status {
+    violations.clear();
+    for (const Invariant& invariant : kInvariants) {
+      Args args;
+      if (invariant.takes_limits) {
+        args = {absl::ToInt64Microseconds(limits.silent_after),
+                absl::ToInt64Microseconds(limits.keep_at_most)};
+      }
+      ASSIGN_OR_RETURN(const Rows rows, tx.Query(invariant.sql, args));
+      const int64_t count = rows.front().Int(0);
+      if (count > 0) violations.push_back(absl::StrCat(invariant.text, " (", count, ")"));
+    }
+    return absl::OkStatus();
+  }));
+  return violations;
+}
+
+}  // namespace handrail::messaging

@@ -1,0 +1,140 @@
+#include "services/messaging/stores/schema.h"
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace handrail::messaging {
+namespace {
+
+using storage::Migration;
+
+// Conversations, who is in them, and what they said.
+//
+// `messages` is append-only and has no primary key: a clustered one would move rows about on SQLite
+// (measured: × 1.5 to 1.8 slower). Its two unique indexes are C1 (the sender's id, once) and C2
+// (the place in the conversation, once).
+std::vector<std::string> ConversationTables() {
+  return {
+      // One row a pairing that was opened or closed; taken first by both, so that a close that
+      // comes
+      // before its open leaves a tombstone and cannot cross it.
+      "CREATE TABLE pairings ("
+      " pairing_id {blob} NOT NULL PRIMARY KEY CHECK (length(pairing_id) = 16),"
+      " closed_at {int}) {strict}",
+
+      "CREATE TABLE conversations ("
+      " conversation_key {int} NOT NULL PRIMARY KEY,"
+      " conversation_id {blob} NOT NULL UNIQUE CHECK (length(conversation_id) = 16),"
+      " pairing_id {blob} NOT NULL UNIQUE CHECK (length(pairing_id) = 16),"
+      " state {int} NOT NULL CHECK (state IN (1, 2)),"
+      " blocked {int} NOT NULL CHECK (blocked IN (0, 1) AND (blocked = 0 OR state = 2)),"
+      " created_at {int} NOT NULL,"
+      " closed_at {int} CHECK ((closed_at IS NULL) = (state = 1)),"
+      " head_sequence {int} NOT NULL CHECK (head_sequence >= 0),"
+      " first_sequence {int} NOT NULL"
+      "  CHECK (first_sequence >= 1 AND first_sequence <= head_sequence + 1),"
+      // When retention looks next; and what every counting device had acknowledged when it looked.
+      " retention_at {int} NOT NULL,"
+      " marked_sequence {int} NOT NULL,"
+      " marked_at {int} NOT NULL,"
+      // When retention last trimmed, and how old the youngest message was that went.
+      " trimmed_at {int} NOT NULL,"
+      " trimmed_newest_at {int} NOT NULL) {strict}",
+      "CREATE INDEX conversations_by_retention ON conversations (retention_at)",
+
+      "CREATE TABLE conversation_members ("
+      " conversation_key {int} NOT NULL,"
+      " member_key {int} NOT NULL,"
+      " member_id {blob} NOT NULL CHECK (length(member_id) = 16),"
+      " created_at {int} NOT NULL,"
+      " PRIMARY KEY (conversation_key, member_key)) {strict}",
+      "CREATE INDEX conversation_members_by_member"
+      " ON conversation_members (member_id, created_at, conversation_key)",
+
+      "CREATE TABLE messages ("
+      " conversation_key {int} NOT NULL,"
+      " sequence {int} NOT NULL CHECK (sequence >= 1),"
+      " sender_key {int} NOT NULL,"
+      " sender_device {blob} NOT NULL,"
+      " message_id {blob} NOT NULL,"
+      " created_at {int} NOT NULL,"
+      " payload {blob} NOT NULL) {strict}",
+      "CREATE UNIQUE INDEX messages_by_place ON messages (conversation_key, sequence)",
+      "CREATE UNIQUE INDEX messages_by_id ON messages (message_id, sender_key)",
+  };
+}
+
+// Messaging's copy of who people are, and what each of their devices has.
+std::vector<std::string> MemberTables() {
+  return {
+      // Version 0: named by a conversation, but profiles has not told us of them yet.
+      "CREATE TABLE members ("
+      " member_id {blob} NOT NULL PRIMARY KEY CHECK (length(member_id) = 16),"
+      " version {int} NOT NULL CHECK (version >= 0),"
+      " standing {int} NOT NULL CHECK (standing IN (1, 2, 3)),"
+      " updated_at {int} NOT NULL) {strict}",
+
+      "CREATE TABLE devices ("
+      " device_id {blob} NOT NULL PRIMARY KEY CHECK (length(device_id) = 16),"
+      " member_id {blob} NOT NULL CHECK (length(member_id) = 16),"
+      " revoked {int} NOT NULL CHECK (revoked IN (0, 1)),"
+      " generation {int} NOT NULL,"
+      " last_seen_at {int} NOT NULL) {strict}",
+      "CREATE INDEX devices_by_member ON devices (member_id)",
+
+      // What a device may read (start_sequence to end_sequence, open while null) and what it has.
+      // Everything up to skipped_sequence was given up for it after a long silence.
+      "CREATE TABLE conversation_devices ("
+      " conversation_key {int} NOT NULL,"
+      " device_id {blob} NOT NULL CHECK (length(device_id) = 16),"
+      " member_id {blob} NOT NULL CHECK (length(member_id) = 16),"
+      " start_sequence {int} NOT NULL CHECK (start_sequence >= 1),"
+      " end_sequence {int},"
+      " acked_sequence {int} NOT NULL CHECK (acked_sequence >= start_sequence - 1),"
+      " skipped_sequence {int} NOT NULL CHECK (skipped_sequence >= 0),"
+      " can_send {int} NOT NULL CHECK (can_send IN (0, 1)),"
+      " PRIMARY KEY (conversation_key, device_id)) {strict}",
+      "CREATE INDEX conversation_devices_by_device ON conversation_devices (device_id)",
+
+      // Symmetric: the lower id first. Whose block it is, is none of messaging's business.
+      "CREATE TABLE blocks ("
+      " low_member_id {blob} NOT NULL,"
+      " high_member_id {blob} NOT NULL,"
+      " created_at {int} NOT NULL,"
+      " PRIMARY KEY (low_member_id, high_member_id),"
+      " CHECK (low_member_id < high_member_id)) {strict}",
+  };
+}
+
+}  // namespace
+
+absl::Span<const Migration> Migrations() {
+  static const auto* const migrations = new std::vector<Migration>{
+      {"0001_conversations", ConversationTables()},
+      {"0002_members", MemberTables()},
+  };
+  return *migrations;
+}
+
+int64_t KeyOf(const RawId& id) {
+  uint64_t key = 0;
+  for (size_t i = 0; i < sizeof(key); ++i) {
+    key = (key << 8) | static_cast<unsigned char>(id.Bytes()[i]);
+  }
+  return static_cast<int64_t>(key >> 1);
+}
+
+std::string Parameters(size_t first, size_t count) {
+  std::string text;
+  for (size_t i = 0; i < count; ++i) absl::StrAppend(&text, i == 0 ? "$" : ", $", first + i);
+  return text;
+}
+
+size_t PaddedCount(size_t count) {
+  size_t padded = 1;
+  while (padded < count) padded *= 2;
+  return padded;
+}
+
+}  // namespace handrail::messaging
