@@ -56,11 +56,24 @@ void PoolIndex::MakeSponsor(size_t slot) {
 void PoolIndex::MakeTicket(size_t slot) {
   const TicketSide& side = ticket_sides_[slot];
   TicketRecord record;
-  if (side.traits != nullptr) {
+  if (side.searched) {
     record = MakeTicketRecord(side.ticket, *side.traits, policies_, week_start_);
   }
   record.ticket = side.ticket.id;
   tickets_[slot] = record;
+}
+
+// After a change of the ticket or of its traits.
+void PoolIndex::UpdateTicket(size_t slot) {
+  TicketSide& side = ticket_sides_[slot];
+  if (side.traits != nullptr && side.traits->standing == Standing::kErased) side.traits = nullptr;
+  live_tickets_ -= side.searched ? 1 : 0;
+  side.searched = side.traits != nullptr && side.traits->newcomer && Searches(side.ticket);
+  live_tickets_ += side.searched ? 1 : 0;
+  gone_tickets_ -= side.gone ? 1 : 0;
+  side.gone = !Searches(side.ticket);
+  gone_tickets_ += side.gone ? 1 : 0;
+  MakeTicket(slot);
 }
 
 bool PoolIndex::PutSponsorSide(const TraitsPtr& traits) {
@@ -76,6 +89,9 @@ bool PoolIndex::PutSponsorSide(const TraitsPtr& traits) {
   live_sponsors_ -= side.traits != nullptr ? 1 : 0;
   side.traits = belongs ? traits : nullptr;
   live_sponsors_ += belongs ? 1 : 0;
+  gone_sponsors_ -= side.gone ? 1 : 0;
+  side.gone = !belongs;
+  gone_sponsors_ += side.gone ? 1 : 0;
   MakeSponsor(slot);
   return true;
 }
@@ -83,7 +99,6 @@ bool PoolIndex::PutSponsorSide(const TraitsPtr& traits) {
 bool PoolIndex::PutNewcomerSide(const TraitsPtr& traits) {
   const auto place = newcomer_tickets_.find(traits->member);
   if (place == newcomer_tickets_.end()) return false;
-  const bool stays = traits->newcomer && traits->standing != Standing::kErased;
   bool newer = false;
   for (const TicketId& ticket : place->second) {
     const size_t slot = ticket_slots_.at(ticket);
@@ -91,11 +106,8 @@ bool PoolIndex::PutNewcomerSide(const TraitsPtr& traits) {
     if (traits->version <= side.traits_version) continue;
     newer = true;
     side.traits_version = traits->version;
-    const bool searched = stays && Searches(side.ticket);
-    live_tickets_ -= side.traits != nullptr ? 1 : 0;
-    side.traits = searched ? traits : nullptr;
-    live_tickets_ += searched ? 1 : 0;
-    MakeTicket(slot);
+    side.traits = traits;
+    UpdateTicket(slot);
   }
   return newer;
 }
@@ -135,17 +147,12 @@ bool PoolIndex::PutTicket(const Ticket& ticket, TraitsPtr traits, absl::Time now
   TicketSide& side = ticket_sides_[slot];
   if (!added && ticket.version <= side.ticket.version) return false;
   side.ticket = ticket;
-  live_tickets_ -= side.traits != nullptr ? 1 : 0;
   // The caller read the ticket and the traits at different times: the newer traits stay.
   if (traits != nullptr && traits->version >= side.traits_version) {
     side.traits_version = traits->version;
     side.traits = std::move(traits);
   }
-  const bool whole =
-      side.traits != nullptr && side.traits->newcomer && side.traits->standing != Standing::kErased;
-  if (!whole || !Searches(ticket)) side.traits = nullptr;
-  live_tickets_ += side.traits != nullptr ? 1 : 0;
-  MakeTicket(slot);
+  UpdateTicket(slot);
   CompactTickets();
   return true;
 }
@@ -153,7 +160,7 @@ bool PoolIndex::PutTicket(const Ticket& ticket, TraitsPtr traits, absl::Time now
 Choice PoolIndex::FindSponsors(const TicketId& ticket, absl::Time now, size_t limit) {
   EnsureWeek(now);
   const auto place = ticket_slots_.find(ticket);
-  if (place == ticket_slots_.end() || ticket_sides_[place->second].traits == nullptr) return {};
+  if (place == ticket_slots_.end() || !ticket_sides_[place->second].searched) return {};
   return chooser_.BestSponsorsFor(tickets_[place->second], sponsors_, history_, now, limit);
 }
 
@@ -185,13 +192,14 @@ size_t PoolIndex::MemoryBytes() const {
          ticket_slots_.size() * sizeof(TicketId);
 }
 
-// A sponsor whose seats are known but whose traits are not is kept: the traits may still come.
+// A sponsor whose seats are known but whose traits are not is no gone one: the traits may still
+// come.
 void PoolIndex::CompactSponsors() {
-  const size_t gone = sponsors_.size() - live_sponsors_;
-  if (gone <= std::max(kKeptSlots, live_sponsors_)) return;
+  if (gone_sponsors_ <= std::max(kKeptSlots, live_sponsors_)) return;
+  gone_sponsors_ = 0;
   size_t kept = 0;
   for (size_t slot = 0; slot < sponsors_.size(); ++slot) {
-    if (sponsor_sides_[slot].traits == nullptr) {
+    if (sponsor_sides_[slot].gone) {
       sponsor_slots_.erase(sponsors_[slot].member);
       continue;
     }
@@ -204,13 +212,13 @@ void PoolIndex::CompactSponsors() {
 }
 
 void PoolIndex::CompactTickets() {
-  const size_t gone = tickets_.size() - live_tickets_;
-  if (gone <= std::max(kKeptSlots, live_tickets_)) return;
+  if (gone_tickets_ <= std::max(kKeptSlots, live_tickets_)) return;
+  gone_tickets_ = 0;
   size_t kept = 0;
   newcomer_tickets_.clear();
   for (size_t slot = 0; slot < tickets_.size(); ++slot) {
     const Ticket& ticket = ticket_sides_[slot].ticket;
-    if (ticket_sides_[slot].traits == nullptr) {
+    if (ticket_sides_[slot].gone) {
       ticket_slots_.erase(ticket.id);
       continue;
     }

@@ -66,12 +66,14 @@ class PoolIndex {
     TraitsPtr traits;  // null: not searched
     Availability seats;
     int64_t traits_version = 0;
+    bool gone = false;  // known not to belong here any more
   };
   struct TicketSide {
     TraitsPtr traits;  // kept while the ticket is not searched, so that older ones cannot come back
     Ticket ticket;
     int64_t traits_version = 0;
     bool searched = false;
+    bool gone = false;  // not to be put before anybody any more
   };
 
   // The records hold hours of one week; in a new week they are made anew from the traits.
@@ -96,12 +98,14 @@ class PoolIndex {
   std::vector<SponsorSide> sponsor_sides_;
   absl::flat_hash_map<MemberId, size_t> sponsor_slots_;
   size_t live_sponsors_ = 0;
+  size_t gone_sponsors_ = 0;
 
   std::vector<TicketRecord> tickets_;
   std::vector<TicketSide> ticket_sides_;
   absl::flat_hash_map<TicketId, size_t> ticket_slots_;
   absl::flat_hash_map<MemberId, std::vector<TicketId>> newcomer_tickets_;
   size_t live_tickets_ = 0;
+  size_t gone_tickets_ = 0;
 };
 
 }  // namespace handrail::matching
