@@ -71,10 +71,9 @@ absl::StatusOr<TranslatedSql> TranslateSql(Dialect dialect, absl::string_view sq
     }
     const char c = sql[i];
     if (c == '{') {
-      const size_t end = sql.find('}', i);
-      const absl::string_view name =
-          sql.substr(i + 1, end == absl::string_view::npos ? end : end - i - 1);
-      const DialectWord* word = FindWord(name);
+      const size_t end = std::min(sql.find('}', i), sql.size());
+      const absl::string_view name = sql.substr(i + 1, end - i - 1);
+      const DialectWord* word = end == sql.size() ? nullptr : FindWord(name);
       if (word == nullptr) {
         return Error(absl::StatusCode::kInternal, reason::kInternal)
             .Message(absl::StrCat("SQL uses an unknown dialect word: {", name, "}"));

@@ -57,15 +57,15 @@ void PreallocateLog(const std::string& path) {
   constexpr off_t kTargetBytes = kFrameBytes * (SqliteWriter::kCheckpointFrames + 1024);
   const int descriptor = open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
   if (descriptor < 0) return;
-  const std::string zeros(1 << 20, '\0');
-  off_t end = lseek(descriptor, 0, SEEK_END);
-  bool written = end >= 0;
-  while (written && end < kTargetBytes) {
-    written =
-        pwrite(descriptor, zeros.data(), zeros.size(), end) == static_cast<ssize_t>(zeros.size());
-    end += static_cast<off_t>(zeros.size());
+  constexpr off_t kZerosBytes = 1 << 20;
+  const std::string zeros(kZerosBytes, '\0');
+  const off_t begin = lseek(descriptor, 0, SEEK_END);
+  bool written = begin >= 0;
+  for (off_t end = begin; written && end < kTargetBytes; end += kZerosBytes) {
+    written = pwrite(descriptor, zeros.data(), zeros.size(), end) == kZerosBytes;
   }
-  // Only speed depends on it: without space the log grows as it is used.
+  // Only speed depends on it. On a disk that is almost full the data needs the space more.
+  if (!written && begin >= 0) written = ftruncate(descriptor, begin) == 0 && written;
   if (!written || fdatasync(descriptor) != 0) {
     Log(Severity::kWarning, "could not reserve space for the write-ahead log",
         {{LogField::kComponent, "sqlite"}, {LogField::kPath, path}});

@@ -268,9 +268,9 @@ absl::Status SqliteWriter::Commit() {
   const int code = connection_->Run(Control::kCommit);
   if (code == SQLITE_OK) {
     const auto units = static_cast<int64_t>(applied_);
+    MutexLock lock(mutex_);
     size_t bucket = 0;
     while (bucket + 1 < stats_.batch_sizes.size() && (units >> (bucket + 1)) > 0) ++bucket;
-    MutexLock lock(mutex_);
     ++stats_.commits;
     stats_.units += units;
     stats_.largest_batch = std::max(stats_.largest_batch, units);
