@@ -61,7 +61,7 @@ TEST(Ed25519Test, EveryBitOfASignatureCounts) {
     changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ (1 << (bit % 8)));
     EXPECT_FALSE(key.verify_key().Verify(message, changed)) << bit;
   }
-  for (const size_t size : {0, 1, 63}) {
+  for (const size_t size : {0u, 1u, 63u}) {
     EXPECT_FALSE(key.verify_key().Verify(message, signature.substr(0, size)));
   }
   EXPECT_FALSE(key.verify_key().Verify(message, signature + '\0'));
@@ -86,7 +86,7 @@ TEST(Ed25519Test, RefusesASignatureWhoseScalarIsNotReduced) {
 }
 
 TEST(Ed25519Test, RefusesKeysOfAnotherLength) {
-  for (const size_t size : {0, 1, 31, 33, 64}) {
+  for (const size_t size : {0u, 1u, 31u, 33u, 64u}) {
     const auto key = VerifyKey::FromBytes(std::string(size, '\x01'));
     EXPECT_EQ(key.status().code(), absl::StatusCode::kInvalidArgument) << size;
     EXPECT_TRUE(HasReason(key.status(), reason::kFieldInvalid));

@@ -185,12 +185,12 @@ TEST_F(VaultTest, FilesAreForTheirOwnerOnly) {
   EXPECT_EQ(KeyRing::Generate(path, "k2", random_).code(), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(KeyRing::Load(path)->newest_key_id(), "k1");
 
-  for (const mode_t mode : {0604, 0640, 0660, 0644, 0666, 0602}) {
+  for (const mode_t mode : {0604u, 0640u, 0660u, 0644u, 0666u, 0602u}) {
     ASSERT_EQ(chmod(path.c_str(), mode), 0);
     const absl::Status refused = KeyRing::Load(path).status();
     EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition) << std::oct << mode;
     EXPECT_TRUE(HasReason(refused, reason::kConfigurationInvalid));
-    EXPECT_EQ(KeyRing::Load(path, KeyFilePolicy::kGroupMayRead).ok(), mode == 0640) << mode;
+    EXPECT_EQ(KeyRing::Load(path, KeyFilePolicy::kGroupMayRead).ok(), mode == 0640u) << mode;
   }
 }
 
