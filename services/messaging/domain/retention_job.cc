@@ -1,0 +1,27 @@
+#include "services/messaging/domain/retention_job.h"
+
+#include "common/base/log.h"
+#include "common/base/status.h"
+
+namespace handrail::messaging {
+
+int64_t RetentionJob::RunOnce() {
+  int64_t trimmed = 0;
+  for (int step = 0; step < options_.steps_a_round; ++step) {
+    const auto result = store_.TrimSome(clock_.Now() + options_.step_timeout, clock_.Now());
+    if (!result.ok()) {
+      Log(Severity::kWarning, "retention could not trim",
+          {{LogField::kComponent, "retention"}, {LogField::kReason, ReasonOf(result.status())}});
+      break;
+    }
+    trimmed += result->messages_trimmed;
+    if (!result->more) break;
+  }
+  if (trimmed > 0) {
+    Log(Severity::kInfo, "messages trimmed",
+        {{LogField::kComponent, "retention"}, {LogField::kCount, trimmed}});
+  }
+  return trimmed;
+}
+
+}  // namespace handrail::messaging

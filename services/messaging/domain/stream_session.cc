@@ -1,0 +1,370 @@
+#include "services/messaging/domain/stream_session.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace handrail::messaging {
+namespace {
+
+const EnvelopePtr* AsEnvelope(const Event& event) { return std::get_if<EnvelopePtr>(&event); }
+
+// Clients of a stream that may come back wait a little; the exact time is not important.
+constexpr absl::Duration kRetryAfter = absl::Milliseconds(250);
+
+}  // namespace
+
+StreamSession::StreamSession(const DeviceId& device, absl::Span<const Cursor> cursors,
+                             const Options& options, std::function<void()> wake,
+                             std::function<void()> read)
+    : device_(device), options_(options), wake_(std::move(wake)), read_(std::move(read)) {
+  MutexLock lock(mutex_);
+  for (const Cursor& cursor : cursors) {
+    if (cursor.sequence == std::numeric_limits<int64_t>::max()) continue;
+    Place& place = places_[cursor.conversation];
+    place.next = cursor.sequence + 1;
+    place.settled = cursor.sequence;
+  }
+  dirty_ = static_cast<int64_t>(places_.size());
+}
+
+int64_t StreamSession::generation() const {
+  MutexLock lock(mutex_);
+  return generation_;
+}
+
+void StreamSession::Start(int64_t generation) {
+  bool read = false;
+  {
+    MutexLock lock(mutex_);
+    if (closed_) return;
+    generation_ = generation;
+    started_ = true;
+    queue_.emplace_back(Started{generation});
+    read = RequestRead();
+  }
+  wake_();
+  if (read) read_();
+}
+
+std::vector<Event> StreamSession::Take(size_t max_events, size_t max_bytes) {
+  std::vector<Event> events;
+  bool read = false;
+  {
+    MutexLock lock(mutex_);
+    size_t bytes = 0;
+    while (!queue_.empty() && events.size() < max_events) {
+      size_t size = 0;
+      if (const EnvelopePtr* envelope = AsEnvelope(queue_.front())) {
+        size = (*envelope)->payload.size();
+        if (!events.empty() && bytes + size > max_bytes) break;
+      }
+      bytes += size;
+      events.push_back(std::move(queue_.front()));
+      queue_.pop_front();
+    }
+    queued_bytes_ -= bytes;
+    read = RequestRead();
+  }
+  if (read) read_();
+  return events;
+}
+
+void StreamSession::Acknowledge(absl::Span<const Cursor> cursors) {
+  bool read = false;
+  {
+    MutexLock lock(mutex_);
+    for (const Cursor& cursor : cursors) {
+      const auto place = places_.find(cursor.conversation);
+      if (place != places_.end()) Settle(place->second, cursor.sequence);
+    }
+    read = RequestRead();
+  }
+  if (read) read_();
+}
+
+void StreamSession::OnCommitted(const CommittedMessages& messages) {
+  bool queued = false;
+  bool read = false;
+  {
+    MutexLock lock(mutex_);
+    if (closed_) return;
+    const auto found = places_.find(messages.conversation);
+    if (found == places_.end() || !found->second.seen) {
+      MarkDirty(messages.conversation);
+    } else if (Place& place = found->second; place.deliverable) {
+      for (const EnvelopePtr& envelope : messages.envelopes) {
+        if (envelope->sequence < place.next) continue;
+        if (envelope->sequence > place.next || !PushEnvelope(place, envelope)) {
+          MarkDirty(messages.conversation);
+          break;
+        }
+        queued = true;
+      }
+      NoteCaughtUp();
+    }
+    read = RequestRead();
+  }
+  if (queued) wake_();
+  if (read) read_();
+}
+
+void StreamSession::OnWakeUp(const ConversationId& conversation) {
+  bool read = false;
+  {
+    MutexLock lock(mutex_);
+    MarkDirty(conversation);
+    look_ = true;
+    read = RequestRead();
+  }
+  if (read) read_();
+}
+
+void StreamSession::OnGeneration(int64_t generation) {
+  {
+    MutexLock lock(mutex_);
+    if (!started_ || closed_ || generation <= generation_) return;
+    CloseLocked(ClosingCause::kReplaced);
+  }
+  wake_();
+}
+
+void StreamSession::OnHeads(const StreamHeads& heads) {
+  bool read = false;
+  bool closed = false;
+  {
+    MutexLock lock(mutex_);
+    if (!started_ || closed_) return;
+    if (heads.revoked || heads.generation > generation_) {
+      CloseLocked(heads.revoked ? ClosingCause::kRevoked : ClosingCause::kReplaced);
+      closed = true;
+    }
+    for (const StreamHeads::Head& head : heads.heads) {
+      const auto place = places_.find(head.conversation);
+      if (place == places_.end()) {
+        everything_ = look_ = true;
+      } else if ((head.deliverable && head.readable_to >= place->second.next) ||
+                 head.state != place->second.state ||
+                 head.deliverable != place->second.deliverable) {
+        MarkDirty(head.conversation);
+        look_ = true;
+      }
+    }
+    // Acknowledgements may have come to another process.
+    if (in_flight_ >= options_.window && dirty_ > 0) look_ = true;
+    read = RequestRead();
+  }
+  if (closed) wake_();
+  if (read) read_();
+}
+
+void StreamSession::Close(ClosingCause cause) {
+  {
+    MutexLock lock(mutex_);
+    if (closed_) return;
+    CloseLocked(cause);
+  }
+  wake_();
+}
+
+void StreamSession::CloseLocked(ClosingCause cause) {
+  queue_.clear();
+  queued_bytes_ = 0;
+  queue_.emplace_back(
+      Closing{cause, cause == ClosingCause::kDraining ? kRetryAfter : absl::ZeroDuration()});
+  closed_ = true;
+}
+
+void StreamSession::Abandon() {
+  MutexLock lock(mutex_);
+  closed_ = true;
+  queue_.clear();
+  queued_bytes_ = 0;
+}
+
+bool StreamSession::HasRoom() const {
+  return in_flight_ < options_.window && queued_bytes_ < options_.queued_bytes;
+}
+
+bool StreamSession::WantsRead() const {
+  if (!started_ || closed_) return false;
+  return look_ || !first_read_done_ || ((everything_ || dirty_ > 0) && HasRoom());
+}
+
+bool StreamSession::RequestRead() {
+  if (reading_ || !WantsRead()) return false;
+  reading_ = true;
+  return true;
+}
+
+void StreamSession::MarkDirty(const ConversationId& conversation) {
+  const auto place = places_.find(conversation);
+  if (conversation.IsZero() || place == places_.end()) {
+    everything_ = true;
+  } else if (!place->second.dirty) {
+    place->second.dirty = true;
+    ++dirty_;
+  }
+}
+
+void StreamSession::Settle(Place& place, int64_t sequence) {
+  in_flight_ -= place.InFlight();
+  place.settled = std::max(place.settled, sequence);
+  in_flight_ += place.InFlight();
+}
+
+void StreamSession::Advance(Place& place, int64_t next) {
+  in_flight_ -= place.InFlight();
+  place.next = next;
+  in_flight_ += place.InFlight();
+}
+
+bool StreamSession::PushEnvelope(Place& place, const EnvelopePtr& envelope) {
+  if (!HasRoom()) return false;
+  Advance(place, envelope->sequence + 1);
+  queued_bytes_ += envelope->payload.size();
+  queue_.emplace_back(envelope);
+  return true;
+}
+
+StreamSession::ReadPlan StreamSession::NextRead() {
+  MutexLock lock(mutex_);
+  ReadPlan plan;
+  plan.wanted = WantsRead();
+  if (!plan.wanted) {
+    reading_ = false;
+    return plan;
+  }
+  plan.everything = everything_ || !first_read_done_;
+  plan.limit = HasRoom() ? options_.window - in_flight_ : 0;
+  for (auto& [conversation, place] : places_) {
+    if (!place.dirty && !plan.everything) continue;
+    plan.positions.push_back({conversation, place.next});
+    place.dirty = false;
+  }
+  dirty_ = 0;
+  everything_ = look_ = false;
+  return plan;
+}
+
+bool StreamSession::OnRead(const ReadPlan& plan, const absl::StatusOr<StreamSnapshot>& snapshot) {
+  bool go_on = false;
+  bool wake = false;
+  {
+    MutexLock lock(mutex_);
+    if (closed_) return true;
+    bool progress = !first_read_done_;
+    bool more = false;
+    if (!snapshot.ok()) {
+      everything_ = everything_ || plan.everything;
+      for (const StreamPosition& position : plan.positions) MarkDirty(position.conversation);
+      reading_ = false;
+      return false;
+    }
+    if (!snapshot->device_known || snapshot->device_revoked) {
+      CloseLocked(ClosingCause::kRevoked);
+    } else if (snapshot->generation > generation_) {
+      CloseLocked(ClosingCause::kReplaced);
+    } else {
+      for (const StreamConversation& read : snapshot->conversations) {
+        progress |= Apply(plan, read);
+        more |= read.has_more;
+      }
+      first_read_done_ = true;
+      NoteCaughtUp();
+    }
+    wake = !queue_.empty();
+    // More that does not come: the same read would be made again at once, for nothing.
+    if (more && !progress && plan.limit > 0 && !closed_) reading_ = false;
+    go_on = reading_;
+  }
+  if (wake) wake_();
+  return go_on;
+}
+
+bool StreamSession::Apply(const ReadPlan& plan, const StreamConversation& read) {
+  const ConversationId& id = read.conversation.id;
+  auto [found, fresh] = places_.try_emplace(id);
+  Place& place = found->second;
+  if (fresh) {
+    place.dirty = false;
+    place.next = read.conversation.acked_sequence + 1;
+    place.settled = read.conversation.acked_sequence;
+  }
+  int64_t asked = place.next;
+  for (const StreamPosition& position : plan.positions) {
+    if (position.conversation == id) asked = position.next_sequence;
+  }
+  const bool first = !place.seen;
+  place.seen = true;
+  // A cursor beyond the end is the client's mistake: it gets what comes.
+  if (first && place.next > read.conversation.head_sequence + 1) {
+    Advance(place, read.conversation.head_sequence + 1);
+    asked = place.next;
+  }
+  Settle(place, read.conversation.acked_sequence);
+  const size_t queued = queue_.size();
+  ApplyState(place, read, first && first_read_done_);
+  if (first) place.catch_up_to = read.deliverable ? read.readable_to : 0;
+  if (read.gap.has_value() && place.next == asked) {
+    queue_.emplace_back(*read.gap);
+    Settle(place, read.gap->last_sequence);
+    Advance(place, read.gap->last_sequence + 1);
+  }
+  if (!read.envelopes.empty() && place.next == asked &&
+      read.envelopes.front()->sequence > place.next) {
+    // What lies before the device's first message was never its own: no gap.
+    Settle(place, read.envelopes.front()->sequence - 1);
+    Advance(place, read.envelopes.front()->sequence);
+  }
+  bool more = read.has_more;
+  for (const EnvelopePtr& envelope : read.envelopes) {
+    if (!place.deliverable || envelope->sequence < place.next) continue;
+    if (envelope->sequence > place.next || !PushEnvelope(place, envelope)) {
+      more = true;
+      break;
+    }
+  }
+  if (more) MarkDirty(id);
+  if (!read.has_more && read.envelopes.empty() && !read.gap.has_value()) {
+    place.catch_up_to = std::min(place.catch_up_to, place.next - 1);
+  }
+  return queue_.size() != queued;
+}
+
+void StreamSession::ApplyState(Place& place, const StreamConversation& read, bool announce) {
+  const bool changed = place.state != read.conversation.state && first_read_done_;
+  place.state = read.conversation.state;
+  if (place.deliverable && !read.deliverable) DropQueued(read.conversation.id);
+  place.deliverable = read.deliverable;
+  if (announce || changed) queue_.emplace_back(ConversationChanged{read.conversation});
+}
+
+void StreamSession::DropQueued(const ConversationId& conversation) {
+  std::deque<Event> kept;
+  for (Event& event : queue_) {
+    const EnvelopePtr* envelope = AsEnvelope(event);
+    if (envelope != nullptr && (*envelope)->conversation == conversation) {
+      queued_bytes_ -= (*envelope)->payload.size();
+    } else {
+      kept.push_back(std::move(event));
+    }
+  }
+  queue_ = std::move(kept);
+  // What was not and will not be sent does not fill the window.
+  if (const auto place = places_.find(conversation); place != places_.end()) {
+    Settle(place->second, place->second.next - 1);
+    place->second.catch_up_to = 0;
+  }
+}
+
+void StreamSession::NoteCaughtUp() {
+  if (caught_up_ || !first_read_done_ || closed_) return;
+  for (const auto& [id, place] : places_) {
+    if (place.seen && place.next <= place.catch_up_to) return;
+  }
+  caught_up_ = true;
+  queue_.emplace_back(CaughtUp{});
+}
+
+}  // namespace handrail::messaging
