@@ -3,9 +3,6 @@
 
 #include <grpcpp/server_context.h>
 
-#include <array>
-#include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -26,7 +23,7 @@ namespace handrail::rpc {
 class Authenticator {
  public:
   virtual ~Authenticator() = default;
-  virtual absl::StatusOr<Principal> Authenticate(const grpc::ServerContextBase& context,
+  virtual absl::StatusOr<Principal> Authenticate(const grpc::CallbackServerContext& context,
                                                  const MethodRow& row) = 0;
 };
 
@@ -38,7 +35,6 @@ class RevocationSet {
   RevocationSet(const Clock& clock, size_t limit = 1'000'000);
 
   void Add(const DeviceId& device, absl::Time revoke_time);
-  // True when the device was revoked at or after the token was issued, or at any time known here.
   bool IsRevoked(const DeviceId& device) const;
   size_t size() const;
 
@@ -51,54 +47,29 @@ class RevocationSet {
   void Prune() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 };
 
-// What a token says once it is known to be genuine.
-struct TokenClaims {
-  Principal who;
-  absl::Time expire_time;
-};
-
-// Checks signature, issuer, audience, key id and form of a token. `leeway` is added to its life,
-// for safety calls while keys cannot be refreshed. A narrow view of crypto::TokenVerifier.
+// Checks signature, issuer, audience, key id and form of a token. A narrow view of
+// crypto::TokenVerifier, which also remembers what it has verified.
 class TokenChecker {
  public:
   virtual ~TokenChecker() = default;
-  // Codes as of Authenticator.
-  virtual absl::StatusOr<TokenClaims> Check(absl::string_view token,
-                                            absl::Duration leeway) const = 0;
-  // Changes whenever the set of keys does: what was verified before is verified again.
-  virtual uint64_t Generation() const = 0;
+  // Codes as of Authenticator. `grace` is added to the token's life.
+  virtual absl::StatusOr<Principal> Check(absl::string_view token, absl::Duration grace) const = 0;
   // False while the keys or the revocations could not be refreshed for a minute.
   virtual bool SourceReachable() const = 0;
 };
 
-// `authorization: Bearer <token>`. Remembers verified tokens by their SHA-256 (at most 65,536)
-// until they expire, the keys change or the device is revoked, since a signature costs 100 times a
-// look-up.
+// `authorization: Bearer <token>`. Safety calls accept a token that expired up to an hour ago, but
+// only while the source of keys and revocations cannot be reached.
 class TokenAuthenticator final : public Authenticator {
  public:
-  TokenAuthenticator(const Clock& clock, const TokenChecker& checker,
-                     const RevocationSet& revocations);
-  absl::StatusOr<Principal> Authenticate(const grpc::ServerContextBase& context,
+  TokenAuthenticator(const TokenChecker& checker, const RevocationSet& revocations)
+      : checker_(checker), revocations_(revocations) {}
+  absl::StatusOr<Principal> Authenticate(const grpc::CallbackServerContext& context,
                                          const MethodRow& row) override;
 
  private:
-  struct Entry {
-    TokenClaims claims;
-    uint64_t generation = 0;
-  };
-  struct Shard {
-    Mutex mutex;
-    absl::flat_hash_map<std::string, Entry> entries ABSL_GUARDED_BY(mutex);
-  };
-  static constexpr size_t kShards = 16;
-  static constexpr size_t kEntriesPerShard = 4096;
-
-  absl::StatusOr<TokenClaims> Verify(absl::string_view token, absl::Duration leeway);
-
-  const Clock& clock_;
   const TokenChecker& checker_;
   const RevocationSet& revocations_;
-  std::array<Shard, kShards> shards_;
 };
 
 // Who may call the internal listener.
@@ -115,7 +86,7 @@ struct ServiceIdentityOptions {
 class ServiceAuthenticator final : public Authenticator {
  public:
   explicit ServiceAuthenticator(ServiceIdentityOptions options);
-  absl::StatusOr<Principal> Authenticate(const grpc::ServerContextBase& context,
+  absl::StatusOr<Principal> Authenticate(const grpc::CallbackServerContext& context,
                                          const MethodRow& row) override;
 
  private:

@@ -44,8 +44,8 @@ std::unique_ptr<grpc::ClientContext> MakeMemberContext(absl::Duration timeout,
                                                        absl::string_view token);
 
 // Calls `attempt(timeout)` at most three times while it fails with UNAVAILABLE, with full jitter
-// between (100 ms, 400 ms at most, or what RetryInfo asks), and never past `timeout` in all. Only
-// for calls that are idempotent: reads, and writes with a request id. Blocks.
+// between (up to 100 ms, then 200 ms, added to what RetryInfo asks for), and never past `timeout`
+// in all. Only for calls that are idempotent: reads, and writes with a request id. Blocks.
 absl::Status CallWithRetry(absl::Duration timeout, Random& random,
                            const std::function<absl::Status(absl::Duration timeout)>& attempt);
 

@@ -148,7 +148,7 @@ class Edge {
   const PolicyTable& policy() const { return policy_; }
 
  private:
-  // One unary call between its admission and its answer. Made per call, deletes itself in Complete.
+  // One unary call between its admission and its answer.
   struct UnaryCall {
     Call call;
     const MethodRow* row = nullptr;
@@ -175,9 +175,10 @@ class Edge {
                      google::protobuf::Message* request, Call* call);
   absl::Status CheckDeadline(const grpc::CallbackServerContext& context, const MethodRow& row,
                              Call* call) const;
-  absl::StatusOr<Principal> Identify(const grpc::ServerContextBase& context, const MethodRow& row);
+  absl::StatusOr<Principal> Identify(const grpc::CallbackServerContext& context,
+                                     const MethodRow& row);
   absl::Status CheckRateOf(const Call& call, const google::protobuf::Descriptor* request);
-  absl::Status CheckRow(const MethodRow& row, const Principal& who, absl::string_view address);
+  absl::Status CheckRow(const MethodRow& row, absl::string_view caller);
   absl::StatusOr<AdmittedStream> AdmitStreamOf(grpc::CallbackServerContext* context,
                                                const google::protobuf::Descriptor* type,
                                                google::protobuf::Message* request);

@@ -23,8 +23,7 @@ namespace handrail::rpc {
 
 // The public keys that tokens are checked with, and whether they could be refreshed lately. Keys
 // come from configuration or from profiles, never from a token. Until the first Update every token
-// is answered with UNAVAILABLE / PEER_UNAVAILABLE. Thread-safe; Check takes no lock for longer than
-// a pointer's copy.
+// is answered with UNAVAILABLE / PEER_UNAVAILABLE. Thread-safe.
 class KeySource final : public TokenChecker {
  public:
   KeySource(const Clock& clock, std::string issuer, std::string audience);
@@ -39,22 +38,20 @@ class KeySource final : public TokenChecker {
   // this, in profiles itself, the source is always reachable.
   void ExpectRefreshes();
 
-  absl::StatusOr<TokenClaims> Check(absl::string_view token, absl::Duration leeway) const override;
-  uint64_t Generation() const override { return generation_.load(std::memory_order_acquire); }
+  absl::StatusOr<Principal> Check(absl::string_view token, absl::Duration grace) const override;
   bool SourceReachable() const override;
   bool HasKeys() const;
 
  private:
   const Clock& clock_;
-  const std::string issuer_;
-  const std::string audience_;
-  std::atomic<uint64_t> generation_{0};
-  mutable Mutex mutex_;
-  std::shared_ptr<const crypto::TokenVerifier> verifier_ ABSL_GUARDED_BY(mutex_);
-  std::string key_set_ ABSL_GUARDED_BY(mutex_);
-  bool refreshed_from_afar_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::Time keys_read_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
-  absl::Time revocations_read_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  const std::unique_ptr<crypto::TokenVerifier> verifier_;
+  std::atomic<bool> has_keys_{false};
+  std::atomic<bool> refreshed_from_afar_{false};
+  std::atomic<int64_t> keys_read_us_{0};
+  std::atomic<int64_t> revocations_read_us_{0};
+  Mutex mutex_;
+  std::string key_set_
+      ABSL_GUARDED_BY(mutex_);  // as last set, so that nothing is set again in vain
 };
 
 // One revoked device.

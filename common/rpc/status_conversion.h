@@ -15,6 +15,9 @@ namespace handrail::rpc {
 // INTERNAL and a fixed text (CANCELLED and DEADLINE_EXCEEDED keep their code).
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
+// The first half of ToGrpcStatus: `status` when handrail::Error made it, else what stands for it.
+absl::Status WithReason(const absl::Status& status);
+
 // The way back, for clients: a status as if made by handrail::Error here. Without details of ours
 // (the peer cannot be reached, a proxy answered) the code is kept and the reason is
 // PEER_UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED or INTERNAL after it; the peer's text is dropped.

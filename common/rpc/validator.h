@@ -57,9 +57,6 @@ class Validator {
   absl::flat_hash_map<const google::protobuf::Descriptor*, std::unique_ptr<Plan>> plans_;
 };
 
-// Text as the rules above want it: replaces `text` by its NFC form. False when it must be refused.
-bool NormalizeText(std::string* text);
-
 // SHA-256 (32 bytes) over the type's name and the deterministic serialisation of the whole request.
 std::string RequestHash(const google::protobuf::Message& request);
 
