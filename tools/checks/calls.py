@@ -10,7 +10,8 @@ import re
 
 import common
 
-MAIN = r"_main\.cc$"
+# The mains, and what the three services' mains share.
+MAIN = r"_main\.cc$|^common/rpc/main_support\.cc$"
 # rule, pattern, where it is allowed, what to do instead
 RULES = (
     ("clock", r"\babsl::Now\s*\(|\bsystem_clock::now\b|\bgettimeofday\s*\(|\bCLOCK_REALTIME\b"
