@@ -1,0 +1,103 @@
+#include "services/matching/stores/invariants.h"
+
+#include "common/base/status.h"
+
+namespace handrail::matching {
+
+const std::vector<Invariant>& LedgerInvariants() {
+  static const auto* const invariants = new std::vector<Invariant>{
+      {"M1", "a newcomer has two open tickets for one relationship type",
+       "SELECT COUNT(*) FROM (SELECT 1 FROM tickets WHERE state IN (1, 2) "
+       "GROUP BY member, relationship_type HAVING COUNT(*) > 1) AS broken WHERE $1 = $1"},
+      {"M1", "a ticket is in two open offers, and its program allows one",
+       "SELECT COUNT(*) FROM (SELECT 1 FROM offers WHERE state = 1 "
+       "GROUP BY ticket HAVING COUNT(*) > 1 AND MAX(exclusive) = 1) AS broken WHERE $1 = $1"},
+      {"M1", "a ticket is in more open offers than any program allows",
+       "SELECT COUNT(*) FROM (SELECT 1 FROM offers WHERE state = 1 "
+       "GROUP BY ticket HAVING COUNT(*) > 3) AS broken WHERE $1 = $1"},
+      {"M2", "a sponsor has an open offer and more seats taken than the capacity",
+       "SELECT COUNT(*) FROM sponsors s WHERE s.capacity < (SELECT COUNT(*) FROM seats h "
+       "WHERE h.sponsor = s.id) AND EXISTS (SELECT 1 FROM seats h WHERE h.sponsor = s.id "
+       "AND h.held_by = 1) AND $1 = $1"},
+      {"M2", "a seat is held by an offer that is not open, or by the wrong sponsor's",
+       "SELECT COUNT(*) FROM seats h WHERE h.held_by = 1 AND NOT EXISTS (SELECT 1 FROM offers o "
+       "WHERE o.id = h.holder AND o.state = 1 AND o.sponsor = h.sponsor) AND $1 = $1"},
+      {"M2", "a seat is held by a pairing that has ended, or by the wrong sponsor's",
+       "SELECT COUNT(*) FROM seats h WHERE h.held_by = 2 AND NOT EXISTS (SELECT 1 FROM pairings p "
+       "WHERE p.id = h.holder AND p.state <> 5 AND p.sponsor = h.sponsor) AND $1 = $1"},
+      {"M2", "an open offer holds no seat",
+       "SELECT COUNT(*) FROM offers o WHERE o.state = 1 AND NOT EXISTS (SELECT 1 FROM seats h "
+       "WHERE h.holder = o.id AND h.held_by = 1 AND h.sponsor = o.sponsor) AND $1 = $1"},
+      {"M2", "a pairing that has not ended holds no seat",
+       "SELECT COUNT(*) FROM pairings p WHERE p.state <> 5 AND NOT EXISTS (SELECT 1 FROM seats h "
+       "WHERE h.holder = p.id AND h.held_by = 2 AND h.sponsor = p.sponsor) AND $1 = $1"},
+      {"M3", "an accepted offer has not exactly one pairing",
+       "SELECT COUNT(*) FROM offers o WHERE o.state = 2 AND (SELECT COUNT(*) FROM pairings p "
+       "WHERE p.offer = o.id AND p.ticket = o.ticket AND p.newcomer = o.newcomer "
+       "AND p.sponsor = o.sponsor) <> 1 AND $1 = $1"},
+      {"M3", "a pairing comes from an offer that was not accepted, or a ticket that is not paired",
+       "SELECT COUNT(*) FROM pairings p WHERE (NOT EXISTS (SELECT 1 FROM offers o "
+       "WHERE o.id = p.offer AND o.state = 2) OR NOT EXISTS (SELECT 1 FROM tickets t "
+       "WHERE t.id = p.ticket AND t.state = 3 AND t.member = p.newcomer)) AND $1 = $1"},
+      {"M3", "a pairing has no conversation, and messaging is not going to be told",
+       "SELECT COUNT(*) FROM pairings p WHERE p.state <> 5 AND p.conversation IS NULL AND "
+       "NOT EXISTS (SELECT 1 FROM outbox o WHERE o.pairing = p.id AND o.step = 1) AND $1 = $1"},
+      {"M3", "two pairings share a conversation",
+       "SELECT COUNT(*) FROM (SELECT 1 FROM pairings WHERE conversation IS NOT NULL "
+       "GROUP BY conversation HAVING COUNT(*) > 1) AS broken WHERE $1 = $1"},
+      {"M4", "a ticket is offered, and no offer is open for it",
+       "SELECT COUNT(*) FROM tickets t WHERE t.state = 2 AND NOT EXISTS (SELECT 1 FROM offers o "
+       "WHERE o.ticket = t.id AND o.state = 1) AND $1 = $1"},
+      {"M4", "an offer is open for a ticket that is not offered",
+       "SELECT COUNT(*) FROM offers o WHERE o.state = 1 AND NOT EXISTS (SELECT 1 FROM tickets t "
+       "WHERE t.id = o.ticket AND t.state = 2 AND t.member = o.newcomer) AND $1 = $1"},
+      {"M4", "a ticket is paired, and there is no pairing",
+       "SELECT COUNT(*) FROM tickets t WHERE t.state = 3 AND NOT EXISTS (SELECT 1 FROM pairings p "
+       "WHERE p.ticket = t.id) AND $1 = $1"},
+      {"M5", "an offer is open between two of whom one blocked the other",
+       "SELECT COUNT(*) FROM offers o WHERE o.state = 1 AND EXISTS (SELECT 1 FROM blocks b "
+       "WHERE (b.blocker = o.newcomer AND b.blocked = o.sponsor) "
+       "OR (b.blocker = o.sponsor AND b.blocked = o.newcomer)) AND $1 = $1"},
+      {"M5", "a pairing lasts between two of whom one blocked the other",
+       "SELECT COUNT(*) FROM pairings p WHERE p.state <> 5 AND EXISTS (SELECT 1 FROM blocks b "
+       "WHERE (b.blocker = p.newcomer AND b.blocked = p.sponsor) "
+       "OR (b.blocker = p.sponsor AND b.blocked = p.newcomer)) AND $1 = $1"},
+      {"M5", "an offer is open for or to a member who may not take part",
+       "SELECT COUNT(*) FROM offers o WHERE o.state = 1 AND (NOT EXISTS (SELECT 1 FROM members m "
+       "WHERE m.id = o.newcomer AND m.standing = 1 AND m.may_match = 1 AND m.has_newcomer = 1) "
+       "OR NOT EXISTS (SELECT 1 FROM members m WHERE m.id = o.sponsor AND m.standing = 1 "
+       "AND m.may_match = 1 AND m.has_sponsor = 1)) AND $1 = $1"},
+      {"M5", "an offer was made to a sponsor whose attestation had lapsed",
+       "SELECT COUNT(*) FROM offers o JOIN members m ON m.id = o.sponsor "
+       "WHERE o.state = 1 AND m.attested_at < o.created_at - 2592000000000 AND $1 = $1"},
+      {"M5", "an offer was made to the newcomer's own self",
+       "SELECT COUNT(*) FROM offers o WHERE o.newcomer = o.sponsor AND $1 = $1"},
+      {"M6", "a ticket is younger than an offer that was made for it",
+       "SELECT COUNT(*) FROM offers o JOIN tickets t ON t.id = o.ticket "
+       "WHERE t.created_at > o.created_at AND $1 = $1"},
+      {"M6", "a pair that timed out is kept apart for longer than a short while",
+       "SELECT COUNT(*) FROM pair_exclusions e WHERE e.kind = 1 AND e.until > $1 + 259200000000"},
+      {"M7", "a boost is out of its bounds",
+       "SELECT COUNT(*) FROM tickets t WHERE (t.boost < 0 OR t.boost > 1000000) AND $1 = $1"},
+  };
+  return *invariants;
+}
+
+absl::StatusOr<std::vector<Violation>> CheckLedger(storage::Database& database, absl::Time now) {
+  std::vector<Violation> violations;
+  RETURN_IF_ERROR(database.Read(
+      absl::InfiniteFuture(), [&](storage::Transaction& tx) -> absl::Status {
+        violations.clear();
+        for (const Invariant& invariant : LedgerInvariants()) {
+          ASSIGN_OR_RETURN(const storage::Rows rows, tx.Query(invariant.sql, {now}));
+          const int64_t count = rows.front().Int(0);
+          if (count == 0) continue;
+          violations.push_back(
+              {std::string(invariant.name), std::string(invariant.text), count});
+        }
+        return absl::OkStatus();
+      }));
+  return violations;
+}
+
+}  // namespace handrail::matching

@@ -1,0 +1,121 @@
+#include "services/matching/stores/invariants.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "services/matching/stores/ledger_test_env.h"
+
+namespace handrail::matching {
+namespace {
+
+// A ledger in which each kind of row exists, and statements that break one invariant each.
+struct Damage {
+  std::string text;  // of the invariant that must be reported
+  std::vector<std::string> statements;
+};
+
+const std::vector<Damage>& AllDamage() {
+  static const auto* const all = new std::vector<Damage>{
+      {"a newcomer has two open tickets for one relationship type",
+       {"DROP INDEX tickets_open",
+        "UPDATE tickets SET member = (SELECT member FROM tickets WHERE state = 1), state = 1 "
+        "WHERE state = 2"}},
+      {"a ticket is in two open offers, and its program allows one",
+       {"DROP INDEX offers_open_ticket", "DROP INDEX offers_open_pair",
+        "UPDATE offers SET state = 1, ticket = (SELECT ticket FROM offers WHERE state = 1)"}},
+      {"a ticket is in more open offers than any program allows",
+       {"DROP INDEX offers_open_ticket", "DROP INDEX offers_open_pair",
+        "INSERT INTO offers SELECT x'01010101010101010101010101010101', ticket, newcomer, sponsor, "
+        "relationship_type, pool, state, created_at, expires_at, changed_at, version, 0, "
+        "explanation FROM offers WHERE state = 1 LIMIT 1",
+        "INSERT INTO offers SELECT x'02020202020202020202020202020202', ticket, newcomer, sponsor, "
+        "relationship_type, pool, state, created_at, expires_at, changed_at, version, 0, "
+        "explanation FROM offers WHERE state = 1 LIMIT 1",
+        "INSERT INTO offers SELECT x'03030303030303030303030303030303', ticket, newcomer, sponsor, "
+        "relationship_type, pool, state, created_at, expires_at, changed_at, version, 0, "
+        "explanation FROM offers WHERE state = 1 LIMIT 1"}},
+      {"a sponsor has an open offer and more seats taken than the capacity",
+       {"UPDATE sponsors SET capacity = 1"}},
+      {"a seat is held by an offer that is not open, or by the wrong sponsor's",
+       {"UPDATE offers SET state = 4 WHERE state = 1"}},
+      {"a seat is held by a pairing that has ended, or by the wrong sponsor's",
+       {"UPDATE pairings SET state = 5"}},
+      {"an open offer holds no seat", {"DELETE FROM seats WHERE held_by = 1"}},
+      {"a pairing that has not ended holds no seat", {"DELETE FROM seats WHERE held_by = 2"}},
+      {"an accepted offer has not exactly one pairing", {"DELETE FROM pairings"}},
+      {"a pairing comes from an offer that was not accepted, or a ticket that is not paired",
+       {"UPDATE offers SET state = 3 WHERE state = 2"}},
+      {"a pairing has no conversation, and messaging is not going to be told",
+       {"DELETE FROM outbox"}},
+      {"two pairings share a conversation",
+       {"UPDATE pairings SET conversation = x'03030303030303030303030303030303'",
+        "INSERT INTO pairings SELECT x'04040404040404040404040404040404', "
+        "x'05050505050505050505050505050505', x'06060606060606060606060606060606', newcomer, "
+        "sponsor, relationship_type, pool, state, created_at, trial_end, newcomer_confirmed, "
+        "sponsor_confirmed, conversation, ended_at, end_reason, version FROM pairings"}},
+      {"a ticket is offered, and no offer is open for it",
+       {"UPDATE offers SET state = 5 WHERE state = 1"}},
+      {"an offer is open for a ticket that is not offered",
+       {"UPDATE tickets SET state = 1 WHERE state = 2"}},
+      {"a ticket is paired, and there is no pairing", {"DELETE FROM pairings"}},
+      {"an offer is open between two of whom one blocked the other",
+       {"INSERT INTO blocks SELECT id, sponsor, newcomer, 1 FROM offers WHERE state = 1"}},
+      {"a pairing lasts between two of whom one blocked the other",
+       {"INSERT INTO blocks SELECT id, newcomer, sponsor, 1 FROM pairings"}},
+      {"an offer is open for or to a member who may not take part",
+       {"UPDATE members SET may_match = 0 WHERE has_sponsor = 1"}},
+      {"an offer was made to a sponsor whose attestation had lapsed",
+       {"UPDATE members SET attested_at = 1 WHERE has_sponsor = 1"}},
+      {"an offer was made to the newcomer's own self",
+       {"UPDATE offers SET newcomer = sponsor WHERE state = 1"}},
+      {"a ticket is younger than an offer that was made for it",
+       {"UPDATE tickets SET created_at = created_at + 10000000 WHERE state = 2"}},
+      {"a pair that timed out is kept apart for longer than a short while",
+       {"INSERT INTO pair_exclusions SELECT newcomer, sponsor, created_at + 2592000000000, 1 "
+        "FROM offers WHERE state = 1"}},
+      {"a boost is out of its bounds", {"UPDATE tickets SET boost = 1000001"}},
+  };
+  return *all;
+}
+
+void Fill(LedgerTestEnv& env) {
+  const MemberId sponsor = env.AddSponsor(2);
+  env.Pair(sponsor);
+  const auto offered = env.Open(env.As(env.AddNewcomer()));
+  ASSERT_TRUE(env.MakeOffer(offered->value, sponsor).ok());
+  ASSERT_TRUE(env.Open(env.As(env.AddNewcomer())).ok());
+}
+
+TEST(InvariantsTest, ASoundLedgerHasNoViolation) {
+  LedgerTestEnv env(storage::TestBackend::kSqliteMemory);
+  Fill(env);
+  env.ExpectWhole();
+}
+
+TEST(InvariantsTest, EachDamageIsFound) {
+  for (const Damage& damage : AllDamage()) {
+    LedgerTestEnv env(storage::TestBackend::kSqliteMemory);
+    Fill(env);
+    for (const std::string& statement : damage.statements) env.Execute(statement);
+    const auto violations = CheckLedger(*env.database, env.clock.Now());
+    ASSERT_TRUE(violations.ok()) << violations.status();
+    bool found = false;
+    for (const Violation& violation : *violations) found |= violation.text == damage.text;
+    EXPECT_TRUE(found) << damage.text;
+  }
+}
+
+TEST(InvariantsTest, EveryInvariantHasADamageOfItsOwn) {
+  std::set<std::string> known;
+  for (const Damage& damage : AllDamage()) known.insert(damage.text);
+  for (const Invariant& invariant : LedgerInvariants()) {
+    EXPECT_EQ(known.count(std::string(invariant.text)), 1u) << invariant.text;
+  }
+  EXPECT_EQ(known.size(), LedgerInvariants().size());
+}
+
+}  // namespace
+}  // namespace handrail::matching

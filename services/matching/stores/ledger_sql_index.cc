@@ -1,0 +1,254 @@
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/log.h"
+#include "common/base/status.h"
+#include "common/storage/request_log.h"
+#include "services/matching/stores/ledger_sql.h"
+#include "services/matching/stores/rows.h"
+#include "services/matching/stores/sql_list.h"
+
+// What the index, the sweeper and the outbox read and tidy.
+namespace handrail::matching {
+
+using storage::Args;
+using storage::Blob;
+using storage::Rows;
+using storage::Transaction;
+
+namespace {
+
+// The seats are counted in the same snapshot as the row is read.
+#define HANDRAIL_SPONSOR_QUERY                                                              \
+  "SELECT s.id, s.capacity, s.accepting, s.last_offer_at, s.version, m.version, "           \
+  "CASE WHEN m.standing = 1 AND m.may_match = 1 AND m.has_sponsor = 1 THEN 1 ELSE 0 END, "  \
+  "(SELECT COUNT(*) FROM seats h WHERE h.sponsor = s.id AND h.held_by = 1), "               \
+  "(SELECT COUNT(*) FROM seats h WHERE h.sponsor = s.id AND h.held_by = 2) "                \
+  "FROM sponsors s LEFT JOIN members m ON m.id = s.id "
+
+}  // namespace
+
+absl::StatusOr<std::vector<PoolKey>> SqlLedger::ListWaitingPools(absl::Time deadline) {
+  // One step of the index a pool, however many tickets wait in it.
+  std::vector<PoolKey> pools;
+  RETURN_IF_ERROR(database_.Read(deadline, [&](Transaction& tx) -> absl::Status {
+    pools.clear();
+    std::string last;
+    while (true) {
+      ASSIGN_OR_RETURN(const Rows rows,
+                       tx.Query("SELECT pool FROM tickets WHERE state = 1 AND pool > $1 "
+                                "ORDER BY pool LIMIT 1",
+                                {Blob{last}}));
+      if (rows.empty()) return absl::OkStatus();
+      last = std::string(rows.front().Bytes(0));
+      ASSIGN_OR_RETURN(PoolKey pool, context_.pools.Reveal(last));
+      pools.push_back(std::move(pool));
+    }
+  }));
+  return pools;
+}
+
+absl::StatusOr<std::vector<TicketChange>> SqlLedger::ReadTicketChanges(absl::Time deadline,
+                                                                       absl::string_view sql,
+                                                                       const Args& args) {
+  ASSIGN_OR_RETURN(const Rows rows, ReadRows(deadline, sql, args));
+  std::vector<TicketChange> tickets;
+  tickets.reserve(rows.size());
+  for (const storage::Row& row : rows) {
+    ASSIGN_OR_RETURN(TicketChange ticket, ReadTicketChange(row, context_.pools));
+    tickets.push_back(std::move(ticket));
+  }
+  return tickets;
+}
+
+absl::StatusOr<std::vector<TicketChange>> SqlLedger::LoadWaiting(absl::Time deadline,
+                                                                 const PoolKey& pool, int limit,
+                                                                 std::optional<PageStart> after) {
+  const PageStart start = after.value_or(PageStart{absl::FromUnixMicros(INT64_MIN), {}});
+  return ReadTicketChanges(deadline,
+                           "SELECT " HANDRAIL_TICKET_COLUMNS
+                           " FROM tickets WHERE state = 1 AND pool = $1 AND created_at >= $2 "
+                           "AND (created_at > $2 OR id > $3) ORDER BY created_at, id LIMIT $4",
+                           {Blob{context_.pools.Opaque(pool)}, start.create_time, start.id, limit});
+}
+
+absl::StatusOr<std::vector<TicketChange>> SqlLedger::LoadTickets(absl::Time deadline,
+                                                                 absl::Span<const TicketId> ids) {
+  std::vector<TicketChange> tickets;
+  tickets.reserve(ids.size());
+  for (const auto& part : Chunks(ids)) {
+    Args args;
+    const std::string list = IdList(part, args);
+    ASSIGN_OR_RETURN(
+        std::vector<TicketChange> some,
+        ReadTicketChanges(
+            deadline,
+            absl::StrCat("SELECT " HANDRAIL_TICKET_COLUMNS " FROM tickets WHERE id IN ", list),
+            args));
+    for (TicketChange& ticket : some) tickets.push_back(std::move(ticket));
+  }
+  return tickets;
+}
+
+absl::StatusOr<std::vector<SponsorSeats>> SqlLedger::ReadSponsorSeats(absl::Time deadline,
+                                                                      absl::string_view sql,
+                                                                      const Args& args) {
+  ASSIGN_OR_RETURN(const Rows rows, ReadRows(deadline, sql, args));
+  std::vector<SponsorSeats> sponsors;
+  sponsors.reserve(rows.size());
+  for (const storage::Row& row : rows) {
+    SponsorSeats sponsor;
+    Availability& availability = sponsor.availability;
+    availability.sponsor = row.Id<MemberId>(0);
+    availability.capacity = static_cast<int>(row.Int(1));
+    availability.accepting = row.Bool(2);
+    availability.last_offer_time = TimeOrNever(row.Int(3));
+    availability.version = row.Int(4);
+    availability.open_offer_count = static_cast<int>(row.Int(7));
+    availability.pairing_count = static_cast<int>(row.Int(8));
+    sponsor.member_version = row.IsNull(5) ? 0 : row.Int(5);
+    sponsor.may_be_offered = row.Bool(6);
+    sponsors.push_back(sponsor);
+  }
+  return sponsors;
+}
+
+absl::StatusOr<std::vector<SponsorSeats>> SqlLedger::ScanSponsors(absl::Time deadline, int limit,
+                                                                  const MemberId& after) {
+  return ReadSponsorSeats(
+      deadline, HANDRAIL_SPONSOR_QUERY "WHERE s.id > $1 ORDER BY s.id LIMIT $2", {after, limit});
+}
+
+absl::StatusOr<std::vector<SponsorSeats>> SqlLedger::LoadSponsors(absl::Time deadline,
+                                                                  absl::Span<const MemberId> ids) {
+  std::vector<SponsorSeats> sponsors;
+  sponsors.reserve(ids.size());
+  for (const auto& part : Chunks(ids)) {
+    Args args;
+    const std::string list = IdList(part, args);
+    ASSIGN_OR_RETURN(
+        const std::vector<SponsorSeats> some,
+        ReadSponsorSeats(deadline, absl::StrCat(HANDRAIL_SPONSOR_QUERY "WHERE s.id IN ", list),
+                         args));
+    sponsors.insert(sponsors.end(), some.begin(), some.end());
+  }
+  return sponsors;
+}
+
+absl::StatusOr<Ledger::Marks> SqlLedger::LoadMarks(absl::Time deadline, absl::Time before,
+                                                   int limit) {
+  Marks marks;
+  ASSIGN_OR_RETURN(marks.tickets,
+                   ReadTicketChanges(deadline,
+                                     "SELECT " HANDRAIL_TICKET_COLUMNS
+                                     " FROM tickets WHERE index_pending > 0 AND "
+                                     "index_pending < $1 ORDER BY index_pending LIMIT $2",
+                                     {before, limit}));
+  ASSIGN_OR_RETURN(const Rows rows,
+                   ReadRows(deadline,
+                            "SELECT id FROM sponsors WHERE index_pending > 0 AND "
+                            "index_pending < $1 ORDER BY index_pending LIMIT $2",
+                            {before, limit}));
+  for (const storage::Row& row : rows) marks.sponsors.push_back(row.Id<MemberId>(0));
+  return marks;
+}
+
+void SqlLedger::ClearMarks(std::vector<std::pair<TicketId, int64_t>> tickets,
+                           std::vector<std::pair<MemberId, int64_t>> sponsors) {
+  if (tickets.empty() && sponsors.empty()) return;
+  database_.WriteAsync(
+      absl::InfiniteFuture(),
+      [tickets = std::move(tickets), sponsors = std::move(sponsors)](
+          Transaction& tx) -> absl::Status {
+        for (const auto& [id, version] : tickets) {
+          RETURN_IF_ERROR(tx.Execute("UPDATE tickets SET index_pending = 0 WHERE id = $1 "
+                                     "AND version = $2 AND index_pending > 0",
+                                     {id, version})
+                              .status());
+        }
+        for (const auto& [id, version] : sponsors) {
+          RETURN_IF_ERROR(tx.Execute("UPDATE sponsors SET index_pending = 0 WHERE id = $1 "
+                                     "AND version = $2 AND index_pending > 0",
+                                     {id, version})
+                              .status());
+        }
+        return absl::OkStatus();
+      },
+      [](absl::Status status) {
+        if (status.ok()) return;
+        Log(Severity::kDebug, "marks_not_cleared", {{LogField::kReason, ReasonOf(status)}});
+      });
+}
+
+absl::StatusOr<int64_t> SqlLedger::CountWaitingBefore(absl::Time deadline, const PoolKey& pool,
+                                                      absl::Time create_time, int limit) {
+  ASSIGN_OR_RETURN(const Rows rows,
+                   ReadRows(deadline,
+                            "SELECT COUNT(*) FROM (SELECT 1 FROM tickets WHERE state = 1 AND "
+                            "pool = $1 AND created_at < $2 LIMIT $3) AS ahead",
+                            {Blob{context_.pools.Opaque(pool)}, create_time, limit}));
+  return rows.front().Int(0);
+}
+
+absl::StatusOr<std::vector<OutboxEntry>> SqlLedger::DueOutbox(absl::Time deadline, absl::Time now,
+                                                              int limit) {
+  // A close waits until its open is delivered.
+  ASSIGN_OR_RETURN(
+      const Rows rows,
+      ReadRows(deadline,
+               "SELECT o.id, o.pairing, o.step, o.newcomer, o.sponsor, o.attempts FROM outbox o "
+               "WHERE o.due_at <= $1 AND NOT EXISTS (SELECT 1 FROM outbox earlier WHERE "
+               "earlier.pairing = o.pairing AND earlier.step < o.step) "
+               "ORDER BY o.due_at, o.id LIMIT $2",
+               {now, limit}));
+  std::vector<OutboxEntry> entries;
+  for (const storage::Row& row : rows) {
+    OutboxEntry entry;
+    entry.id = row.Id<OutboxId>(0);
+    entry.pairing = row.Id<PairingId>(1);
+    entry.step = static_cast<OutboxEntry::Step>(row.Int(2));
+    entry.newcomer = row.Id<MemberId>(3);
+    entry.sponsor = row.Id<MemberId>(4);
+    entry.attempts = static_cast<int>(row.Int(5));
+    entries.push_back(entry);
+  }
+  return entries;
+}
+
+absl::StatusOr<Effects> SqlLedger::OutboxDelivered(absl::Time deadline, const OutboxEntry& entry,
+                                                   std::optional<ConversationId> conversation) {
+  return Run(deadline, absl::UnixEpoch(), [&](Steps& steps) -> absl::Status {
+    RETURN_IF_ERROR(steps.tx().Execute("DELETE FROM outbox WHERE id = $1", {entry.id}).status());
+    if (!conversation.has_value()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const Rows rows,
+                     steps.tx().Query("UPDATE pairings SET conversation = $2, "
+                                      "version = version + 1 WHERE id = $1 AND "
+                                      "conversation IS NULL RETURNING offer, ticket",
+                                      {entry.pairing, *conversation}));
+    if (rows.empty()) return absl::OkStatus();
+    steps.effects().offers.push_back({rows.front().Id<OfferId>(0), rows.front().Id<TicketId>(1),
+                                      entry.newcomer, entry.sponsor});
+    return absl::OkStatus();
+  });
+}
+
+absl::Status SqlLedger::OutboxDelayed(absl::Time deadline, const OutboxEntry& entry,
+                                      absl::Time due) {
+  return database_.Write(deadline, [&](Transaction& tx) {
+    return tx
+        .Execute("UPDATE outbox SET due_at = $2, attempts = attempts + 1 WHERE id = $1",
+                 {entry.id, due})
+        .status();
+  });
+}
+
+absl::StatusOr<int64_t> SqlLedger::TrimRequests(absl::Time now, int limit) {
+  int64_t trimmed = 0;
+  RETURN_IF_ERROR(database_.Write(absl::InfiniteFuture(), [&](Transaction& tx) -> absl::Status {
+    ASSIGN_OR_RETURN(trimmed, storage::TrimRequestLog(tx, now, limit));
+    return absl::OkStatus();
+  }));
+  return trimmed;
+}
+
+}  // namespace handrail::matching

@@ -1,0 +1,227 @@
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "services/matching/stores/codec.h"
+#include "services/matching/stores/ledger_sql.h"
+#include "services/matching/stores/rows.h"
+#include "services/matching/stores/sql_list.h"
+
+// Our copies of members, blocks, and what they change.
+namespace handrail::matching {
+
+using storage::Args;
+using storage::Blob;
+using storage::Null;
+using storage::Rows;
+using storage::Value;
+
+namespace {
+
+constexpr int64_t kOpenOffersOfMemberLimit = 256;
+
+}  // namespace
+
+absl::StatusOr<std::optional<MemberTraits>> SqlLedger::LoadMember(absl::Time deadline,
+                                                                  const MemberId& id) {
+  ASSIGN_OR_RETURN(std::vector<MemberTraits> members, LoadMembers(deadline, {&id, 1}));
+  if (members.empty()) return std::optional<MemberTraits>();
+  return std::optional<MemberTraits>(std::move(members.front()));
+}
+
+absl::StatusOr<std::vector<MemberTraits>> SqlLedger::LoadMembers(absl::Time deadline,
+                                                                 absl::Span<const MemberId> ids) {
+  std::vector<MemberTraits> members;
+  members.reserve(ids.size());
+  for (const auto& part : Chunks(ids)) {
+    Args args;
+    const std::string list = IdList(part, args);
+    ASSIGN_OR_RETURN(const Rows rows,
+                     ReadRows(deadline,
+                              absl::StrCat("SELECT " HANDRAIL_MEMBER_COLUMNS
+                                           " FROM members WHERE id IN ",
+                                           list),
+                              args));
+    for (const storage::Row& row : rows) {
+      ASSIGN_OR_RETURN(MemberTraits member, ReadMember(row, context_.vault));
+      members.push_back(std::move(member));
+    }
+  }
+  return members;
+}
+
+absl::Status SqlLedger::StoreMember(Steps& steps, const MemberTraits& member,
+                                    std::string wrapped_key) {
+  Value key = Null{};
+  Value traits = Null{};
+  if (member.standing != Standing::kErased) {
+    if (wrapped_key.empty()) {
+      ASSIGN_OR_RETURN(wrapped_key, context_.vault.NewKey(member.member));
+    }
+    ASSIGN_OR_RETURN(std::string sealed,
+                     context_.vault.Seal(member.member, wrapped_key, kTraitsPlace, member.member,
+                                         EncodeTraits(member)));
+    key = Blob{std::move(wrapped_key)};
+    traits = Blob{std::move(sealed)};
+  }
+  const bool erased = member.standing == Standing::kErased;
+  const absl::Time attested =
+      member.sponsor.has_value() ? member.sponsor->attest_time : absl::InfinitePast();
+  return steps.tx()
+      .Execute("INSERT INTO members (id, version, standing, may_match, has_newcomer, has_sponsor, "
+               "attested_at, wrapped_key, traits) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+               "ON CONFLICT (id) DO UPDATE SET version = excluded.version, "
+               "standing = excluded.standing, may_match = excluded.may_match, "
+               "has_newcomer = excluded.has_newcomer, has_sponsor = excluded.has_sponsor, "
+               "attested_at = excluded.attested_at, wrapped_key = excluded.wrapped_key, "
+               "traits = excluded.traits WHERE members.version < excluded.version",
+               {member.member, member.version, static_cast<int64_t>(member.standing),
+                member.consents_to_matching && member.consents_to_health_data,
+                member.newcomer.has_value() && !erased, member.sponsor.has_value() && !erased,
+                NeverIsZero(attested), key, traits})
+      .status();
+}
+
+absl::Status SqlLedger::WithdrawAsNewcomer(Steps& steps, const MemberId& member) {
+  ASSIGN_OR_RETURN(const std::vector<Offer> offers,
+                   steps.OpenOffersWhere("newcomer = $1", member, kOpenOffersOfMemberLimit));
+  RETURN_IF_ERROR(steps.LockFor(offers));
+  for (const Offer& offer : offers) {
+    RETURN_IF_ERROR(steps.CloseOffer(offer, OfferEvent::kRescind).status());
+  }
+  ASSIGN_OR_RETURN(const Rows tickets,
+                   steps.tx().Query("SELECT id FROM tickets WHERE member = $1 AND state IN (1, 2)",
+                                    {member}));
+  for (const storage::Row& ticket : tickets) {
+    RETURN_IF_ERROR(steps.WithdrawTicket(ticket.Id<TicketId>(0)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqlLedger::WithdrawAsSponsor(Steps& steps, const MemberId& member) {
+  ASSIGN_OR_RETURN(const std::vector<Offer> offers,
+                   steps.OpenOffersWhere("sponsor = $1", member, kOpenOffersOfMemberLimit));
+  RETURN_IF_ERROR(steps.LockFor(offers));
+  return steps.CloseAndReturn(offers, OfferEvent::kRescind);
+}
+
+absl::Status SqlLedger::EndPairingsWhere(Steps& steps, absl::string_view condition,
+                                         const Args& args, EndReason reason) {
+  ASSIGN_OR_RETURN(const Rows rows,
+                   steps.tx().Query(absl::StrCat("SELECT " HANDRAIL_PAIRING_COLUMNS
+                                                 " FROM pairings WHERE state <> 5 AND ",
+                                                 condition, " ORDER BY sponsor, id"),
+                                    args));
+  std::vector<Pairing> pairings;
+  std::vector<MemberId> sponsors;
+  for (const storage::Row& row : rows) {
+    ASSIGN_OR_RETURN(Pairing pairing, ReadPairing(row, context_.pools));
+    sponsors.push_back(pairing.sponsor);
+    pairings.push_back(std::move(pairing));
+  }
+  RETURN_IF_ERROR(steps.LockSponsors(std::move(sponsors)));
+  for (const Pairing& pairing : pairings) {
+    ASSIGN_OR_RETURN(const bool ended, steps.EndPairing(pairing, reason));
+    if (!ended) continue;
+    steps.effects().offers.push_back(
+        {pairing.offer, pairing.ticket, pairing.newcomer, pairing.sponsor});
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Effects> SqlLedger::ApplyMember(absl::Time deadline, absl::Time now,
+                                               const MemberTraits& member) {
+  return Run(deadline, now, [&](Steps& steps) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::optional<Steps::MemberRow> held, steps.LockMember(member.member));
+    if (held.has_value() && held->version >= member.version) return absl::OkStatus();
+    RETURN_IF_ERROR(
+        StoreMember(steps, member, held.has_value() ? held->wrapped_key : std::string()));
+    const bool takes_part = member.MayTakePart();
+    if (!takes_part || !member.newcomer.has_value()) {
+      RETURN_IF_ERROR(WithdrawAsNewcomer(steps, member.member));
+    }
+    if (!takes_part || !member.sponsor.has_value()) {
+      RETURN_IF_ERROR(WithdrawAsSponsor(steps, member.member));
+    }
+    if (member.standing == Standing::kErased) {
+      RETURN_IF_ERROR(EndPairingsWhere(steps, "(newcomer = $1 OR sponsor = $1)", {member.member},
+                                       EndReason::kUnspecified));
+    }
+    RETURN_IF_ERROR(steps.TouchSponsor(member.member));  // does nothing without such a row
+    ASSIGN_OR_RETURN(const Rows tickets,
+                     steps.tx().Query("SELECT " HANDRAIL_TICKET_COLUMNS
+                                      " FROM tickets WHERE member = $1 AND state IN (1, 2)",
+                                      {member.member}));
+    for (const storage::Row& row : tickets) RETURN_IF_ERROR(steps.NoteTicket(row));
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<Effects> SqlLedger::ApplyBlock(absl::Time deadline, absl::Time now,
+                                              const BlockId& id, const MemberId& blocker,
+                                              const MemberId& blocked) {
+  return Run(deadline, now, [&](Steps& steps) -> absl::Status {
+    // An offer and an acceptance between the two lock the same two rows: one of them comes first.
+    RETURN_IF_ERROR(steps.LockTwo(blocker, blocked).status());
+    RETURN_IF_ERROR(steps.tx()
+                        .Execute("INSERT INTO blocks (id, blocker, blocked, created_at) "
+                                 "VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+                                 {id, blocker, blocked, now})
+                        .status());
+    std::vector<Offer> offers;
+    for (const auto& [newcomer, sponsor] :
+         {std::pair(blocker, blocked), std::pair(blocked, blocker)}) {
+      ASSIGN_OR_RETURN(const std::vector<Offer> open,
+                       steps.OpenOffersWhere("newcomer = $1", newcomer, kOpenOffersOfMemberLimit));
+      for (const Offer& offer : open) {
+        if (offer.sponsor == sponsor) offers.push_back(offer);
+      }
+    }
+    RETURN_IF_ERROR(steps.LockFor(offers));
+    RETURN_IF_ERROR(steps.CloseAndReturn(offers, OfferEvent::kRescind));
+    return EndPairingsWhere(steps,
+                            "((newcomer = $1 AND sponsor = $2) OR "
+                            "(newcomer = $2 AND sponsor = $1))",
+                            {blocker, blocked}, EndReason::kUnspecified);
+  });
+}
+
+absl::StatusOr<std::vector<Ledger::PairRecord>> SqlLedger::LoadPairFacts(
+    absl::Time deadline, absl::Time now, absl::Span<const MemberId> newcomers) {
+  std::vector<PairRecord> records;
+  for (const auto& part : Chunks(newcomers)) {
+    Args args;
+    const std::string list = IdList(part, args);
+    args.push_back(now);
+    ASSIGN_OR_RETURN(
+        const Rows cooling,
+        ReadRows(deadline,
+                 absl::StrCat("SELECT newcomer, sponsor, until, kind FROM pair_exclusions "
+                              "WHERE newcomer IN ",
+                              list, " AND until > $", args.size()),
+                 args));
+    for (const storage::Row& row : cooling) {
+      PairRecord record{row.Id<MemberId>(0), row.Id<MemberId>(1), {}};
+      record.facts.ended_for_safety = row.Int(2) == INT64_MAX;
+      record.facts.cooldown_until = row.Time(2);
+      records.push_back(record);
+    }
+    args.pop_back();
+    ASSIGN_OR_RETURN(const Rows blocks,
+                     ReadRows(deadline,
+                              absl::StrCat("SELECT blocker, blocked FROM blocks WHERE blocker IN ",
+                                           list,
+                                           " UNION SELECT blocked, blocker FROM blocks "
+                                           "WHERE blocked IN ",
+                                           list),
+                              args));
+    for (const storage::Row& row : blocks) {
+      PairRecord record{row.Id<MemberId>(0), row.Id<MemberId>(1), {}};
+      record.facts.blocked = true;
+      records.push_back(record);
+    }
+  }
+  return records;
+}
+
+}  // namespace handrail::matching

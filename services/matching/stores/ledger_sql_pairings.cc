@@ -1,0 +1,234 @@
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "services/matching/stores/codec.h"
+#include "services/matching/stores/ledger_sql.h"
+#include "services/matching/stores/rows.h"
+
+// Pairings, and the seats of a sponsor.
+namespace handrail::matching {
+
+using storage::Rows;
+using storage::Transaction;
+
+absl::StatusOr<Changed<Pairing>> SqlLedger::PairingFromAnswer(
+    absl::StatusOr<Answered> answered) const {
+  RETURN_IF_ERROR(answered.status());
+  ASSIGN_OR_RETURN(PairingAnswer decoded, DecodePairingAnswer(answered->answer));
+  ASSIGN_OR_RETURN(const PoolKey pool, context_.pools.Reveal(decoded.pool));
+  decoded.pairing.philosophy = pool.philosophy;
+  return Changed<Pairing>{std::move(decoded.pairing), std::move(answered->effects)};
+}
+
+absl::StatusOr<Pairing> SqlLedger::GetPairing(const Call& call, const PairingId& id) {
+  ASSIGN_OR_RETURN(const Rows rows,
+                   ReadRows(call.deadline,
+                            "SELECT " HANDRAIL_PAIRING_COLUMNS
+                            " FROM pairings WHERE id = $1 AND (newcomer = $2 OR sponsor = $2)",
+                            {id, call.who.member}));
+  if (rows.empty()) return NotFoundError();
+  return ReadPairing(rows.front(), context_.pools);
+}
+
+absl::StatusOr<Page<Pairing>> SqlLedger::ListPairings(const Call& call, int limit,
+                                                      std::optional<PageStart> after) {
+  const PageStart start = after.value_or(PageStart{absl::FromUnixMicros(INT64_MAX), {}});
+  ASSIGN_OR_RETURN(
+      const Rows rows,
+      ReadRows(call.deadline,
+               "SELECT " HANDRAIL_PAIRING_COLUMNS
+               " FROM pairings WHERE (newcomer = $1 OR sponsor = $1) "
+               "AND (created_at, id) < ($2, $3) ORDER BY created_at DESC, id DESC LIMIT $4",
+               {call.who.member, start.create_time, start.id, limit + 1}));
+  Page<Pairing> page;
+  page.more = rows.size() > static_cast<size_t>(limit);
+  for (const storage::Row& row : rows) {
+    if (page.items.size() == static_cast<size_t>(limit)) break;
+    ASSIGN_OR_RETURN(Pairing pairing, ReadPairing(row, context_.pools));
+    page.items.push_back(std::move(pairing));
+  }
+  return page;
+}
+
+absl::StatusOr<Changed<Pairing>> SqlLedger::StepPairing(
+    const Call& call, absl::Time now, const PairingId& id,
+    absl::FunctionRef<absl::Status(Steps&, Pairing&)> step) {
+  return PairingFromAnswer(
+      RunOnce(call, now, [&](Steps& steps) -> absl::StatusOr<std::string> {
+        // The sponsor is locked before the pairing, as everywhere; who it is never changes.
+        constexpr char kQuery[] = "SELECT " HANDRAIL_PAIRING_COLUMNS
+                                  " FROM pairings WHERE id = $1 AND "
+                                  "(newcomer = $2 OR sponsor = $2) ";
+        ASSIGN_OR_RETURN(Rows rows, steps.tx().Query(kQuery, {id, call.who.member}));
+        if (rows.empty()) return NotFoundError();
+        ASSIGN_OR_RETURN(Pairing pairing, ReadPairing(rows.front(), context_.pools));
+        if (context_.locks_rows) {
+          RETURN_IF_ERROR(steps.LockSponsors({pairing.sponsor}));
+          ASSIGN_OR_RETURN(rows, steps.tx().Query(absl::StrCat(kQuery, "{for_update}"),
+                                                  {id, call.who.member}));
+          if (rows.empty()) return NotFoundError();
+          ASSIGN_OR_RETURN(pairing, ReadPairing(rows.front(), context_.pools));
+        }
+        RETURN_IF_ERROR(step(steps, pairing));
+        return EncodePairingAnswer(pairing, rows.front().Bytes(6));
+      }));
+}
+
+absl::Status SqlLedger::MovePairing(Steps& steps, Pairing& pairing, PairingState next) {
+  ASSIGN_OR_RETURN(
+      const int64_t moved,
+      steps.tx().Execute("UPDATE pairings SET state = $3, version = version + 1, "
+                         "newcomer_confirmed = $4, sponsor_confirmed = $5 "
+                         "WHERE id = $1 AND version = $2",
+                         {pairing.id, pairing.version, static_cast<int64_t>(next),
+                          pairing.newcomer_confirmed, pairing.sponsor_confirmed}));
+  if (moved == 0) return RunAgainError();
+  pairing.state = next;
+  ++pairing.version;
+  steps.effects().offers.push_back(
+      {pairing.offer, pairing.ticket, pairing.newcomer, pairing.sponsor});
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Changed<Pairing>> SqlLedger::ConfirmContact(const Call& call, absl::Time now,
+                                                           const PairingId& id) {
+  return StepPairing(call, now, id, [&](Steps& steps, Pairing& pairing) -> absl::Status {
+    const bool by_newcomer = pairing.newcomer == call.who.member;
+    const bool other = by_newcomer ? pairing.sponsor_confirmed : pairing.newcomer_confirmed;
+    const auto event = other ? PairingEvent::kBothConfirmed : PairingEvent::kOneConfirmed;
+    const Step<PairingState> step = Apply(pairing.state, event);
+    if (step.refused()) return RefusedError(step.refusal);
+    bool& mine = by_newcomer ? pairing.newcomer_confirmed : pairing.sponsor_confirmed;
+    if (mine && !step.moves()) return absl::OkStatus();
+    mine = true;
+    return MovePairing(steps, pairing, step.next);
+  });
+}
+
+absl::StatusOr<Changed<Pairing>> SqlLedger::PausePairing(const Call& call, absl::Time now,
+                                                         const PairingId& id) {
+  return StepPairing(call, now, id, [&](Steps& steps, Pairing& pairing) -> absl::Status {
+    const Step<PairingState> step = Apply(pairing.state, PairingEvent::kPause);
+    if (step.refused()) return RefusedError(step.refusal);
+    return step.moves() ? MovePairing(steps, pairing, step.next) : absl::OkStatus();
+  });
+}
+
+absl::StatusOr<Changed<Pairing>> SqlLedger::ResumePairing(const Call& call, absl::Time now,
+                                                          const PairingId& id) {
+  return StepPairing(call, now, id, [&](Steps& steps, Pairing& pairing) -> absl::Status {
+    const Step<PairingState> step = Apply(pairing.state, PairingEvent::kResume);
+    if (step.refused()) return RefusedError(step.refusal);
+    return step.moves() ? MovePairing(steps, pairing, step.next) : absl::OkStatus();
+  });
+}
+
+absl::StatusOr<Changed<Pairing>> SqlLedger::EndPairing(const Call& call, absl::Time now,
+                                                       const PairingId& id, EndReason reason) {
+  return StepPairing(call, now, id, [&](Steps& steps, Pairing& pairing) -> absl::Status {
+    const Step<PairingState> step = Apply(pairing.state, PairingEvent::kEnd);
+    if (step.refused()) return RefusedError(step.refusal);
+    if (!step.moves()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const bool ended, steps.EndPairing(pairing, reason));
+    if (!ended) return RunAgainError();
+    pairing.state = step.next;
+    pairing.end_time = steps.now();
+    ++pairing.version;
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<int64_t> SqlLedger::PassTrials(absl::Time now, int limit) {
+  int64_t passed = 0;
+  RETURN_IF_ERROR(database_.Write(absl::InfiniteFuture(), [&](Transaction& tx) -> absl::Status {
+    ASSIGN_OR_RETURN(
+        passed, tx.Execute("UPDATE pairings SET state = 3, version = version + 1 WHERE state = 2 "
+                           "AND id IN (SELECT id FROM pairings WHERE state = 2 AND "
+                           "trial_end <= $1 ORDER BY trial_end LIMIT $2)",
+                           {now, limit}));
+    return absl::OkStatus();
+  }));
+  return passed;
+}
+
+absl::StatusOr<Availability> SqlLedger::ReadAvailability(Transaction& tx, const MemberId& id) {
+  Availability availability;
+  availability.sponsor = id;
+  ASSIGN_OR_RETURN(const Rows rows, tx.Query("SELECT capacity, accepting, last_offer_at, version "
+                                             "FROM sponsors WHERE id = $1",
+                                             {id}));
+  if (rows.empty()) return availability;
+  availability.capacity = static_cast<int>(rows.front().Int(0));
+  availability.accepting = rows.front().Bool(1);
+  availability.last_offer_time = TimeOrNever(rows.front().Int(2));
+  availability.version = rows.front().Int(3);
+  ASSIGN_OR_RETURN(const Rows seats, tx.Query("SELECT held_by FROM seats WHERE sponsor = $1", {id}));
+  for (const storage::Row& seat : seats) {
+    ++(seat.Int(0) == 1 ? availability.open_offer_count : availability.pairing_count);
+  }
+  return availability;
+}
+
+absl::StatusOr<Availability> SqlLedger::GetAvailability(const Call& call) {
+  Availability availability;
+  RETURN_IF_ERROR(database_.Read(call.deadline, [&](Transaction& tx) -> absl::Status {
+    RETURN_IF_ERROR(RequireSponsor(tx, call.who.member));
+    ASSIGN_OR_RETURN(availability, ReadAvailability(tx, call.who.member));
+    return absl::OkStatus();
+  }));
+  return availability;
+}
+
+absl::Status SqlLedger::RescindOverCapacity(Steps& steps, const MemberId& sponsor,
+                                            int64_t capacity) {
+  ASSIGN_OR_RETURN(const Availability before, ReadAvailability(steps.tx(), sponsor));
+  int64_t excess = before.TakenSeats() - capacity;
+  if (excess <= 0 || before.open_offer_count == 0) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const Rows rows,
+                   steps.tx().Query("SELECT " HANDRAIL_OFFER_COLUMNS
+                                    " FROM offers WHERE sponsor = $1 AND state = 1 "
+                                    "ORDER BY created_at DESC, id DESC",
+                                    {sponsor}));
+  std::vector<Offer> newest;
+  for (const storage::Row& row : rows) {
+    if (excess-- <= 0) break;
+    ASSIGN_OR_RETURN(Offer offer, ReadOffer(row, context_.pools));
+    newest.push_back(std::move(offer));
+  }
+  RETURN_IF_ERROR(steps.LockFor(newest));
+  return steps.CloseAndReturn(newest, OfferEvent::kRescind);
+}
+
+absl::StatusOr<Changed<Availability>> SqlLedger::SetAvailability(const Call& call, absl::Time now,
+                                                                 int capacity, bool accepting) {
+  const MemberId& me = call.who.member;
+  ASSIGN_OR_RETURN(
+      Answered answered, RunOnce(call, now, [&](Steps& steps) -> absl::StatusOr<std::string> {
+        ASSIGN_OR_RETURN(const std::optional<Steps::MemberRow> row, steps.LockMember(me));
+        RETURN_IF_ERROR(RequireSponsor(steps.tx(), me));
+        // Saying that one is not there needs no consent.
+        if (accepting && row->standing != Standing::kGood) {
+          return RefusedError(reason::kMemberSuspended);
+        }
+        if (accepting && !row->may_match) return RefusedError(reason::kConsentRequired);
+        RETURN_IF_ERROR(
+            steps.tx()
+                .Execute("INSERT INTO sponsors (id, capacity, accepting, last_offer_at, version, "
+                         "index_pending) VALUES ($1, $2, $3, 0, 1, $4) ON CONFLICT (id) DO UPDATE "
+                         "SET capacity = excluded.capacity, accepting = excluded.accepting, "
+                         "version = sponsors.version + 1, index_pending = excluded.index_pending",
+                         {me, capacity, accepting, now})
+                .status());
+        steps.effects().sponsors.push_back(me);
+        RETURN_IF_ERROR(RescindOverCapacity(steps, me, capacity));
+        ASSIGN_OR_RETURN(const Availability after, ReadAvailability(steps.tx(), me));
+        return EncodeAvailability(after);
+      }));
+  Changed<Availability> changed;
+  ASSIGN_OR_RETURN(changed.value, DecodeAvailability(answered.answer));
+  changed.effects = std::move(answered.effects);
+  return changed;
+}
+
+}  // namespace handrail::matching

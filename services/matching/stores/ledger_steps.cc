@@ -1,0 +1,271 @@
+#include "services/matching/stores/ledger_steps.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "services/matching/stores/rows.h"
+
+namespace handrail::matching {
+
+using storage::Rows;
+
+namespace {
+
+enum ExclusionKind : int64_t { kTimedOut = 1, kDeclined = 2, kEnded = 3, kSafety = 4 };
+
+template <typename T>
+void SortUnique(std::vector<T>& items) {
+  std::sort(items.begin(), items.end());
+  items.erase(std::unique(items.begin(), items.end()), items.end());
+}
+
+}  // namespace
+
+absl::Status NotFoundError() {
+  return Error(absl::StatusCode::kNotFound, reason::kNotFound).Message("not found");
+}
+
+absl::Status RefusedError(absl::string_view why) {
+  return Error(absl::StatusCode::kFailedPrecondition, why)
+      .Message("this is not possible in the state it is in now");
+}
+
+absl::Status ChangedMeanwhileError() {
+  return Error(absl::StatusCode::kAborted, reason::kEtagMismatch)
+      .Message("it has changed meanwhile");
+}
+
+absl::Status RunAgainError() {
+  return Error(absl::StatusCode::kAborted, reason::kDatabaseConflict)
+      .Message("it has changed meanwhile");
+}
+
+absl::StatusOr<std::optional<LedgerSteps::MemberRow>> LedgerSteps::LockMember(const MemberId& id) {
+  ASSIGN_OR_RETURN(const Rows rows,
+                   tx_.Query("SELECT version, standing, may_match, has_newcomer, has_sponsor, "
+                             "attested_at, wrapped_key FROM members WHERE id = $1 {for_update}",
+                             {id}));
+  if (rows.empty()) return std::optional<MemberRow>();
+  const storage::Row& row = rows.front();
+  MemberRow member;
+  member.version = row.Int(0);
+  member.standing = static_cast<Standing>(row.Int(1));
+  member.may_match = row.Bool(2);
+  member.has_newcomer = row.Bool(3);
+  member.has_sponsor = row.Bool(4);
+  member.attested_at = TimeOrNever(row.Int(5));
+  if (!row.IsNull(6)) member.wrapped_key = std::string(row.Bytes(6));
+  return std::optional<MemberRow>(std::move(member));
+}
+
+absl::StatusOr<LedgerSteps::Two> LedgerSteps::LockTwo(const MemberId& newcomer,
+                                                      const MemberId& sponsor) {
+  Two two;
+  if (newcomer < sponsor) {
+    ASSIGN_OR_RETURN(two.newcomer, LockMember(newcomer));
+    ASSIGN_OR_RETURN(two.sponsor, LockMember(sponsor));
+  } else {
+    ASSIGN_OR_RETURN(two.sponsor, LockMember(sponsor));
+    ASSIGN_OR_RETURN(two.newcomer, LockMember(newcomer));
+  }
+  return two;
+}
+
+absl::StatusOr<bool> LedgerSteps::IsBlocked(const MemberId& a, const MemberId& b) {
+  ASSIGN_OR_RETURN(const Rows rows,
+                   tx_.Query("SELECT 1 FROM blocks WHERE (blocker = $1 AND blocked = $2) "
+                             "OR (blocker = $2 AND blocked = $1) LIMIT 1",
+                             {a, b}));
+  return !rows.empty();
+}
+
+absl::StatusOr<bool> LedgerSteps::MayMeet(const MemberId& newcomer, const MemberId& sponsor,
+                                          const Two& rows) {
+  if (newcomer == sponsor || !rows.newcomer.has_value() || !rows.sponsor.has_value()) return false;
+  const MemberRow& asks = *rows.newcomer;
+  const MemberRow& gives = *rows.sponsor;
+  if (!asks.MayTakePart() || !asks.has_newcomer) return false;
+  if (!gives.MayTakePart() || !gives.has_sponsor) return false;
+  if (gives.attested_at < now_ - context_.options.attestation_lifetime) return false;
+  ASSIGN_OR_RETURN(const bool blocked, IsBlocked(newcomer, sponsor));
+  return !blocked;
+}
+
+absl::Status LedgerSteps::LockSponsors(std::vector<MemberId> ids) {
+  if (!context_.locks_rows) return absl::OkStatus();
+  SortUnique(ids);
+  for (const MemberId& id : ids) {
+    RETURN_IF_ERROR(tx_.Query("SELECT version FROM sponsors WHERE id = $1 {for_update}", {id})
+                        .status());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LedgerSteps::LockTickets(std::vector<TicketId> ids) {
+  if (!context_.locks_rows) return absl::OkStatus();
+  SortUnique(ids);
+  for (const TicketId& id : ids) {
+    RETURN_IF_ERROR(
+        tx_.Query("SELECT version FROM tickets WHERE id = $1 {for_update}", {id}).status());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<int64_t>> LedgerSteps::FindFreeSlot(const MemberId& sponsor,
+                                                                 int64_t capacity) {
+  ASSIGN_OR_RETURN(
+      const Rows rows,
+      tx_.Query("SELECT slot FROM seats WHERE sponsor = $1 ORDER BY slot", {sponsor}));
+  if (static_cast<int64_t>(rows.size()) >= capacity) return std::optional<int64_t>();
+  int64_t slot = 0;
+  for (const storage::Row& row : rows) {
+    if (row.Int(0) != slot) break;
+    ++slot;
+  }
+  return std::optional<int64_t>(slot);
+}
+
+absl::Status LedgerSteps::TouchSponsor(const MemberId& sponsor) {
+  RETURN_IF_ERROR(tx_.Execute("UPDATE sponsors SET version = version + 1, index_pending = $2 "
+                              "WHERE id = $1",
+                              {sponsor, now_})
+                      .status());
+  effects_.sponsors.push_back(sponsor);
+  return absl::OkStatus();
+}
+
+absl::Status LedgerSteps::Exclude(const MemberId& newcomer, const MemberId& sponsor,
+                                  absl::Duration how_long, int64_t kind) {
+  return tx_
+      .Execute(
+          "INSERT INTO pair_exclusions (newcomer, sponsor, until, kind) VALUES ($1, $2, $3, $4) "
+          "ON CONFLICT (newcomer, sponsor) DO UPDATE SET until = excluded.until, "
+          "kind = excluded.kind WHERE pair_exclusions.until < excluded.until",
+          {newcomer, sponsor, now_ + how_long, kind})
+      .status();
+}
+
+absl::Status LedgerSteps::ExcludeForEver(const MemberId& newcomer, const MemberId& sponsor) {
+  return tx_
+      .Execute(
+          "INSERT INTO pair_exclusions (newcomer, sponsor, until, kind) VALUES ($1, $2, $3, $4) "
+          "ON CONFLICT (newcomer, sponsor) DO UPDATE SET until = excluded.until, "
+          "kind = excluded.kind",
+          {newcomer, sponsor, int64_t{INT64_MAX}, int64_t{kSafety}})
+      .status();
+}
+
+absl::StatusOr<std::vector<Offer>> LedgerSteps::OpenOffersWhere(absl::string_view condition,
+                                                                const storage::Value& argument,
+                                                                int64_t limit) {
+  ASSIGN_OR_RETURN(const Rows rows,
+                   tx_.Query(absl::StrCat("SELECT " HANDRAIL_OFFER_COLUMNS
+                                          " FROM offers WHERE state = 1 AND ",
+                                          condition, " LIMIT $2"),
+                             {argument, limit}));
+  std::vector<Offer> offers;
+  offers.reserve(rows.size());
+  for (const storage::Row& row : rows) {
+    ASSIGN_OR_RETURN(Offer offer, ReadOffer(row, context_.pools));
+    offers.push_back(std::move(offer));
+  }
+  return offers;
+}
+
+absl::Status LedgerSteps::LockFor(const std::vector<Offer>& offers) {
+  std::vector<MemberId> sponsors;
+  std::vector<TicketId> tickets;
+  for (const Offer& offer : offers) {
+    sponsors.push_back(offer.sponsor);
+    tickets.push_back(offer.ticket);
+  }
+  RETURN_IF_ERROR(LockSponsors(std::move(sponsors)));
+  return LockTickets(std::move(tickets));
+}
+
+absl::StatusOr<bool> LedgerSteps::CloseOffer(const Offer& offer, OfferEvent event) {
+  const Step<OfferState> step = Apply(OfferState::kOpen, event);
+  ASSIGN_OR_RETURN(const int64_t closed,
+                   tx_.Execute("UPDATE offers SET state = $2, version = version + 1, "
+                               "changed_at = $3 WHERE id = $1 AND state = 1",
+                               {offer.id, static_cast<int64_t>(step.next), now_}));
+  if (closed == 0) return false;
+  RETURN_IF_ERROR(tx_.Execute("DELETE FROM seats WHERE holder = $1", {offer.id}).status());
+  RETURN_IF_ERROR(TouchSponsor(offer.sponsor));
+  effects_.offers.push_back({offer.id, offer.ticket, offer.newcomer, offer.sponsor});
+  const CooldownPolicy& cooldowns = context_.options.cooldowns;
+  if (event == OfferEvent::kTimeOut) {
+    RETURN_IF_ERROR(Exclude(offer.newcomer, offer.sponsor, cooldowns.after_timeout, kTimedOut));
+  } else if (event == OfferEvent::kDecline) {
+    RETURN_IF_ERROR(Exclude(offer.newcomer, offer.sponsor, cooldowns.after_decline, kDeclined));
+  }
+  return true;
+}
+
+absl::Status LedgerSteps::CloseAndReturn(const std::vector<Offer>& offers, OfferEvent event) {
+  for (const Offer& offer : offers) {
+    ASSIGN_OR_RETURN(const bool closed, CloseOffer(offer, event));
+    if (closed) RETURN_IF_ERROR(ReturnTicket(offer.ticket));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LedgerSteps::ReturnTicket(const TicketId& id) {
+  // created_at is not touched: the place in the queue is kept (M6).
+  ASSIGN_OR_RETURN(const Rows rows,
+                   tx_.Query("UPDATE tickets SET state = 1, version = version + 1, "
+                             "index_pending = $2 WHERE id = $1 AND state = 2 AND NOT EXISTS "
+                             "(SELECT 1 FROM offers o WHERE o.ticket = $1 AND o.state = 1) "
+                             "RETURNING " HANDRAIL_TICKET_COLUMNS,
+                             {id, now_}));
+  if (rows.empty()) return absl::OkStatus();
+  return NoteTicket(rows.front());
+}
+
+absl::Status LedgerSteps::WithdrawTicket(const TicketId& id) {
+  ASSIGN_OR_RETURN(const Rows rows,
+                   tx_.Query("UPDATE tickets SET state = 4, version = version + 1, "
+                             "index_pending = $2 WHERE id = $1 AND state IN (1, 2) "
+                             "RETURNING " HANDRAIL_TICKET_COLUMNS,
+                             {id, now_}));
+  if (rows.empty()) return absl::OkStatus();
+  return NoteTicket(rows.front());
+}
+
+absl::StatusOr<bool> LedgerSteps::EndPairing(const Pairing& pairing, EndReason reason) {
+  ASSIGN_OR_RETURN(const int64_t ended,
+                   tx_.Execute("UPDATE pairings SET state = 5, version = version + 1, "
+                               "ended_at = $2, end_reason = $3 WHERE id = $1 AND state <> 5",
+                               {pairing.id, now_, static_cast<int64_t>(reason)}));
+  if (ended == 0) return false;
+  RETURN_IF_ERROR(tx_.Execute("DELETE FROM seats WHERE holder = $1", {pairing.id}).status());
+  RETURN_IF_ERROR(TouchSponsor(pairing.sponsor));
+  if (ForbidsRematch(reason)) {
+    RETURN_IF_ERROR(ExcludeForEver(pairing.newcomer, pairing.sponsor));
+  } else {
+    RETURN_IF_ERROR(Exclude(pairing.newcomer, pairing.sponsor,
+                            context_.options.cooldowns.after_end, kEnded));
+  }
+  RETURN_IF_ERROR(PutOutbox(pairing, OutboxEntry::Step::kClose));
+  return true;
+}
+
+absl::Status LedgerSteps::PutOutbox(const Pairing& pairing, OutboxEntry::Step step) {
+  effects_.outbox = true;
+  return tx_
+      .Execute("INSERT INTO outbox (id, pairing, step, newcomer, sponsor, created_at, due_at, "
+               "attempts) VALUES ($1, $2, $3, $4, $5, $6, $6, 0) ON CONFLICT DO NOTHING",
+               {OutboxId::TimeOrdered(now_, context_.random), pairing.id,
+                static_cast<int64_t>(step), pairing.newcomer, pairing.sponsor, now_})
+      .status();
+}
+
+absl::Status LedgerSteps::NoteTicket(const storage::Row& row) {
+  ASSIGN_OR_RETURN(TicketChange change, ReadTicketChange(row, context_.pools));
+  effects_.tickets.push_back(std::move(change));
+  return absl::OkStatus();
+}
+
+}  // namespace handrail::matching

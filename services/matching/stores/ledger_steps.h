@@ -1,0 +1,124 @@
+#ifndef HANDRAIL_SERVICES_MATCHING_STORES_LEDGER_STEPS_H_
+#define HANDRAIL_SERVICES_MATCHING_STORES_LEDGER_STEPS_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/base/random.h"
+#include "common/storage/database.h"
+#include "services/matching/domain/ledger.h"
+#include "services/matching/domain/program_policy.h"
+#include "services/matching/domain/state_machine.h"
+#include "services/matching/stores/seal.h"
+
+namespace handrail::matching {
+
+struct LedgerOptions {
+  CooldownPolicy cooldowns;
+  // A sponsor who has not confirmed for longer is not offered anybody (domain.md H12).
+  absl::Duration attestation_lifetime = absl::Hours(24 * 30);
+  absl::Duration ticket_lifetime = kTicketLifetime;
+};
+
+// What every step may use.
+struct LedgerContext {
+  MemberVault& vault;
+  const PoolNames& pools;
+  Random& random;
+  const ProgramPolicies& policies;
+  LedgerOptions options;
+  bool locks_rows;  // false where there is one writer (SQLite)
+};
+
+// The pieces that the ledger's steps are made of, inside one transaction. A fresh one is made for
+// each run of a unit of work, with fresh effects.
+//
+// Rows are locked in one order, so that no two steps wait for each other: members by id, sponsors by
+// id, tickets by id, then offers and pairings by compare-and-set.
+class LedgerSteps {
+ public:
+  LedgerSteps(storage::Transaction& tx, const LedgerContext& context, absl::Time now,
+              Effects& effects)
+      : tx_(tx), context_(context), now_(now), effects_(effects) {}
+
+  struct MemberRow {
+    int64_t version = 0;
+    Standing standing = Standing::kUnspecified;
+    bool may_match = false;
+    bool has_newcomer = false;
+    bool has_sponsor = false;
+    absl::Time attested_at;
+    std::string wrapped_key;  // empty when there is none
+    bool MayTakePart() const { return may_match && standing == Standing::kGood; }
+  };
+  // Locks it. Empty when there is no copy.
+  absl::StatusOr<std::optional<MemberRow>> LockMember(const MemberId& id);
+  // Both, in the order of their ids.
+  struct Two {
+    std::optional<MemberRow> newcomer;
+    std::optional<MemberRow> sponsor;
+  };
+  absl::StatusOr<Two> LockTwo(const MemberId& newcomer, const MemberId& sponsor);
+  // True when nothing that may change by itself forbids an offer between these two.
+  absl::StatusOr<bool> MayMeet(const MemberId& newcomer, const MemberId& sponsor, const Two& rows);
+  absl::StatusOr<bool> IsBlocked(const MemberId& a, const MemberId& b);
+
+  absl::Status LockSponsors(std::vector<MemberId> ids);
+  absl::Status LockTickets(std::vector<TicketId> ids);
+
+  // The lowest free slot, or nothing when as many are held as `capacity`.
+  absl::StatusOr<std::optional<int64_t>> FindFreeSlot(const MemberId& sponsor, int64_t capacity);
+  // Raises the sponsor's version and marks the row for the index.
+  absl::Status TouchSponsor(const MemberId& sponsor);
+  absl::Status Exclude(const MemberId& newcomer, const MemberId& sponsor, absl::Duration how_long,
+                       int64_t kind);
+  absl::Status ExcludeForEver(const MemberId& newcomer, const MemberId& sponsor);
+
+  // Open offers, by the given SQL condition over `offers` with $1, at most `limit`.
+  absl::StatusOr<std::vector<Offer>> OpenOffersWhere(absl::string_view condition,
+                                                     const storage::Value& argument, int64_t limit);
+  // Locks the sponsors and tickets of these offers.
+  absl::Status LockFor(const std::vector<Offer>& offers);
+  // OPEN → the state that `event` gives; the seat is freed. False when the offer was not open (any
+  // more). The ticket is left as it is.
+  absl::StatusOr<bool> CloseOffer(const Offer& offer, OfferEvent event);
+  // Closes each and lets its ticket wait again, in its old place, when no other offer is open for it.
+  absl::Status CloseAndReturn(const std::vector<Offer>& offers, OfferEvent event);
+  absl::Status ReturnTicket(const TicketId& id);
+  // WAITING or OFFERED → the state that `event` gives, its open offers rescinded.
+  absl::Status WithdrawTicket(const TicketId& id);
+
+  // Ends it unless it has ended: the seat is freed, the pair excluded, messaging told.
+  absl::StatusOr<bool> EndPairing(const Pairing& pairing, EndReason reason);
+  absl::Status PutOutbox(const Pairing& pairing, OutboxEntry::Step step);
+
+  // Puts the new state of a row of `tickets` among the effects.
+  absl::Status NoteTicket(const storage::Row& row);
+
+  storage::Transaction& tx() { return tx_; }
+  absl::Time now() const { return now_; }
+  Effects& effects() { return effects_; }
+
+ private:
+  storage::Transaction& tx_;
+  const LedgerContext& context_;
+  const absl::Time now_;
+  Effects& effects_;
+};
+
+// NOT_FOUND / NOT_FOUND, for what is not there and for what is not yours.
+absl::Status NotFoundError();
+// FAILED_PRECONDITION with the reason of a refused step.
+absl::Status RefusedError(absl::string_view reason);
+// The row is not as the caller knew it: ABORTED / ETAG_MISMATCH.
+absl::Status ChangedMeanwhileError();
+// A row moved under a lock-free read: the unit is run again (ABORTED / DATABASE_CONFLICT).
+absl::Status RunAgainError();
+
+}  // namespace handrail::matching
+
+#endif  // HANDRAIL_SERVICES_MATCHING_STORES_LEDGER_STEPS_H_
