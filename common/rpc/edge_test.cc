@@ -123,12 +123,13 @@ TEST(EdgeTest, ABadRequestNamesItsFieldsOnTheWire) {
 }
 
 TEST(EdgeTest, TextThatIsNoUtf8IsRefused) {
-  // Protobuf's own parser refuses it before any of our code runs; INTERNAL there would be a defect.
+  // Protobuf's own parser refuses it before a handler runs.
   TestHost host;
   EchoRequest request = ValidEcho();
   request.set_text("\xFF\xFE");
   const absl::Status status = Echo(host, host.Token(), request);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  EXPECT_EQ(ReasonOf(status), reason::kFieldInvalid);
 }
 
 TEST(EdgeTest, AForeignStatusDoesNotLeakItsText) {

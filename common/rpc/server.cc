@@ -12,6 +12,7 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/rpc/admin_server.h"
+#include "common/rpc/bad_request_interceptor.h"
 #include "common/rpc/socket_probe.h"
 
 namespace handrail::rpc {
@@ -108,7 +109,7 @@ absl::StatusOr<std::unique_ptr<ServerHost>> ServerHost::Start(const ServerOption
         .Message(absl::StrJoin(faults, "; "));
   }
   RETURN_IF_ERROR(CheckListeners(policy, services));
-  SilenceProtobuf();
+  SilenceLibraries();
   grpc::EnableDefaultHealthCheckService(true);
   // Before any builder is made: it takes the plugins that are known then.
   if (options.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -136,6 +137,9 @@ absl::Status ServerHost::Listen(Listener listener) {
        is_public ? services_.public_services : services_.internal_services) {
     builder.RegisterService(registered.service);
   }
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(MakeBadRequestInterceptorFactory());
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
     return Error(absl::StatusCode::kUnavailable, reason::kConfigurationInvalid)

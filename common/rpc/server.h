@@ -126,9 +126,9 @@ class SignalWaiter {
   std::atomic<bool> stopping_{false};
 };
 
-// Sends protobuf's own log lines, which name fields of requests, to our log as one event without
-// text.
-void SilenceProtobuf();
+// Lets gRPC and protobuf write to our log only, as one event without their text: it names fields of
+// requests and addresses of peers. ServerHost::Start calls it.
+void SilenceLibraries();
 
 }  // namespace handrail::rpc
 

@@ -22,6 +22,12 @@ absl::string_view HostOf(absl::string_view address) {
   return colon == absl::string_view::npos ? address : address.substr(0, colon);
 }
 
+// 127.0.0.0/8 in digits; a name such as 127.example.org is none.
+bool IsLoopback4(absl::string_view host) {
+  return absl::StartsWith(host, "127.") &&
+         host.find_first_not_of("0123456789.") == absl::string_view::npos;
+}
+
 void AddFileFaults(absl::string_view flag, const std::string& file,
                    std::vector<std::string>* faults) {
   std::error_code error;
@@ -81,7 +87,7 @@ bool IsUnixAddress(absl::string_view address) { return absl::StartsWith(address,
 bool IsLocalAddress(absl::string_view address) {
   if (IsUnixAddress(address)) return true;
   const absl::string_view host = HostOf(address);
-  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
+  return host == "localhost" || host == "[::1]" || IsLoopback4(host);
 }
 
 std::string AddressFault(absl::string_view address) {

@@ -1,8 +1,10 @@
 #include <google/protobuf/stubs/logging.h>
+#include <grpc/support/log.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/rpc/server.h"
 
@@ -21,6 +23,14 @@ void LogWithoutText(google::protobuf::LogLevel level, const char* /*file*/, int 
                     const std::string& /*message*/) {
   Log(level >= google::protobuf::LOGLEVEL_ERROR ? Severity::kWarning : Severity::kDebug,
       "protobuf_message_refused");
+}
+
+void LogPlaceOnly(gpr_log_func_args* message) {
+  if (message->severity != GPR_LOG_SEVERITY_ERROR) return;
+  absl::string_view file = message->file;
+  file.remove_prefix(file.rfind('/') == absl::string_view::npos ? 0 : file.rfind('/') + 1);
+  Log(Severity::kDebug, "grpc_error",
+      {{LogField::kDetail, absl::StrCat(file, ":", message->line)}});
 }
 
 }  // namespace
@@ -57,6 +67,9 @@ int SignalWaiter::Wait() {
   return first;
 }
 
-void SilenceProtobuf() { google::protobuf::SetLogHandler(&LogWithoutText); }
+void SilenceLibraries() {
+  google::protobuf::SetLogHandler(&LogWithoutText);
+  gpr_set_log_function(&LogPlaceOnly);
+}
 
 }  // namespace handrail::rpc

@@ -59,7 +59,10 @@ class StreamSender : public std::enable_shared_from_this<StreamSender<Response>>
 
   // Queues a response. False when the queue is full (on_writable will tell) or the stream is
   // closing or over (IsClosed tells which).
-  bool TryWrite(Response response) {
+  bool TryWrite(Response response) { return TryMove(response); }
+
+  // The same, and `response` is left as it is when this returns false.
+  bool TryMove(Response& response) {
     Action action;
     {
       MutexLock lock(mutex_);
