@@ -124,6 +124,9 @@ struct DatabaseOptions {
   std::string url;
   int connections = 16;               // PostgreSQL only
   int read_connections = 4;           // SQLite only: reads that run at once
+  // SQLite only: reads beside the process that writes, without its lock; every write is refused with
+  // FAILED_PRECONDITION / CONFIGURATION_INVALID. For checkers.
+  bool read_only = false;
   size_t batch_units_limit = 128;     // SQLite only: units of work in one commit
   size_t queue_limit = 8192;          // writes waiting; more get RESOURCE_EXHAUSTED / OVERLOADED
   int retry_limit = 5;                // after ABORTED / DATABASE_CONFLICT

@@ -143,6 +143,7 @@ class SqliteDatabase final : public Database {
 
   absl::Status Open(const DatabaseOptions& options, const std::string& path) {
     const bool in_memory = path.empty();
+    if (options.read_only && !in_memory) return OpenReaders(options, path);
     if (!in_memory) {
       RETURN_IF_ERROR(lock_.Acquire(absl::StrCat(path, ".lock")));
       // Created here, so that the file and with it the log are for our own user only.
@@ -152,11 +153,9 @@ class SqliteDatabase final : public Database {
     ASSIGN_OR_RETURN(auto connection,
                      SqliteConnection::Open(path, in_memory ? Mode::kMemory : Mode::kWriter,
                                             options.busy_timeout));
-    if (!in_memory) PreallocateLog(absl::StrCat(path, "-wal"));
-    for (int i = 0; !in_memory && i < options.read_connections; ++i) {
-      ASSIGN_OR_RETURN(auto reader,
-                       SqliteConnection::Open(path, Mode::kReader, options.busy_timeout));
-      readers_.Add(std::move(reader));
+    if (!in_memory) {
+      PreallocateLog(absl::StrCat(path, "-wal"));
+      RETURN_IF_ERROR(OpenReaders(options, path));
     }
     in_memory_ = in_memory;
     writer_ = std::make_unique<SqliteWriter>(
@@ -167,14 +166,35 @@ class SqliteDatabase final : public Database {
   }
 
   absl::string_view BackendName() const override { return "sqlite"; }
-  DatabaseStats Stats() const override { return writer_->Stats(); }
+  DatabaseStats Stats() const override {
+    return writer_ == nullptr ? DatabaseStats() : writer_->Stats();
+  }
 
  private:
+  absl::Status OpenReaders(const DatabaseOptions& options, const std::string& path) {
+    for (int i = 0; i < options.read_connections; ++i) {
+      ASSIGN_OR_RETURN(auto reader,
+                       SqliteConnection::Open(path, Mode::kReader, options.busy_timeout));
+      readers_.Add(std::move(reader));
+    }
+    return absl::OkStatus();
+  }
+
+  static absl::Status ReadOnlyError() {
+    return Error(absl::StatusCode::kFailedPrecondition, reason::kConfigurationInvalid)
+        .Message("this database was opened to be read only");
+  }
+
   absl::Status DoWrite(absl::Time deadline, Work work) override {
+    if (writer_ == nullptr) return ReadOnlyError();
     return writer_->Write(deadline, work);
   }
 
   void DoWriteAsync(absl::Time deadline, AsyncWork work, Done done) override {
+    if (writer_ == nullptr) {
+      done(ReadOnlyError());
+      return;
+    }
     writer_->WriteAsync(deadline, std::move(work), std::move(done));
   }
 

@@ -67,6 +67,23 @@ TEST(SqliteDatabaseTest, ASecondOpenOfTheSameFileIsRefusedUntilTheFirstCloses) {
   EXPECT_TRUE(OpenDatabase({.url = url}).ok());
 }
 
+TEST(SqliteDatabaseTest, AReaderWorksBesideTheWriterAndNeverWrites) {
+  const TemporaryDirectory directory;
+  const auto writer = OpenWithTable(directory.File("a.db"));
+  const auto reader =
+      OpenDatabase({.url = absl::StrCat("sqlite://", directory.File("a.db")), .read_only = true});
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  ASSERT_TRUE(Put(*writer, 1, 10).ok());
+  EXPECT_EQ(Count(**reader), 1);
+  EXPECT_TRUE(absl::IsFailedPrecondition(Put(**reader, 2, 10)));
+  absl::Status async;
+  (*reader)->WriteAsync(
+      kNever, [](Transaction&) { return absl::OkStatus(); },
+      [&async](absl::Status status) { async = status; });
+  EXPECT_TRUE(absl::IsFailedPrecondition(async));
+  EXPECT_EQ(Count(*writer), 1);
+}
+
 TEST(SqliteDatabaseTest, FilesAreForOurOwnUserOnly) {
   const TemporaryDirectory directory;
   const auto database = OpenWithTable(directory.File("a.db"));
