@@ -1,13 +1,13 @@
 // What the edge costs: unary echoes a second through the bare callback API and through the edge, in
 // the same process and in turns, 64 calls in flight over four connections.
 #include <grpcpp/grpcpp.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <vector>
 
-#include "common/rpc/bad_request_interceptor.h"
 #include "common/rpc/testing/test_host.h"
 
 namespace handrail::rpc::testing {
@@ -28,9 +28,21 @@ class BareHandler final : public BareService::CallbackService {
   }
 };
 
-// A closed loop of asynchronous calls for a second; returns calls a second.
+struct Figures {
+  double calls_per_second = 0;
+  double cpu_us_per_call = 0;
+};
+
+double CpuMicroseconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
+         static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+// A closed loop of asynchronous calls for two seconds.
 template <typename Request, typename Start>
-double Measure(const Request& request, const std::string& token, const Start& start) {
+Figures Measure(const Request& request, const std::string& token, const Start& start) {
   struct One {
     std::unique_ptr<grpc::ClientContext> context;
     EchoResponse response;
@@ -52,18 +64,32 @@ double Measure(const Request& request, const std::string& token, const Start& st
             }
           });
   };
+  const double cpu_us = CpuMicroseconds();
   const auto begin = std::chrono::steady_clock::now();
   for (size_t i = 0; i < kInFlight; ++i) next(i);
   std::this_thread::sleep_for(std::chrono::seconds(2));
   stop = true;
   WaitUntil([&] { return running == 0; });
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-  return static_cast<double>(completed) / took.count();
+  const auto count = static_cast<double>(completed);
+  return {count / took.count(), (CpuMicroseconds() - cpu_us) / count};
 }
 
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+Figures Median(std::vector<Figures> rounds) {
+  const auto median = [&rounds](double Figures::*member) {
+    std::vector<double> values;
+    for (const Figures& round : rounds) values.push_back(round.*member);
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+  };
+  return {median(&Figures::calls_per_second), median(&Figures::cpu_us_per_call)};
+}
+
+void Print(const char* name, const Figures& figures, const Figures& ceiling) {
+  std::cout << name << ": " << figures.calls_per_second << " calls/s, ratio "
+            << figures.calls_per_second / ceiling.calls_per_second << "; "
+            << figures.cpu_us_per_call << " us of processor a call, ratio "
+            << ceiling.cpu_us_per_call / figures.cpu_us_per_call << "\n";
 }
 
 int Main() {
@@ -92,7 +118,7 @@ int Main() {
   ping.set_text("hello");
   EchoAsyncRequest echo_async;
   echo_async.set_text("hello");
-  std::vector<double> bare_rates, async_rates, pool_rates;
+  std::vector<Figures> bare_rates, async_rates, pool_rates;
   for (int round = 0; round < kRounds; ++round) {
     bare_rates.push_back(Measure(
         ping, token, [&](size_t i, auto... rest) { bare_stubs[i]->async()->Ping(rest...); }));
@@ -101,10 +127,10 @@ int Main() {
     pool_rates.push_back(Measure(
         ValidEcho(), token, [&](size_t i, auto... rest) { stubs[i]->async()->Echo(rest...); }));
   }
-  const double ceiling = Median(bare_rates);
-  std::cout << "bare " << ceiling << "/s, UnaryAsync " << Median(async_rates) << "/s ("
-            << Median(async_rates) / ceiling << "), Unary " << Median(pool_rates) << "/s ("
-            << Median(pool_rates) / ceiling << ")\n";
+  const Figures ceiling = Median(bare_rates);
+  Print("bare", ceiling, ceiling);
+  Print("UnaryAsync", Median(async_rates), ceiling);
+  Print("Unary", Median(pool_rates), ceiling);
   return 0;
 }
 
