@@ -74,7 +74,18 @@ absl::Status OutboxSender::SendBatch(absl::Span<const OutboxEntry> entries) {
     RETURN_IF_ERROR(Settle(entries.subspan(blocks, 1), SendBlock(entries[blocks])));
     ++blocks;
   }
-  const absl::Span<const OutboxEntry> members = entries.subspan(blocks);
+  std::vector<OutboxEntry> members;
+  for (const OutboxEntry& entry : entries.subspan(blocks)) {
+    if (entry.fault.ok()) {
+      members.push_back(entry);
+    } else {
+      RETURN_IF_ERROR(Settle(absl::MakeConstSpan(&entry, 1), entry.fault));
+    }
+  }
+  return SendMembersApart(members);
+}
+
+absl::Status OutboxSender::SendMembersApart(absl::Span<const OutboxEntry> members) {
   if (members.empty() || stopping_) return absl::OkStatus();
   const absl::Status outcome = SendMembers(members);
   if (!IsRefusal(outcome)) return Settle(members, outcome);
@@ -86,6 +97,7 @@ absl::Status OutboxSender::SendBatch(absl::Span<const OutboxEntry> entries) {
 }
 
 absl::Status OutboxSender::SendBlock(const OutboxEntry& entry) {
+  if (!entry.fault.ok()) return entry.fault;
   const auto answer = std::make_shared<Answer>();
   link_.ApplyBlock(entry.block, Deadline(), [answer](const absl::Status& status) {
     MutexLock lock(answer->mutex);

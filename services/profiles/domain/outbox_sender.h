@@ -48,6 +48,8 @@ class OutboxSender {
  private:
   absl::Status SendBatch(absl::Span<const OutboxEntry> entries);
   absl::Status SendBlock(const OutboxEntry& entry);
+  // Together, or, when one of them is refused, one by one.
+  absl::Status SendMembersApart(absl::Span<const OutboxEntry> members);
   absl::Status SendMembers(absl::Span<const OutboxEntry> entries);
   // Removes delivered entries; sets a refused one aside; passes other errors on.
   absl::Status Settle(absl::Span<const OutboxEntry> entries, const absl::Status& outcome);

@@ -26,6 +26,8 @@ struct OutboxEntry {
   int attempts = 0;         // refusals of this very entry, not failures to reach the receiver
   MemberSnapshot snapshot;  // kMember: newest, so its version may be higher than `version`
   Block block;              // kBlock
+  // Not OK when what is to be sent cannot be read here.
+  absl::Status fault;
 };
 
 struct OutboxState {
