@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/base/clock.h"
 #include "common/base/status.h"
 #include "services/matching/stores/ledger_test_env.h"
 
@@ -475,10 +476,10 @@ TEST_P(LedgerTest, AMarkIsClearedForTheVersionThatWasSentOnly) {
   marks = env.ledger->LoadMarks(absl::InfiniteFuture(), later, 10);
   EXPECT_EQ(marks->tickets.size(), 1u);
   env.ledger->ClearMarks({{ticket->value.id, 1}}, {});
-  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  const absl::Time deadline = SystemClock().Now() + absl::Seconds(10);
   do {
     marks = env.ledger->LoadMarks(absl::InfiniteFuture(), later, 10);
-  } while (!marks->tickets.empty() && absl::Now() < deadline);
+  } while (!marks->tickets.empty() && SystemClock().Now() < deadline);
   EXPECT_TRUE(marks->tickets.empty());
 }
 

@@ -1,0 +1,277 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "common/base/status.h"
+#include "common/crypto/vault.h"
+#include "common/storage/redis.h"
+#include "common/testing/simulated_clock.h"
+#include "common/testing/temporary_redis.h"
+#include "services/matching/adapters/crypto_vault.h"
+#include "services/matching/adapters/redis_queue.h"
+
+// Each sentence of domain/queue.h and of the scripts, on a real Redis.
+namespace handrail::matching {
+namespace {
+
+using ::testing::ElementsAre;
+
+class QueueTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { server_ = new testing::TemporaryRedis; }
+  static void TearDownTestSuite() { delete server_; }
+
+  QueueTest() {
+    server_->FlushAll();
+    storage::RedisOptions options;
+    options.url = server_->url();
+    redis_ = *storage::ConnectRedis(options);
+    queue_ = std::make_unique<RedisQueue>(*redis_, pools_);
+    pool_.philosophy = Philosophy::kTwelveStepAa;
+  }
+
+  QueueTicket Waiting(int64_t version = 1, int64_t score = 1000) {
+    return {TicketId::Random(random_), version, true, score};
+  }
+  QueueSponsor Free(int seats, int64_t version = 1) {
+    return {MemberId::Random(random_), version, seats, 5};
+  }
+  void Put(const QueueTicket& ticket) {
+    ASSERT_TRUE(queue_->PutTickets(Soon(), pool_, {&ticket, 1}, Announce::kNo).ok());
+  }
+  void Put(const QueueSponsor& sponsor) {
+    ASSERT_TRUE(queue_->PutSponsors(Soon(), pool_, {&sponsor, 1}, Announce::kNo).ok());
+  }
+  ClaimResult Take(const QueueTicket& ticket, const QueueSponsor& sponsor) {
+    const Claim claim{ticket.ticket, ticket.version, sponsor.sponsor, sponsor.version};
+    const auto results = queue_->TakeClaims(Soon(), pool_, clock_.Now(), {&claim, 1});
+    EXPECT_TRUE(results.ok()) << results.status();
+    return results.ok() ? results->front() : ClaimResult::kNoTicket;
+  }
+  void Settle(const QueueTicket& ticket, const QueueSponsor& sponsor) {
+    const Settlement settlement{ticket, sponsor};
+    ASSERT_TRUE(queue_->Settle(Soon(), pool_, {&settlement, 1}, Announce::kNo).ok());
+  }
+  std::string Depth() {
+    const auto depth = queue_->ReadDepth(Soon(), pool_);
+    EXPECT_TRUE(depth.ok()) << depth.status();
+    return std::to_string(depth->waiting) + "/" + std::to_string(depth->available) + "/" +
+           std::to_string(depth->claimed);
+  }
+  absl::Time Soon() const { return SystemClock().Now() + absl::Seconds(10); }
+
+  static testing::TemporaryRedis* server_;
+  testing::SimulatedClock clock_;
+  SystemRandom random_;
+  crypto::KeyRing ring_ = *crypto::KeyRing::Parse(
+      "index 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n"
+      "k1 ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100\n");
+  CipherPoolNames pools_{ring_};
+  std::unique_ptr<storage::Redis> redis_;
+  std::unique_ptr<RedisQueue> queue_;
+  PoolKey pool_;
+};
+
+testing::TemporaryRedis* QueueTest::server_ = nullptr;
+
+TEST_F(QueueTest, AClaimTakesOneTicketAndOneSeatOrNothing) {
+  const QueueTicket a = Waiting();
+  const QueueTicket b = Waiting();
+  const QueueSponsor sponsor = Free(1);
+  Put(a);
+  EXPECT_EQ(Take(a, sponsor), ClaimResult::kNoSeat);
+  EXPECT_EQ(Depth(), "1/0/0");
+  Put(sponsor);
+  EXPECT_EQ(Take(b, sponsor), ClaimResult::kNoTicket);
+  EXPECT_EQ(Depth(), "1/1/0");
+  EXPECT_EQ(Take(a, sponsor), ClaimResult::kClaimed);
+  EXPECT_EQ(Depth(), "0/0/1");
+  EXPECT_EQ(Take(a, sponsor), ClaimResult::kNoTicket);
+  Put(b);
+  EXPECT_EQ(Take(b, sponsor), ClaimResult::kNoSeat);
+}
+
+TEST_F(QueueTest, SeatsAreClaimedOneByOne) {
+  const QueueSponsor sponsor = Free(2);
+  Put(sponsor);
+  const QueueTicket tickets[] = {Waiting(), Waiting(), Waiting()};
+  for (const QueueTicket& ticket : tickets) Put(ticket);
+  EXPECT_EQ(Take(tickets[0], sponsor), ClaimResult::kClaimed);
+  EXPECT_EQ(Take(tickets[1], sponsor), ClaimResult::kClaimed);
+  EXPECT_EQ(Take(tickets[2], sponsor), ClaimResult::kNoSeat);
+  EXPECT_EQ(Depth(), "1/0/2");
+}
+
+TEST_F(QueueTest, ASettledClaimShowsWhatSqlDecided) {
+  QueueTicket ticket = Waiting();
+  QueueSponsor sponsor = Free(2);
+  Put(ticket);
+  Put(sponsor);
+  ASSERT_EQ(Take(ticket, sponsor), ClaimResult::kClaimed);
+  ticket.version = 2;
+  ticket.waiting = false;
+  sponsor.version = 2;
+  sponsor.free_seats = 1;
+  Settle(ticket, sponsor);
+  EXPECT_EQ(Depth(), "0/1/0");
+  // The cascade: the ticket waits again, in its old place.
+  ticket.version = 3;
+  ticket.waiting = true;
+  Put(ticket);
+  EXPECT_EQ(Depth(), "1/1/0");
+  EXPECT_EQ(server_->Run("DBSIZE"), ":4");
+}
+
+TEST_F(QueueTest, ARefusalPutsBothBackInTheirPlaces) {
+  const QueueTicket ticket = Waiting(1, 777);
+  const QueueSponsor sponsor = Free(1);
+  Put(ticket);
+  Put(sponsor);
+  ASSERT_EQ(Take(ticket, sponsor), ClaimResult::kClaimed);
+  Settle(ticket, sponsor);
+  EXPECT_EQ(Depth(), "1/1/0");
+  EXPECT_EQ(Take(ticket, sponsor), ClaimResult::kClaimed);
+}
+
+TEST_F(QueueTest, OlderVersionsAreIgnored) {
+  QueueTicket ticket = Waiting(5);
+  QueueSponsor sponsor = Free(1, 5);
+  Put(ticket);
+  Put(sponsor);
+  QueueTicket old_ticket = ticket;
+  old_ticket.version = 4;
+  old_ticket.waiting = false;
+  QueueSponsor old_sponsor = sponsor;
+  old_sponsor.version = 4;
+  old_sponsor.free_seats = 0;
+  Put(old_ticket);
+  Put(old_sponsor);
+  EXPECT_EQ(Depth(), "1/1/0");
+  EXPECT_EQ(Take(old_ticket, sponsor), ClaimResult::kStaleTicket);
+  EXPECT_EQ(Take(ticket, old_sponsor), ClaimResult::kStaleSponsor);
+  Settle(old_ticket, old_sponsor);
+  EXPECT_EQ(Depth(), "1/1/0");
+}
+
+TEST_F(QueueTest, ALateHintDoesNotBringBackWhatIsGone) {
+  QueueTicket ticket = Waiting(2);
+  ticket.waiting = false;
+  Put(ticket);
+  ticket.version = 1;
+  ticket.waiting = true;
+  Put(ticket);
+  EXPECT_EQ(Depth(), "0/0/0");
+}
+
+TEST_F(QueueTest, AHintDuringAClaimDoesNotLetTheTicketBeClaimedTwice) {
+  const QueueTicket ticket = Waiting();
+  const QueueSponsor sponsor = Free(3);
+  Put(ticket);
+  Put(sponsor);
+  ASSERT_EQ(Take(ticket, sponsor), ClaimResult::kClaimed);
+  Put(ticket);
+  Put(sponsor);
+  ASSERT_TRUE(queue_->RebuildTickets(Soon(), pool_, {&ticket, 1}).ok());
+  ASSERT_TRUE(queue_->RebuildSponsors(Soon(), pool_, {&sponsor, 1}).ok());
+  EXPECT_EQ(Take(ticket, sponsor), ClaimResult::kNoTicket);
+  EXPECT_EQ(Depth(), "0/1/1");
+}
+
+TEST_F(QueueTest, AnExpiredClaimIsListedUntilItIsSettled) {
+  const QueueTicket ticket = Waiting();
+  const QueueSponsor sponsor = Free(1);
+  Put(ticket);
+  Put(sponsor);
+  ASSERT_EQ(Take(ticket, sponsor), ClaimResult::kClaimed);
+  EXPECT_TRUE(queue_->ExpiredClaims(Soon(), pool_, clock_.Now(), 10)->empty());
+  clock_.Advance(Queue::kClaimLifetime);
+  const auto expired = queue_->ExpiredClaims(Soon(), pool_, clock_.Now(), 10);
+  ASSERT_TRUE(expired.ok()) << expired.status();
+  ASSERT_EQ(expired->size(), 1u);
+  EXPECT_EQ(expired->front().ticket, ticket.ticket);
+  EXPECT_EQ(expired->front().sponsor, sponsor.sponsor);
+  Settle(ticket, sponsor);
+  EXPECT_TRUE(queue_->ExpiredClaims(Soon(), pool_, clock_.Now(), 10)->empty());
+  EXPECT_EQ(Depth(), "1/1/0");
+}
+
+TEST_F(QueueTest, ALeaseHasOneOwner) {
+  EXPECT_TRUE(*queue_->Lease(Soon(), pool_, "a", absl::Seconds(10)));
+  EXPECT_TRUE(*queue_->Lease(Soon(), pool_, "a", absl::Seconds(10)));
+  EXPECT_FALSE(*queue_->Lease(Soon(), pool_, "b", absl::Seconds(10)));
+  EXPECT_FALSE(*queue_->Lease(Soon(), pool_, "b", absl::ZeroDuration()));
+  EXPECT_FALSE(*queue_->Lease(Soon(), pool_, "b", absl::Seconds(10)));
+  EXPECT_FALSE(*queue_->Lease(Soon(), pool_, "a", absl::ZeroDuration()));
+  EXPECT_TRUE(*queue_->Lease(Soon(), pool_, "b", absl::Seconds(10)));
+}
+
+TEST_F(QueueTest, TheStreamTellsIdsAndVersionsOfWhatWasAnnounced) {
+  auto events = queue_->ReadEvents(Soon(), pool_, "", 10);
+  ASSERT_TRUE(events.ok()) << events.status();
+  const QueueTicket ticket = Waiting(3);
+  const QueueSponsor sponsor = Free(1, 4);
+  ASSERT_TRUE(queue_->PutTickets(Soon(), pool_, {&ticket, 1}, Announce::kYes).ok());
+  ASSERT_TRUE(queue_->PutSponsors(Soon(), pool_, {&sponsor, 1}, Announce::kYes).ok());
+  Put(Waiting());
+  events = queue_->ReadEvents(Soon(), pool_, events->cursor, 10);
+  ASSERT_TRUE(events.ok()) << events.status();
+  EXPECT_THAT(events->tickets, ElementsAre(std::pair(ticket.ticket, int64_t{3})));
+  EXPECT_THAT(events->sponsors, ElementsAre(std::pair(sponsor.sponsor, int64_t{4})));
+  events = queue_->ReadEvents(Soon(), pool_, events->cursor, 10);
+  EXPECT_TRUE(events->tickets.empty());
+}
+
+TEST_F(QueueTest, ALostRedisIsNoticedAndBuiltAgain) {
+  ASSERT_TRUE(queue_->SetEpoch(Soon(), pool_, "1").ok());
+  EXPECT_TRUE(*queue_->HasEpoch(Soon(), pool_));
+  const std::string run = *queue_->ServerRun(Soon());
+  EXPECT_FALSE(run.empty());
+  server_->FlushAll();
+  EXPECT_FALSE(*queue_->HasEpoch(Soon(), pool_));
+  std::vector<QueueTicket> tickets;
+  for (int i = 0; i < 500; ++i) tickets.push_back(Waiting(1, i));
+  ASSERT_TRUE(queue_->RebuildTickets(Soon(), pool_, tickets).ok());
+  EXPECT_EQ(Depth(), "500/0/0");
+}
+
+TEST_F(QueueTest, APoolLivesInOneSlotAndShowsNothing) {
+  Put(Waiting());
+  Put(Free(1));
+  const auto keys = redis_->Command(Soon(), {"KEYS", "*"});
+  ASSERT_TRUE(keys.ok());
+  ASSERT_FALSE(keys->elements.empty());
+  for (const storage::RedisReply& key : keys->elements) {
+    EXPECT_EQ(key.text.rfind("hr:{", 0), 0u) << key.text;
+    EXPECT_EQ(key.text.find(pool_.ToString()), std::string::npos);
+    EXPECT_EQ(key.text.substr(3, 34), keys->elements[0].text.substr(3, 34));
+  }
+}
+
+TEST_F(QueueTest, ARedisThatIsDownSaysSo) {
+  testing::TemporaryRedis other;
+  storage::RedisOptions options;
+  options.url = other.url();
+  const auto redis = storage::ConnectRedis(options);
+  RedisQueue queue(**redis, pools_);
+  const QueueTicket ticket = Waiting();
+  ASSERT_TRUE(queue.PutTickets(Soon(), pool_, {&ticket, 1}, Announce::kNo).ok());
+  other.Stop();
+  absl::Status status;
+  do {
+    status = queue.PutTickets(Soon(), pool_, {&ticket, 1}, Announce::kNo);
+  } while (status.ok());
+  EXPECT_TRUE(HasReason(status, reason::kRedisUnavailable)) << status;
+  other.Start();
+  const absl::Time deadline = Soon();
+  do {
+    status = queue.PutTickets(Soon(), pool_, {&ticket, 1}, Announce::kNo);
+  } while (!status.ok() && SystemClock().Now() < deadline);
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+}  // namespace
+}  // namespace handrail::matching

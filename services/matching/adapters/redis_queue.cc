@@ -1,0 +1,299 @@
+#include "services/matching/adapters/redis_queue.h"
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/base/mutex.h"
+#include "common/base/status.h"
+#include "services/matching/adapters/lua_scripts.h"
+
+namespace handrail::matching {
+
+using storage::RedisReply;
+using storage::RedisScript;
+
+namespace {
+
+const RedisScript& Script(absl::string_view name, const char* source) {
+  static auto* const mutex = new Mutex;
+  static auto* const scripts = new std::vector<std::pair<std::string, RedisScript*>>;
+  MutexLock lock(*mutex);
+  for (const auto& [known, script] : *scripts) {
+    if (known == name) return *script;
+  }
+  scripts->emplace_back(std::string(name), new RedisScript(std::string(name), source));
+  return *scripts->back().second;
+}
+
+// Collects the answers to commands that were sent without waiting. Each is answered exactly once, at
+// the latest when its deadline passes.
+class Batch {
+ public:
+  explicit Batch(size_t size) : state_(std::make_shared<State>(size)) {}
+
+  storage::Redis::Done Slot(size_t index) {
+    return [state = state_, index](absl::StatusOr<RedisReply> reply) {
+      MutexLock lock(state->mutex);
+      state->replies[index] = std::move(reply);
+      if (--state->missing == 0) state->answered.SignalAll();
+    };
+  }
+  // The first failure, or every answer.
+  absl::StatusOr<std::vector<RedisReply>> Wait() {
+    std::vector<RedisReply> replies;
+    MutexLock lock(state_->mutex);
+    while (state_->missing > 0) state_->answered.Wait(state_->mutex);
+    replies.reserve(state_->replies.size());
+    for (absl::StatusOr<RedisReply>& reply : state_->replies) {
+      RETURN_IF_ERROR(reply.status());
+      replies.push_back(*std::move(reply));
+    }
+    return replies;
+  }
+
+ private:
+  struct State {
+    explicit State(size_t size) : missing(size), replies(size, RedisReply()) {}
+    Mutex mutex;
+    CondVar answered;
+    size_t missing ABSL_GUARDED_BY(mutex);
+    std::vector<absl::StatusOr<RedisReply>> replies ABSL_GUARDED_BY(mutex);
+  };
+  std::shared_ptr<State> state_;
+};
+
+std::string Flag(bool value) { return value ? "1" : "0"; }
+
+absl::Status UnreadableError() {
+  return Error(absl::StatusCode::kInternal, reason::kRedisError)
+      .Message("an entry of the queue cannot be read");
+}
+
+}  // namespace
+
+std::string RedisQueue::Prefix(const PoolKey& pool) const {
+  return absl::StrCat("hr:{", absl::BytesToHexString(pools_.Opaque(pool)), "}:");
+}
+
+absl::Status RedisQueue::PutTickets(absl::Time deadline, const PoolKey& pool,
+                                    absl::Span<const QueueTicket> tickets, Announce announce) {
+  if (tickets.empty()) return absl::OkStatus();
+  const std::string p = Prefix(pool);
+  const RedisScript& script = Script("enqueue", kEnqueueLua);
+  Batch batch(tickets.size());
+  for (size_t i = 0; i < tickets.size(); ++i) {
+    const QueueTicket& ticket = tickets[i];
+    const std::string id = ticket.ticket.ToString();
+    redis_.EvalAsync(deadline, script,
+                     {absl::StrCat(p, "q"), absl::StrCat(p, "t:", id), absl::StrCat(p, "ev")},
+                     {id, absl::StrCat(ticket.version), Flag(ticket.waiting),
+                      absl::StrCat(ticket.score), Flag(announce == Announce::kYes),
+                      stream_length_},
+                     batch.Slot(i));
+  }
+  return batch.Wait().status();
+}
+
+absl::Status RedisQueue::PutSponsors(absl::Time deadline, const PoolKey& pool,
+                                     absl::Span<const QueueSponsor> sponsors, Announce announce) {
+  if (sponsors.empty()) return absl::OkStatus();
+  const std::string p = Prefix(pool);
+  const RedisScript& script = Script("set_sponsor", kSetSponsorLua);
+  Batch batch(sponsors.size());
+  for (size_t i = 0; i < sponsors.size(); ++i) {
+    const QueueSponsor& sponsor = sponsors[i];
+    const std::string id = sponsor.sponsor.ToString();
+    redis_.EvalAsync(deadline, script,
+                     {absl::StrCat(p, "avail"), absl::StrCat(p, "s:", id), absl::StrCat(p, "ev")},
+                     {id, absl::StrCat(sponsor.version), absl::StrCat(sponsor.free_seats),
+                      absl::StrCat(sponsor.score), Flag(announce == Announce::kYes),
+                      stream_length_},
+                     batch.Slot(i));
+  }
+  return batch.Wait().status();
+}
+
+absl::StatusOr<std::vector<ClaimResult>> RedisQueue::TakeClaims(absl::Time deadline,
+                                                                const PoolKey& pool, absl::Time now,
+                                                                absl::Span<const Claim> claims) {
+  const std::string p = Prefix(pool);
+  const RedisScript& script = Script("claim", kClaimLua);
+  const std::string until = absl::StrCat(absl::ToUnixMillis(now + kClaimLifetime));
+  std::vector<ClaimResult> results;
+  if (claims.empty()) return results;
+  Batch batch(claims.size());
+  for (size_t i = 0; i < claims.size(); ++i) {
+    const std::string ticket = claims[i].ticket.ToString();
+    const std::string sponsor = claims[i].sponsor.ToString();
+    redis_.EvalAsync(deadline, script,
+                     {absl::StrCat(p, "q"), absl::StrCat(p, "avail"), absl::StrCat(p, "t:", ticket),
+                      absl::StrCat(p, "s:", sponsor), absl::StrCat(p, "claims")},
+                     {ticket, sponsor, absl::StrCat(claims[i].ticket_version),
+                      absl::StrCat(claims[i].sponsor_version), until},
+                     batch.Slot(i));
+  }
+  ASSIGN_OR_RETURN(const std::vector<RedisReply> replies, batch.Wait());
+  for (const RedisReply& reply : replies) {
+    results.push_back(static_cast<ClaimResult>(reply.integer));
+  }
+  return results;
+}
+
+absl::Status RedisQueue::Settle(absl::Time deadline, const PoolKey& pool,
+                                absl::Span<const Settlement> settlements, Announce announce) {
+  if (settlements.empty()) return absl::OkStatus();
+  const std::string p = Prefix(pool);
+  const RedisScript& script = Script("settle", kSettleLua);
+  Batch batch(settlements.size());
+  for (size_t i = 0; i < settlements.size(); ++i) {
+    const QueueTicket& ticket = settlements[i].ticket;
+    const QueueSponsor& sponsor = settlements[i].sponsor;
+    const std::string ticket_id = ticket.ticket.ToString();
+    const std::string sponsor_id = sponsor.sponsor.ToString();
+    redis_.EvalAsync(
+        deadline, script,
+        {absl::StrCat(p, "q"), absl::StrCat(p, "avail"), absl::StrCat(p, "t:", ticket_id),
+         absl::StrCat(p, "s:", sponsor_id), absl::StrCat(p, "claims"), absl::StrCat(p, "ev")},
+        {ticket_id, sponsor_id, absl::StrCat(ticket.version), Flag(ticket.waiting),
+         absl::StrCat(ticket.score), absl::StrCat(sponsor.version),
+         absl::StrCat(sponsor.free_seats), absl::StrCat(sponsor.score),
+         Flag(announce == Announce::kYes), stream_length_},
+        batch.Slot(i));
+  }
+  return batch.Wait().status();
+}
+
+absl::StatusOr<std::vector<Claim>> RedisQueue::ExpiredClaims(absl::Time deadline,
+                                                             const PoolKey& pool, absl::Time now,
+                                                             int limit) {
+  ASSIGN_OR_RETURN(const RedisReply reply,
+                   redis_.Eval(deadline, Script("sweep_claims", kSweepClaimsLua),
+                               {absl::StrCat(Prefix(pool), "claims")},
+                               {absl::StrCat(absl::ToUnixMillis(now)), absl::StrCat(limit)}));
+  std::vector<Claim> claims;
+  for (const RedisReply& element : reply.elements) {
+    const std::pair<absl::string_view, absl::string_view> ids =
+        absl::StrSplit(absl::string_view(element.text), absl::MaxSplits(':', 1));
+    const auto ticket = TicketId::Parse(ids.first);
+    const auto sponsor = MemberId::Parse(ids.second);
+    if (!ticket.ok() || !sponsor.ok()) return UnreadableError();
+    claims.push_back({*ticket, 0, *sponsor, 0});
+  }
+  return claims;
+}
+
+absl::StatusOr<bool> RedisQueue::Lease(absl::Time deadline, const PoolKey& pool,
+                                       const std::string& owner, absl::Duration hold) {
+  ASSIGN_OR_RETURN(const RedisReply reply,
+                   redis_.Eval(deadline, Script("lease", kLeaseLua),
+                               {absl::StrCat(Prefix(pool), "lease")},
+                               {owner, absl::StrCat(absl::ToInt64Milliseconds(hold))}));
+  return reply.integer == 1;
+}
+
+absl::Status RedisQueue::RebuildTickets(absl::Time deadline, const PoolKey& pool,
+                                        absl::Span<const QueueTicket> tickets) {
+  if (tickets.empty()) return absl::OkStatus();
+  const std::string p = Prefix(pool);
+  std::vector<std::string> keys = {absl::StrCat(p, "q")};
+  std::vector<std::string> args;
+  for (const QueueTicket& ticket : tickets) {
+    const std::string id = ticket.ticket.ToString();
+    keys.push_back(absl::StrCat(p, "t:", id));
+    args.insert(args.end(), {id, absl::StrCat(ticket.version), absl::StrCat(ticket.score)});
+  }
+  return redis_.Eval(deadline, Script("rebuild_tickets", kRebuildTicketsLua), keys, args).status();
+}
+
+absl::Status RedisQueue::RebuildSponsors(absl::Time deadline, const PoolKey& pool,
+                                         absl::Span<const QueueSponsor> sponsors) {
+  if (sponsors.empty()) return absl::OkStatus();
+  const std::string p = Prefix(pool);
+  std::vector<std::string> keys = {absl::StrCat(p, "avail")};
+  std::vector<std::string> args;
+  for (const QueueSponsor& sponsor : sponsors) {
+    const std::string id = sponsor.sponsor.ToString();
+    keys.push_back(absl::StrCat(p, "s:", id));
+    args.insert(args.end(), {id, absl::StrCat(sponsor.version), absl::StrCat(sponsor.free_seats),
+                             absl::StrCat(sponsor.score)});
+  }
+  return redis_.Eval(deadline, Script("rebuild_sponsors", kRebuildSponsorsLua), keys, args)
+      .status();
+}
+
+absl::StatusOr<QueueEvents> RedisQueue::ReadEvents(absl::Time deadline, const PoolKey& pool,
+                                                   const std::string& cursor, int limit) {
+  const std::string key = absl::StrCat(Prefix(pool), "ev");
+  QueueEvents events;
+  events.cursor = cursor;
+  if (cursor.empty()) {
+    ASSIGN_OR_RETURN(const RedisReply last,
+                     redis_.Command(deadline, {"XREVRANGE", key, "+", "-", "COUNT", "1"}));
+    events.cursor = last.elements.empty() ? "0-0" : last.elements[0].elements[0].text;
+    return events;
+  }
+  const std::string from = absl::StrCat("(", cursor);
+  const std::string count = absl::StrCat(limit);
+  ASSIGN_OR_RETURN(const RedisReply reply,
+                   redis_.Command(deadline, {"XRANGE", key, from, "+", "COUNT", count}));
+  for (const RedisReply& entry : reply.elements) {
+    if (entry.elements.size() != 2 || entry.elements[1].elements.size() != 6) {
+      return UnreadableError();
+    }
+    const std::vector<RedisReply>& fields = entry.elements[1].elements;
+    int64_t version = 0;
+    if (!absl::SimpleAtoi(fields[5].text, &version)) return UnreadableError();
+    if (fields[1].text == "t") {
+      ASSIGN_OR_RETURN(const TicketId id, TicketId::Parse(fields[3].text));
+      events.tickets.emplace_back(id, version);
+    } else {
+      ASSIGN_OR_RETURN(const MemberId id, MemberId::Parse(fields[3].text));
+      events.sponsors.emplace_back(id, version);
+    }
+    events.cursor = entry.elements[0].text;
+  }
+  return events;
+}
+
+absl::StatusOr<bool> RedisQueue::HasEpoch(absl::Time deadline, const PoolKey& pool) {
+  ASSIGN_OR_RETURN(const RedisReply reply,
+                   redis_.Command(deadline, {"GET", absl::StrCat(Prefix(pool), "epoch")}));
+  return !reply.IsNil();
+}
+
+absl::Status RedisQueue::SetEpoch(absl::Time deadline, const PoolKey& pool,
+                                  const std::string& epoch) {
+  return redis_.Command(deadline, {"SET", absl::StrCat(Prefix(pool), "epoch"), epoch}).status();
+}
+
+absl::StatusOr<std::string> RedisQueue::ServerRun(absl::Time deadline) {
+  std::string run;
+  for (const absl::string_view section : {"server", "replication"}) {
+    ASSIGN_OR_RETURN(const RedisReply reply, redis_.Command(deadline, {"INFO", section}));
+    for (const absl::string_view line :
+         absl::StrSplit(absl::string_view(reply.text), absl::ByAnyChar("\r\n"))) {
+      if (absl::StartsWith(line, "run_id:") || absl::StartsWith(line, "master_replid:")) {
+        absl::StrAppend(&run, line, ";");
+      }
+    }
+  }
+  return run;
+}
+
+absl::StatusOr<Queue::Depth> RedisQueue::ReadDepth(absl::Time deadline, const PoolKey& pool) {
+  const std::string p = Prefix(pool);
+  Depth depth;
+  ASSIGN_OR_RETURN(RedisReply reply, redis_.Command(deadline, {"ZCARD", absl::StrCat(p, "q")}));
+  depth.waiting = reply.integer;
+  ASSIGN_OR_RETURN(reply, redis_.Command(deadline, {"ZCARD", absl::StrCat(p, "avail")}));
+  depth.available = reply.integer;
+  ASSIGN_OR_RETURN(reply, redis_.Command(deadline, {"ZCARD", absl::StrCat(p, "claims")}));
+  depth.claimed = reply.integer;
+  return depth;
+}
+
+}  // namespace handrail::matching

@@ -1,0 +1,56 @@
+#ifndef HANDRAIL_SERVICES_MATCHING_ADAPTERS_REDIS_QUEUE_H_
+#define HANDRAIL_SERVICES_MATCHING_ADAPTERS_REDIS_QUEUE_H_
+
+#include <string>
+#include <vector>
+
+#include "common/storage/redis.h"
+#include "services/matching/domain/queue.h"
+#include "services/matching/stores/seal.h"
+
+namespace handrail::matching {
+
+// The queues on Redis 7, by the scripts of lua/. Everything of a pool lies in one slot: its keys are
+// "hr:{<opaque name of the pool>}:…". A batch is pipelined. Thread-safe.
+class RedisQueue final : public Queue {
+ public:
+  // Both must outlive the queue. `stream_length` bounds each pool's stream, roughly.
+  RedisQueue(storage::Redis& redis, const PoolNames& pools, int stream_length = 100'000)
+      : redis_(redis), pools_(pools), stream_length_(std::to_string(stream_length)) {}
+
+  absl::Status PutTickets(absl::Time deadline, const PoolKey& pool,
+                          absl::Span<const QueueTicket> tickets, Announce announce) override;
+  absl::Status PutSponsors(absl::Time deadline, const PoolKey& pool,
+                           absl::Span<const QueueSponsor> sponsors, Announce announce) override;
+  absl::StatusOr<std::vector<ClaimResult>> TakeClaims(absl::Time deadline, const PoolKey& pool,
+                                                      absl::Time now,
+                                                      absl::Span<const Claim> claims) override;
+  absl::Status Settle(absl::Time deadline, const PoolKey& pool,
+                      absl::Span<const Settlement> settlements, Announce announce) override;
+  absl::StatusOr<std::vector<Claim>> ExpiredClaims(absl::Time deadline, const PoolKey& pool,
+                                                   absl::Time now, int limit) override;
+  absl::StatusOr<bool> Lease(absl::Time deadline, const PoolKey& pool, const std::string& owner,
+                             absl::Duration hold) override;
+  absl::Status RebuildTickets(absl::Time deadline, const PoolKey& pool,
+                              absl::Span<const QueueTicket> tickets) override;
+  absl::Status RebuildSponsors(absl::Time deadline, const PoolKey& pool,
+                               absl::Span<const QueueSponsor> sponsors) override;
+  absl::StatusOr<QueueEvents> ReadEvents(absl::Time deadline, const PoolKey& pool,
+                                         const std::string& cursor, int limit) override;
+  absl::StatusOr<bool> HasEpoch(absl::Time deadline, const PoolKey& pool) override;
+  absl::Status SetEpoch(absl::Time deadline, const PoolKey& pool,
+                        const std::string& epoch) override;
+  absl::StatusOr<std::string> ServerRun(absl::Time deadline) override;
+  absl::StatusOr<Depth> ReadDepth(absl::Time deadline, const PoolKey& pool) override;
+
+ private:
+  std::string Prefix(const PoolKey& pool) const;
+
+  storage::Redis& redis_;
+  const PoolNames& pools_;
+  const std::string stream_length_;
+};
+
+}  // namespace handrail::matching
+
+#endif  // HANDRAIL_SERVICES_MATCHING_ADAPTERS_REDIS_QUEUE_H_

@@ -1,0 +1,118 @@
+#ifndef HANDRAIL_SERVICES_MATCHING_DOMAIN_QUEUE_H_
+#define HANDRAIL_SERVICES_MATCHING_DOMAIN_QUEUE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "services/matching/domain/ledger.h"
+#include "services/matching/domain/types.h"
+
+// The queues of a pool in Redis: who waits and who has a free seat. An index that may be lost: every
+// entry can be written again from the ledger, and nothing here decides anything. Holds ids, scores,
+// seats and versions, and no trait.
+//
+// All calls block until every command of the batch is answered or `deadline` has passed. UNAVAILABLE /
+// REDIS_UNAVAILABLE or DEADLINE_EXCEEDED when Redis does not answer: any part may have been applied.
+namespace handrail::matching {
+
+// What SQL says of one ticket. An entry older than the one that the queue holds is ignored.
+struct QueueTicket {
+  TicketId ticket;
+  int64_t version = 0;
+  bool waiting = false;
+  int64_t score = 0;  // milliseconds: the lower, the earlier
+};
+QueueTicket QueueTicketOf(const TicketChange& ticket);
+
+struct QueueSponsor {
+  MemberId sponsor;
+  int64_t version = 0;
+  int free_seats = 0;
+  int64_t score = 0;  // the lower, the less load and the longer idle
+};
+QueueSponsor QueueSponsorOf(const SponsorSeats& sponsor);
+
+// A ticket and a seat, reserved for each other until a deadline. Versions as the caller knows them.
+struct Claim {
+  TicketId ticket;
+  int64_t ticket_version = 0;
+  MemberId sponsor;
+  int64_t sponsor_version = 0;
+};
+enum class ClaimResult : uint8_t {
+  kClaimed = 0,
+  kNoTicket = 1,       // it is not queued: claimed by another, gone, or not there yet
+  kNoSeat = 2,         // no free seat is queued
+  kStaleTicket = 3,    // the queue knows a newer version
+  kStaleSponsor = 4,
+};
+struct Settlement {
+  QueueTicket ticket;
+  QueueSponsor sponsor;
+};
+
+// Whether other replicas are to hear of it through the pool's stream.
+enum class Announce : uint8_t { kNo = 0, kYes = 1 };
+
+// What changed in a pool since a cursor: ids and versions only.
+struct QueueEvents {
+  std::string cursor;
+  std::vector<std::pair<TicketId, int64_t>> tickets;
+  std::vector<std::pair<MemberId, int64_t>> sponsors;
+};
+
+class Queue {
+ public:
+  static constexpr absl::Duration kClaimLifetime = absl::Seconds(5);
+  static constexpr size_t kRebuildChunk = 500;
+
+  virtual ~Queue() = default;
+
+  virtual absl::Status PutTickets(absl::Time deadline, const PoolKey& pool,
+                                  absl::Span<const QueueTicket> tickets, Announce announce) = 0;
+  virtual absl::Status PutSponsors(absl::Time deadline, const PoolKey& pool,
+                                   absl::Span<const QueueSponsor> sponsors, Announce announce) = 0;
+  // Each claim takes its ticket and a seat of its sponsor, or nothing. One result a claim.
+  virtual absl::StatusOr<std::vector<ClaimResult>> TakeClaims(absl::Time deadline,
+                                                              const PoolKey& pool, absl::Time now,
+                                                              absl::Span<const Claim> claims) = 0;
+  // Ends claims and writes what SQL says of both. Harmless for a claim that is gone.
+  virtual absl::Status Settle(absl::Time deadline, const PoolKey& pool,
+                              absl::Span<const Settlement> settlements, Announce announce) = 0;
+  // Claims past their deadline, oldest first; they stay until they are settled.
+  virtual absl::StatusOr<std::vector<Claim>> ExpiredClaims(absl::Time deadline, const PoolKey& pool,
+                                                           absl::Time now, int limit) = 0;
+  // Takes or keeps the pool's lease; true when `owner` holds it now. A zero `hold` gives it back.
+  virtual absl::StatusOr<bool> Lease(absl::Time deadline, const PoolKey& pool,
+                                     const std::string& owner, absl::Duration hold) = 0;
+  // At most kRebuildChunk waiting tickets or sponsors, without a word in the stream.
+  virtual absl::Status RebuildTickets(absl::Time deadline, const PoolKey& pool,
+                                      absl::Span<const QueueTicket> tickets) = 0;
+  virtual absl::Status RebuildSponsors(absl::Time deadline, const PoolKey& pool,
+                                       absl::Span<const QueueSponsor> sponsors) = 0;
+  // An empty cursor means the end of the stream.
+  virtual absl::StatusOr<QueueEvents> ReadEvents(absl::Time deadline, const PoolKey& pool,
+                                                 const std::string& cursor, int limit) = 0;
+  // The mark that a pool was built; gone with the pool's data.
+  virtual absl::StatusOr<bool> HasEpoch(absl::Time deadline, const PoolKey& pool) = 0;
+  virtual absl::Status SetEpoch(absl::Time deadline, const PoolKey& pool,
+                                const std::string& epoch) = 0;
+  // Names this run of the server: another one may have lost recent writes.
+  virtual absl::StatusOr<std::string> ServerRun(absl::Time deadline) = 0;
+  // How many wait and how many sponsors have a free seat.
+  struct Depth {
+    int64_t waiting = 0;
+    int64_t available = 0;
+    int64_t claimed = 0;
+  };
+  virtual absl::StatusOr<Depth> ReadDepth(absl::Time deadline, const PoolKey& pool) = 0;
+};
+
+}  // namespace handrail::matching
+
+#endif  // HANDRAIL_SERVICES_MATCHING_DOMAIN_QUEUE_H_
