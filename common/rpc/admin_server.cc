@@ -1,6 +1,7 @@
 #include "common/rpc/admin_server.h"
 
 #include <httplib.h>
+#include <prometheus/gauge.h>
 #include <prometheus/text_serializer.h>
 
 #include <thread>
@@ -55,7 +56,15 @@ absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(const std::strin
     response.set_content(
         failing.empty() ? "ok\n" : absl::StrCat(absl::StrJoin(failing, "\n"), "\n"), "text/plain");
   });
-  server.Get("/metrics", [&registry](const httplib::Request&, httplib::Response& response) {
+  // Readiness is asked anew at each scrape, so that an alert sees what Kubernetes sees.
+  prometheus::Gauge& ready = prometheus::BuildGauge()
+                                 .Name("handrail_ready")
+                                 .Help("1 while every readiness check passes, else 0.")
+                                 .Register(registry)
+                                 .Add({});
+  server.Get("/metrics", [&registry, &ready, failing_checks = probes.failing_checks](
+                             const httplib::Request&, httplib::Response& response) {
+    ready.Set(failing_checks().empty() ? 1 : 0);
     response.set_content(prometheus::TextSerializer().Serialize(registry.Collect()),
                          "text/plain; version=0.0.4");
   });
