@@ -113,6 +113,9 @@ absl::Span<const Migration> Migrations() {
   static const auto* const migrations = new std::vector<Migration>{
       {"0001_conversations", ConversationTables()},
       {"0002_members", MemberTables()},
+      // What the replicas of a deployment share.
+      {"0003_settings",
+       {"CREATE TABLE settings (name TEXT NOT NULL PRIMARY KEY, value {blob} NOT NULL) {strict}"}},
   };
   return *migrations;
 }

@@ -1,0 +1,133 @@
+// Each violation is planted, and must be found.
+#include "services/messaging/stores/invariants.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "services/messaging/stores/schema.h"
+#include "services/messaging/stores/store_test_util.h"
+
+namespace handrail::messaging {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class InvariantsTest : public StoreTest {
+ protected:
+  void SetUp() override {
+    check_invariants_ = false;
+    id_ = OpenBetweenKnown();
+    SayMany(id_, 5);
+    ASSERT_THAT(Violations(), IsEmpty());
+  }
+  std::vector<std::string> Violations() {
+    const auto violations = CheckMessages(*database_, kForever);
+    EXPECT_TRUE(violations.ok()) << violations.status();
+    return violations.ok() ? *violations : std::vector<std::string>();
+  }
+  void ExpectFound(absl::string_view text) {
+    EXPECT_THAT(Violations(), Contains(HasSubstr(std::string(text))));
+  }
+  ConversationId id_;
+};
+
+TEST_P(InvariantsTest, FindsAMessageStoredTwice) {
+  Plant("DROP INDEX messages_by_id");
+  Plant(
+      "UPDATE messages SET message_id = (SELECT message_id FROM messages WHERE sequence = 1)"
+      " WHERE sequence = 2");
+  ExpectFound("C1: a sender's message id");
+}
+
+TEST_P(InvariantsTest, FindsAMessageWithoutAConversation) {
+  Plant(
+      "INSERT INTO messages SELECT 1, sequence, sender_key, sender_device,"
+      " CAST('0123456789abcdef' AS {blob}), created_at, payload FROM messages"
+      " WHERE sequence = 1");
+  ExpectFound("C1: a message belongs to no conversation");
+}
+
+TEST_P(InvariantsTest, FindsASequenceTakenTwice) {
+  Plant("DROP INDEX messages_by_place");
+  Plant("UPDATE messages SET sequence = 2 WHERE sequence = 3");
+  ExpectFound("C2: a sequence is taken more than once");
+  ExpectFound("C2: the kept sequences");
+}
+
+TEST_P(InvariantsTest, FindsAHole) {
+  Plant("DELETE FROM messages WHERE sequence = 3");
+  ExpectFound("C2: the kept sequences");
+}
+
+TEST_P(InvariantsTest, FindsALostTail) {
+  Plant("DELETE FROM messages WHERE sequence = 5");
+  ExpectFound("C2: the kept sequences");
+}
+
+TEST_P(InvariantsTest, FindsAHeadThatDoesNotMatch) {
+  Plant("UPDATE conversations SET head_sequence = 6");
+  ExpectFound("C2: the kept sequences");
+}
+
+TEST_P(InvariantsTest, FindsASenderWhoIsNoMember) {
+  Plant("UPDATE messages SET sender_key = 1 WHERE sequence = 1");
+  ExpectFound("C5: a message was sent by somebody who is no member");
+}
+
+TEST_P(InvariantsTest, FindsASendersForeignDevice) {
+  Plant("UPDATE messages SET sender_device = $1 WHERE sequence = 1", {bob_phone_});
+  ExpectFound("C5: a message was sent by a device that is none of its sender's");
+}
+
+TEST_P(InvariantsTest, FindsAReaderWhoIsNoMember) {
+  Plant("UPDATE conversation_devices SET member_id = $1 WHERE device_id = $2",
+        {MemberId::Random(random_), bob_phone_});
+  ExpectFound("C5: a device reads a conversation whose member its owner is not");
+}
+
+TEST_P(InvariantsTest, FindsARemovedDeviceThatReads) {
+  Plant("UPDATE devices SET revoked = 1 WHERE device_id = $1", {bob_phone_});
+  ExpectFound("C5: a removed device still reads");
+}
+
+TEST_P(InvariantsTest, FindsADeviceThatReadsBeyondTheEnd) {
+  Plant("UPDATE conversation_devices SET end_sequence = 9 WHERE device_id = $1", {bob_phone_});
+  ExpectFound("C5: a device reads beyond the newest message");
+}
+
+TEST_P(InvariantsTest, FindsAConversationWithoutMembers) {
+  Plant("DELETE FROM conversation_members WHERE member_id = $1", {bob_});
+  ExpectFound("C5: a conversation has less than two members");
+}
+
+TEST_P(InvariantsTest, FindsAnAcknowledgementOfWhatWasNeverSent) {
+  Plant("UPDATE conversation_devices SET acked_sequence = 6 WHERE device_id = $1", {bob_phone_});
+  ExpectFound("C6: a device acknowledged what was never sent");
+}
+
+TEST_P(InvariantsTest, FindsAMessageTrimmedBeforeItsTime) {
+  Plant("DELETE FROM messages WHERE sequence = 1");
+  Plant("UPDATE conversations SET first_sequence = 2, trimmed_at = $1, trimmed_newest_at = $1",
+        {clock_.Now()});
+  ExpectFound("C6: a message was trimmed before its time");
+}
+
+TEST_P(InvariantsTest, FindsABlockedPairThatIsOpen) {
+  const bool ann_first = ann_ < bob_;
+  Plant("INSERT INTO blocks (low_member_id, high_member_id, created_at) VALUES ($1, $2, 0)",
+        {ann_first ? ann_ : bob_, ann_first ? bob_ : ann_});
+  ExpectFound("M5: a conversation of two who are blocked");
+}
+
+TEST_P(InvariantsTest, FindsAnEndedPairingThatIsOpen) {
+  Plant("UPDATE pairings SET closed_at = 1");
+  ExpectFound("M3: a pairing was closed");
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, InvariantsTest, ::testing::ValuesIn(storage::AllTestBackends()),
+                         [](const auto& info) { return storage::TestBackendName(info.param); });
+
+}  // namespace
+}  // namespace handrail::messaging
