@@ -76,6 +76,7 @@ bool ConnectStream::OnMessage(v1::ConnectRequest& request) {
   if (request.command_case() == v1::ConnectRequest::kSend && !valid.ok()) {
     // One bad message is refused alone.
     MutexLock lock(mutex_);
+    ++sends_under_way_;
     refused_.push_back(Refusal(request.send().message_id(), valid));
   } else if (!valid.ok()) {
     return Fail(valid);
@@ -84,13 +85,12 @@ bool ConnectStream::OnMessage(v1::ConnectRequest& request) {
     Wake();
     return true;
   }
+  bool in_order = false;
   {
     MutexLock lock(mutex_);
-    if (subscribed_ == request.has_subscribe()) {
-      stream_->Close(FieldError("subscribe", "must come first, and once"));
-      return false;
-    }
+    in_order = subscribed_ != request.has_subscribe();
   }
+  if (!in_order) return Fail(FieldError("subscribe", "must come first, and once"));
   switch (request.command_case()) {
     case v1::ConnectRequest::kSubscribe: return OnSubscribe(request.subscribe());
     case v1::ConnectRequest::kSend: return OnSend(*request.mutable_send());
@@ -148,8 +148,9 @@ bool ConnectStream::OnSend(v1::SendMessageRequest& request) {
     reads_paused_ = !read_on;
   }
   const auto self = shared_from_this();
-  absl::StatusOr<Messaging::Message> message = edge_.CheckRate<v1::SendMessageRequest>(call);
-  if (message.status().code() == absl::StatusCode::kOk) message = TakeMessage(request);
+  const absl::Status rate = edge_.CheckRate<v1::SendMessageRequest>(call);
+  absl::StatusOr<Messaging::Message> message =
+      rate.ok() ? TakeMessage(request) : absl::StatusOr<Messaging::Message>(rate);
   if (!message.ok()) {
     OnSent(message_id, message.status());
     Wake();
@@ -219,7 +220,6 @@ bool ConnectStream::FillFrame(StreamSession* session) {
     for (v1::Accepted& accepted : accepted_) frame.add_accepted()->Swap(&accepted);
     for (v1::Refused& refused : refused_) frame.add_refused()->Swap(&refused);
     sends_under_way_ -= static_cast<int64_t>(accepted_.size() + refused_.size());
-    if (sends_under_way_ < 0) sends_under_way_ = 0;
     accepted_.clear();
     refused_.clear();
     if (reads_paused_ && sends_under_way_ <= kSendsLimit / 2) {

@@ -1,0 +1,427 @@
+// The whole service over real gRPC, a real Redis and a SQLite file: what clients see when streams
+// are replaced, readers are slow, Redis dies and processes restart.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include "common/crypto/ed25519.h"
+#include "common/crypto/key_set.h"
+#include "common/crypto/token.h"
+#include "common/testing/temporary_directory.h"
+#include "common/testing/temporary_redis.h"
+#include "handrail/messaging/v1/conversation_sync.grpc.pb.h"
+#include "handrail/messaging/v1/messaging.grpc.pb.h"
+#include "services/messaging/messaging_process.h"
+#include "services/messaging/stores/invariants.h"
+
+namespace handrail::messaging {
+namespace {
+
+using ::testing::IsEmpty;
+
+std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
+  rpc::ClientOptions options;
+  options.address = address;
+  return *rpc::MakeChannel(options);
+}
+
+// One process of the service, as its main builds it.
+class Server {
+ public:
+  Server(const std::string& database_url, const std::string& redis_url,
+         const crypto::KeySet& key_set, const std::string& name,
+         const handrail::testing::TemporaryDirectory& folder)
+      : keys_(clock_, "handrail", "handrail"),
+        revocations_(clock_),
+        tokens_(keys_, revocations_),
+        services_({{"profiles", "matching"}, "handrail"}) {
+    EXPECT_TRUE(keys_.Update(crypto::EncodeKeySet(key_set)).ok());
+    options_.database_url = database_url;
+    options_.redis_url = redis_url;
+    options_.server.public_address = "unix:" + folder.File(name + ".public");
+    options_.server.internal_address = "unix:" + folder.File(name + ".internal");
+    options_.server.admin_address = "";
+    options_.server.drain_serve_on = absl::ZeroDuration();
+    options_.server.drain_deadline = absl::Seconds(5);
+    options_.server.edge.rate_limit_scale = 0;
+    auto edge =
+        rpc::Edge::Create(options_.server.edge, {clock_, tokens_, services_, drain_, registry_},
+                          {rpc::DescriptorOf<v1::MessagingService>()},
+                          {rpc::DescriptorOf<v1::ConversationSyncService>()});
+    EXPECT_TRUE(edge.ok()) << edge.status();
+    edge_ = *std::move(edge);
+    context_.emplace(rpc::MainContext{options_, clock_, random_, *edge_,
+                                      rpc::StreamEnvironment{timers_, drain_, random_}, registry_,
+                                      keys_, revocations_});
+    auto process = BuildMessaging(*context_);
+    EXPECT_TRUE(process.ok()) << process.status();
+    process_ = *std::move(process);
+    auto host = rpc::ServerHost::Start(options_.server, edge_->policy(), process_->Services(),
+                                       drain_, registry_);
+    EXPECT_TRUE(host.ok()) << host.status();
+    host_ = *std::move(host);
+    EXPECT_TRUE(process_->Start().ok());
+  }
+  ~Server() {
+    host_->Stop();
+    process_->Stop();
+  }
+  void Drain() { host_->Drain(); }
+
+  std::unique_ptr<v1::MessagingService::Stub> Public() const {
+    return v1::MessagingService::NewStub(ChannelTo(options_.server.public_address));
+  }
+  std::unique_ptr<v1::ConversationSyncService::Stub> Internal() const {
+    return v1::ConversationSyncService::NewStub(ChannelTo(options_.server.internal_address));
+  }
+
+ private:
+  SystemClock clock_;
+  SystemRandom random_;
+  rpc::CommonOptions options_;
+  prometheus::Registry registry_;
+  rpc::TimerQueue timers_;
+  rpc::DrainNotifier drain_;
+  rpc::KeySource keys_;
+  rpc::RevocationSet revocations_;
+  rpc::TokenAuthenticator tokens_;
+  rpc::ServiceAuthenticator services_;
+  std::unique_ptr<rpc::Edge> edge_;
+  std::optional<rpc::MainContext> context_;
+  std::unique_ptr<rpc::ServiceProcess> process_;
+  std::unique_ptr<rpc::ServerHost> host_;
+};
+
+// A reader of Subscribe.
+class Subscription {
+ public:
+  Subscription(v1::MessagingService::Stub& stub, const std::string& token,
+               const std::string& conversation = "", int64_t after = 0)
+      : context_(rpc::MakeMemberContext(absl::Seconds(60), token)) {
+    v1::SubscribeRequest request;
+    if (!conversation.empty()) {
+      request.add_cursors()->set_conversation(conversation);
+      request.mutable_cursors(0)->set_after_sequence(after);
+    }
+    reader_ = stub.Subscribe(context_.get(), request);
+  }
+  ~Subscription() {
+    context_->TryCancel();
+    reader_->Finish();
+  }
+  // Reads until an event of this kind came; false when the stream ended first. Envelopes that pass
+  // are noted.
+  bool ReadUntil(v1::SubscribeResponse::EventCase kind) {
+    while (reader_->Read(&last)) {
+      if (last.has_envelope()) sequences.push_back(last.envelope().sequence());
+      if (last.event_case() == kind) return true;
+    }
+    return false;
+  }
+  bool ReadToSequence(int64_t sequence) {
+    while (sequences.empty() || sequences.back() < sequence) {
+      if (!ReadUntil(v1::SubscribeResponse::kEnvelope)) return false;
+    }
+    return true;
+  }
+  grpc::Status Finish() { return reader_->Finish(); }
+
+  v1::SubscribeResponse last;
+  std::vector<int64_t> sequences;
+
+ private:
+  std::unique_ptr<grpc::ClientContext> context_;
+  std::unique_ptr<grpc::ClientReader<v1::SubscribeResponse>> reader_;
+};
+
+class MessagingIntegrationTest : public ::testing::Test {
+ protected:
+  MessagingIntegrationTest() {
+    auto key = crypto::SigningKey::Generate(random_);
+    key_set_ = {{"key-1", key.verify_key()}};
+    signer_.emplace(*crypto::TokenSigner::Create("handrail", "key-1", std::move(key)));
+    StartServer();
+    ApplyMember(ann_, {ann_phone_}, 1);
+    ApplyMember(bob_, {bob_phone_, bob_tablet_}, 1);
+    conversation_ = Open(PairingId::Random(random_));
+  }
+  ~MessagingIntegrationTest() override {
+    stub_.reset();
+    server_.reset();
+    storage::DatabaseOptions options;
+    options.url = DatabaseUrl();
+    const auto database = storage::OpenDatabase(options);
+    EXPECT_TRUE(database.ok()) << database.status();
+    if (database.ok()) {
+      EXPECT_THAT(*CheckMessages(**database, absl::InfiniteFuture()), IsEmpty());
+    }
+  }
+
+  std::string DatabaseUrl() const { return "sqlite://" + folder_.File("messaging.db"); }
+  void StartServer() {
+    stub_.reset();
+    server_.reset();
+    server_ = std::make_unique<Server>(DatabaseUrl(), redis_.url(), key_set_, "messaging", folder_);
+    stub_ = server_->Public();
+  }
+  std::string Token(const MemberId& member, const DeviceId& device) {
+    crypto::TokenClaims claims;
+    claims.audience = "handrail";
+    claims.member = member;
+    claims.device = device;
+    claims.issued_at = clock_.Now();
+    claims.not_before = absl::InfinitePast();
+    claims.expires_at = clock_.Now() + absl::Minutes(10);
+    claims.token_id = MessageId::Random(random_).ToString();
+    return signer_->Sign(claims);
+  }
+  void ApplyMember(const MemberId& member, const std::vector<DeviceId>& devices, int64_t version) {
+    v1::ApplyMembersRequest request;
+    auto* snapshot = request.add_members();
+    snapshot->set_member(member.Name());
+    snapshot->set_version(version);
+    snapshot->set_standing(handrail::common::v1::STANDING_GOOD);
+    for (const DeviceId& device : devices) snapshot->add_devices(device.Name());
+    v1::ApplyMembersResponse response;
+    const auto context = rpc::MakeServiceContext(absl::Seconds(20), "profiles");
+    const auto status = server_->Internal()->ApplyMembers(context.get(), request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+  }
+  std::string Open(const PairingId& pairing) {
+    v1::OpenConversationRequest request;
+    request.set_pairing(pairing.Name());
+    request.add_members(ann_.Name());
+    request.add_members(bob_.Name());
+    request.set_request_id("outbox-1");
+    v1::OpenConversationResponse response;
+    const auto context = rpc::MakeServiceContext(absl::Seconds(20), "matching");
+    const auto status = server_->Internal()->OpenConversation(context.get(), request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.conversation();
+  }
+  v1::SendMessageRequest Message(const std::string& payload) {
+    v1::SendMessageRequest request;
+    request.set_conversation(conversation_);
+    request.set_message_id(MessageId::Random(random_).ToString());
+    request.set_payload(payload);
+    return request;
+  }
+  grpc::Status Send(const v1::SendMessageRequest& request, int64_t* sequence = nullptr) {
+    v1::SendMessageResponse response;
+    const auto context = rpc::MakeMemberContext(absl::Seconds(20), Token(ann_, ann_phone_));
+    const grpc::Status status = stub_->SendMessage(context.get(), request, &response);
+    if (sequence != nullptr) *sequence = response.sequence();
+    return status;
+  }
+  void SendMany(int count) {
+    for (int i = 0; i < count; ++i) {
+      const grpc::Status status = Send(Message("hello"));
+      ASSERT_TRUE(status.ok()) << status.error_message();
+    }
+  }
+  grpc::Status Ack(const std::string& token, int64_t sequence) {
+    v1::AckMessagesRequest request;
+    request.add_cursors()->set_conversation(conversation_);
+    request.mutable_cursors(0)->set_after_sequence(sequence);
+    v1::AckMessagesResponse response;
+    const auto context = rpc::MakeMemberContext(absl::Seconds(20), token);
+    return stub_->AckMessages(context.get(), request, &response);
+  }
+  std::string Bob() { return Token(bob_, bob_phone_); }
+  static std::vector<int64_t> Range(int64_t first, int64_t last) {
+    std::vector<int64_t> range;
+    for (int64_t i = first; i <= last; ++i) range.push_back(i);
+    return range;
+  }
+
+  SystemClock clock_;
+  SystemRandom random_;
+  handrail::testing::TemporaryDirectory folder_;
+  handrail::testing::TemporaryRedis redis_;
+  crypto::KeySet key_set_;
+  std::optional<crypto::TokenSigner> signer_;
+  const MemberId ann_ = MemberId::Random(random_);
+  const MemberId bob_ = MemberId::Random(random_);
+  const DeviceId ann_phone_ = DeviceId::Random(random_);
+  const DeviceId bob_phone_ = DeviceId::Random(random_);
+  const DeviceId bob_tablet_ = DeviceId::Random(random_);
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<v1::MessagingService::Stub> stub_;
+  std::string conversation_;
+};
+
+TEST_F(MessagingIntegrationTest, SendsRepeatsAndRefusals) {
+  const auto request = Message("hello");
+  int64_t first = 0;
+  int64_t again = 0;
+  ASSERT_TRUE(Send(request, &first).ok());
+  ASSERT_TRUE(Send(request, &again).ok());
+  EXPECT_EQ(first, 1);
+  EXPECT_EQ(again, 1);
+  auto other = request;
+  other.set_payload("other");
+  EXPECT_EQ(Send(other).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  auto upper = request;
+  upper.set_message_id(std::string(32, 'G'));
+  EXPECT_EQ(Send(upper).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Send(Message("")).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Send(Message(std::string((64 << 10) + 1, 'x'))).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Ack(Bob(), 9).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Ack("no token", 1).error_code(), grpc::StatusCode::UNAUTHENTICATED);
+}
+
+TEST_F(MessagingIntegrationTest, TwoDevicesReceiveAndGoOnAtTheirCursor) {
+  SendMany(3);
+  Subscription tablet(*stub_, Token(bob_, bob_tablet_));
+  {
+    Subscription phone(*stub_, Bob());
+    ASSERT_TRUE(phone.ReadUntil(v1::SubscribeResponse::kCaughtUp));
+    SendMany(2);
+    ASSERT_TRUE(phone.ReadToSequence(5));
+    EXPECT_EQ(phone.sequences, Range(1, 5));
+  }
+  SendMany(2);
+  Subscription phone(*stub_, Bob(), conversation_, 5);
+  ASSERT_TRUE(phone.ReadToSequence(7));
+  EXPECT_EQ(phone.sequences, Range(6, 7));
+  ASSERT_TRUE(tablet.ReadToSequence(7));
+  EXPECT_EQ(tablet.sequences, Range(1, 7));
+}
+
+TEST_F(MessagingIntegrationTest, ANewerStreamReplacesTheOlder) {
+  Subscription first(*stub_, Bob());
+  ASSERT_TRUE(first.ReadUntil(v1::SubscribeResponse::kCaughtUp));
+  Subscription second(*stub_, Bob());
+  ASSERT_TRUE(first.ReadUntil(v1::SubscribeResponse::kClosing));
+  EXPECT_EQ(first.last.closing().cause(), v1::CLOSING_CAUSE_REPLACED);
+  SendMany(1);
+  EXPECT_TRUE(second.ReadToSequence(1));
+}
+
+TEST_F(MessagingIntegrationTest, ASlowReaderIsHeldAtTheWindowAndHoldsUpNobody) {
+  Subscription slow(*stub_, Bob());
+  Subscription fast(*stub_, Token(bob_, bob_tablet_));
+  for (int i = 0; i < 3; ++i) {
+    SendMany(100);
+    ASSERT_TRUE(fast.ReadToSequence(100 * (i + 1)));
+    ASSERT_TRUE(Ack(Token(bob_, bob_tablet_), 100 * (i + 1)).ok());
+  }
+  ASSERT_TRUE(slow.ReadToSequence(256));
+  ASSERT_TRUE(Ack(Bob(), 256).ok());
+  ASSERT_TRUE(slow.ReadToSequence(300));
+  EXPECT_EQ(slow.sequences, Range(1, 300));
+}
+
+TEST_F(MessagingIntegrationTest, ARedisThatDiesCostsNoMessage) {
+  Subscription bob(*stub_, Bob());
+  ASSERT_TRUE(bob.ReadUntil(v1::SubscribeResponse::kCaughtUp));
+  redis_.Kill();
+  SendMany(3);
+  ASSERT_TRUE(bob.ReadToSequence(3));
+  Subscription tablet(*stub_, Token(bob_, bob_tablet_));
+  ASSERT_TRUE(tablet.ReadToSequence(3));
+  redis_.Start();
+  SendMany(2);
+  ASSERT_TRUE(bob.ReadToSequence(5));
+  EXPECT_EQ(bob.sequences, Range(1, 5));
+}
+
+TEST_F(MessagingIntegrationTest, ARestartedProcessGoesOn) {
+  auto before = std::make_unique<Subscription>(*stub_, Bob());
+  SendMany(3);
+  ASSERT_TRUE(before->ReadToSequence(3));
+  ASSERT_TRUE(Ack(Bob(), 2).ok());
+  std::thread drain([this] { server_->Drain(); });
+  EXPECT_TRUE(before->ReadUntil(v1::SubscribeResponse::kClosing));
+  EXPECT_EQ(before->last.closing().cause(), v1::CLOSING_CAUSE_DRAINING);
+  drain.join();
+  before.reset();
+  StartServer();
+  Subscription after(*stub_, Bob());
+  ASSERT_TRUE(after.ReadToSequence(3));
+  SendMany(1);
+  ASSERT_TRUE(after.ReadToSequence(4));
+  EXPECT_EQ(after.sequences, Range(3, 4)) << "from what was acknowledged on";
+}
+
+TEST_F(MessagingIntegrationTest, ConnectSendsDeliversAndRefusesInFrames) {
+  const auto context = rpc::MakeMemberContext(absl::Seconds(60), Token(ann_, ann_phone_));
+  const auto stream = stub_->Connect(context.get());
+  v1::ConnectRequest subscribe;
+  subscribe.mutable_subscribe();
+  ASSERT_TRUE(stream->Write(subscribe));
+  constexpr int kSends = 2000;
+  std::thread writer([&] {
+    for (int i = 0; i < kSends; ++i) {
+      v1::ConnectRequest send;
+      *send.mutable_send() = Message("hello");
+      if (i % 100 == 99) send.mutable_send()->set_message_id("short");
+      if (!stream->Write(send)) return;
+    }
+  });
+  int accepted = 0;
+  int refused = 0;
+  std::vector<int64_t> sequences;
+  v1::ConnectResponse frame;
+  while ((accepted + refused < kSends || sequences.size() < 1980) && stream->Read(&frame)) {
+    accepted += frame.accepted_size();
+    refused += frame.refused_size();
+    for (const auto& event : frame.events()) {
+      if (event.has_envelope()) sequences.push_back(event.envelope().sequence());
+    }
+    if (sequences.empty()) continue;
+    // gRPC allows one writer at a time: acknowledge by the unary call.
+    ASSERT_TRUE(Ack(Token(ann_, ann_phone_), sequences.back()).ok());
+  }
+  writer.join();
+  EXPECT_EQ(accepted, 1980);
+  EXPECT_EQ(refused, 20);
+  EXPECT_EQ(sequences, Range(1, 1980));
+  stream->WritesDone();
+  while (stream->Read(&frame)) {
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(MessagingIntegrationTest, ConnectBeginsWithSubscribe) {
+  const auto context = rpc::MakeMemberContext(absl::Seconds(20), Bob());
+  const auto stream = stub_->Connect(context.get());
+  v1::ConnectRequest send;
+  *send.mutable_send() = Message("hello");
+  ASSERT_TRUE(stream->Write(send));
+  v1::ConnectResponse frame;
+  EXPECT_FALSE(stream->Read(&frame));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(MessagingIntegrationTest, ListsInPagesWithTokensOfItsOwn) {
+  for (int i = 0; i < 4; ++i) Open(PairingId::Random(random_));
+  v1::ListConversationsRequest request;
+  request.set_page_size(2);
+  std::set<std::string> names;
+  for (int page = 0; page < 3; ++page) {
+    v1::ListConversationsResponse response;
+    const auto context = rpc::MakeMemberContext(absl::Seconds(20), Bob());
+    ASSERT_TRUE(stub_->ListConversations(context.get(), request, &response).ok());
+    for (const auto& conversation : response.conversations()) names.insert(conversation.name());
+    EXPECT_EQ(response.next_page_token().empty(), page == 2);
+    if (page == 0) {
+      // A token of one member is worth nothing to another.
+      request.set_page_token(response.next_page_token());
+      v1::ListConversationsResponse refused;
+      const auto ann = rpc::MakeMemberContext(absl::Seconds(20), Token(ann_, ann_phone_));
+      EXPECT_EQ(stub_->ListConversations(ann.get(), request, &refused).error_code(),
+                grpc::StatusCode::INVALID_ARGUMENT);
+    }
+    request.set_page_token(response.next_page_token());
+  }
+  EXPECT_EQ(names.size(), 5u);
+}
+
+}  // namespace
+}  // namespace handrail::messaging

@@ -1,0 +1,127 @@
+#include "services/messaging/messaging_process.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/executor.h"
+#include "common/base/status.h"
+#include "common/crypto/page_token.h"
+#include "common/crypto/secret_key.h"
+#include "common/storage/database.h"
+#include "services/messaging/adapters/grpc_member_directory.h"
+#include "services/messaging/adapters/redis_wake_up_bus.h"
+#include "services/messaging/domain/delivery_hub.h"
+#include "services/messaging/domain/messaging.h"
+#include "services/messaging/domain/retention_job.h"
+#include "services/messaging/handlers/conversation_sync_handler.h"
+#include "services/messaging/handlers/messaging_handler.h"
+#include "services/messaging/stores/page_token_key.h"
+#include "services/messaging/stores/sql_message_store.h"
+
+namespace handrail::messaging {
+namespace {
+
+// A clock further from the database's than this makes deadlines and retention wrong.
+constexpr absl::Duration kClockSkewLimit = absl::Seconds(1);
+constexpr absl::Duration kProbeTimeout = absl::Seconds(2);
+
+// Everything of the process, in the order in which it depends on what stands before it.
+struct Parts {
+  std::unique_ptr<storage::Database> database;
+  std::unique_ptr<RedisWakeUpBus> bus;
+  std::unique_ptr<GrpcMemberDirectory> directory;
+  std::unique_ptr<crypto::PageTokenCodec> page_tokens;
+  std::unique_ptr<SqlMessageStore> store;
+};
+
+class MessagingProcess final : public rpc::ServiceProcess {
+ public:
+  MessagingProcess(const rpc::MainContext& context, Parts parts)
+      : clock_(context.clock),
+        parts_(std::move(parts)),
+        hub_(*parts_.store, *parts_.bus, clock_, {}),
+        messaging_(*parts_.store, *parts_.directory, hub_, clock_, {}),
+        retention_(*parts_.store, clock_, {}),
+        openers_(kOpenerThreads, kOpenerQueueLimit),
+        handler_(messaging_, context.edge, context.streams, *parts_.page_tokens, clock_, openers_),
+        sync_handler_(messaging_, context.edge) {
+    parts_.store->SetListener(&hub_);
+    parts_.bus->SetListener(&hub_);
+  }
+
+  rpc::ServerServices Services() override {
+    rpc::ServerServices services;
+    services.public_services = {rpc::Registered<v1::MessagingService>(&handler_)};
+    services.internal_services = {rpc::Registered<v1::ConversationSyncService>(&sync_handler_)};
+    services.readiness = {{"database", [this] { return CheckDatabase(); }}};
+    return services;
+  }
+
+  absl::Status Start() override {
+    hub_.Start();
+    retention_.Start();
+    return absl::OkStatus();
+  }
+
+  void Stop() override {
+    retention_.Stop();
+    openers_.Stop();
+    messaging_.Stop();
+    parts_.bus->SetListener(nullptr);
+    parts_.store->SetListener(nullptr);
+    hub_.Stop();
+  }
+
+ private:
+  static constexpr int kOpenerThreads = 8;
+  static constexpr size_t kOpenerQueueLimit = 4096;
+
+  absl::Status CheckDatabase() {
+    ASSIGN_OR_RETURN(const absl::Time theirs, parts_.database->Now(clock_.Now() + kProbeTimeout));
+    if (absl::AbsDuration(theirs - clock_.Now()) <= kClockSkewLimit) return absl::OkStatus();
+    return UnavailableError(reason::kDatabaseUnavailable, "our clock is not the database's");
+  }
+
+  const Clock& clock_;
+  Parts parts_;
+  DeliveryHub hub_;
+  Messaging messaging_;
+  RetentionJob retention_;
+  Executor openers_;
+  MessagingHandler handler_;
+  ConversationSyncHandler sync_handler_;
+};
+
+std::string DatabaseUrl(const rpc::CommonOptions& options) {
+  if (!options.database_url.empty()) return options.database_url;
+  return absl::StrCat("sqlite://", options.data_folder, "/messaging.db");
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<rpc::ServiceProcess>> BuildMessaging(
+    const rpc::MainContext& context) {
+  Parts parts;
+  storage::DatabaseOptions database_options;
+  database_options.url = DatabaseUrl(context.options);
+  database_options.clock = &context.clock;
+  ASSIGN_OR_RETURN(parts.database, storage::OpenDatabase(database_options));
+  ASSIGN_OR_RETURN(parts.store,
+                   SqlMessageStore::Create(*parts.database, context.clock, context.random, {}));
+  ASSIGN_OR_RETURN(crypto::SecretKey key,
+                   LoadOrCreatePageTokenKey(*parts.database, context.clock, context.random));
+  parts.page_tokens = std::make_unique<crypto::PageTokenCodec>(std::move(key));
+  ASSIGN_OR_RETURN(parts.bus, RedisWakeUpBus::Create(context.options.redis_url, context.clock));
+  std::shared_ptr<grpc::Channel> profiles;
+  if (!context.options.profiles_internal_address.empty()) {
+    ASSIGN_OR_RETURN(profiles, context.InternalChannel(context.options.profiles_internal_address));
+  }
+  parts.directory = std::make_unique<GrpcMemberDirectory>(std::move(profiles), context.clock);
+  return std::unique_ptr<rpc::ServiceProcess>(
+      std::make_unique<MessagingProcess>(context, std::move(parts)));
+}
+
+}  // namespace handrail::messaging
