@@ -122,7 +122,7 @@ void Peers::Start() {
 
 void Peers::Stop() {
   if (server_ == nullptr) return;
-  server_->Shutdown(std::chrono::system_clock::time_point::min());
+  server_->Shutdown(gpr_inf_past(GPR_CLOCK_MONOTONIC));  // cancels what is under way
   server_.reset();
 }
 
