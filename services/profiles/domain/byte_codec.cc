@@ -58,7 +58,7 @@ class Reader {
       return 0;
     }
     uint64_t bits = 0;
-    for (int i = 0; i < 8; ++i) bits = (bits << 8) | static_cast<unsigned char>(rest_[i]);
+    for (size_t i = 0; i < 8; ++i) bits = (bits << 8) | static_cast<unsigned char>(rest_[i]);
     rest_.remove_prefix(8);
     return static_cast<int64_t>(bits);
   }

@@ -277,7 +277,7 @@ TEST_F(IdentityTest, RevocationsAreListedOldestFirstByPage) {
     ASSERT_TRUE(added.ok());
     devices.push_back(added->id);
   }
-  for (int i = 0; i < 5; ++i) {
+  for (size_t i = 0; i < 5; ++i) {
     world_.clock.Advance(absl::Seconds(1));
     ASSERT_TRUE(
         world_.identity->RevokeDevice(world_.CallBy(person, absl::StrCat("revoke-", i)), devices[i])
