@@ -1,0 +1,46 @@
+#ifndef HANDRAIL_SERVICES_MATCHING_ADAPTERS_REDIS_WAKE_CHANNEL_H_
+#define HANDRAIL_SERVICES_MATCHING_ADAPTERS_REDIS_WAKE_CHANNEL_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/base/clock.h"
+#include "common/storage/redis.h"
+#include "services/matching/domain/watch_hub.h"
+
+namespace handrail::matching {
+
+// Wake-ups over Redis pub/sub: the topic is an opaque id, the payload is empty. Thread-safe.
+class RedisWakeChannel final : public WakeChannel {
+ public:
+  using OnWake = std::function<void(const std::string& topic)>;
+
+  // `redis` and `clock` must outlive it. INVALID_ARGUMENT / CONFIGURATION_INVALID for a bad URL.
+  static absl::StatusOr<std::unique_ptr<RedisWakeChannel>> Create(
+      storage::Redis& redis, const storage::RedisOptions& options, const Clock& clock);
+
+  // Once, before anybody subscribes. Neither may block.
+  void Listen(OnWake on_wake, std::function<void()> on_reconnect);
+  // Nothing is heard any more.
+  void Stop() { subscriber_.reset(); }
+
+  void Publish(const std::string& topic) override;
+  void Subscribe(const std::string& topic) override;
+  void Unsubscribe(const std::string& topic) override;
+  bool WaitUntilSubscribed(const std::string& topic, absl::Duration timeout) override;
+  bool IsUp() const override;
+
+ private:
+  RedisWakeChannel(storage::Redis& redis, const storage::RedisOptions& options, const Clock& clock)
+      : redis_(redis), options_(options), clock_(clock) {}
+
+  storage::Redis& redis_;
+  const storage::RedisOptions options_;
+  const Clock& clock_;
+  std::unique_ptr<storage::RedisSubscriber> subscriber_;
+};
+
+}  // namespace handrail::matching
+
+#endif  // HANDRAIL_SERVICES_MATCHING_ADAPTERS_REDIS_WAKE_CHANNEL_H_

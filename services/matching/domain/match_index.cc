@@ -1,0 +1,254 @@
+#include "services/matching/domain/match_index.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/status.h"
+
+namespace handrail::matching {
+namespace {
+
+constexpr size_t kCandidates = 8;
+
+Ticket ToTicket(const TicketChange& change) {
+  Ticket ticket;
+  ticket.id = change.ticket;
+  ticket.newcomer = change.newcomer;
+  ticket.relationship_type = change.relationship_type;
+  ticket.philosophy = change.pool.philosophy;
+  ticket.pool = change.pool;
+  ticket.state = change.state;
+  ticket.create_time = change.create_time;
+  ticket.expire_time = change.expire_time;
+  ticket.boost = change.boost;
+  ticket.offer_count = change.offer_count;
+  ticket.version = change.version;
+  return ticket;
+}
+
+}  // namespace
+
+PoolIndex& MatchIndex::PoolOf(const PoolKey& key) {
+  std::unique_ptr<PoolIndex>& pool = pools_[key];
+  if (pool == nullptr) {
+    pool = std::make_unique<PoolIndex>(key, policies_, chooser_, pairs_);
+    for (const auto& [id, entry] : sponsors_) {
+      if (entry.traits == nullptr) continue;
+      if (std::find(entry.pools.begin(), entry.pools.end(), key) == entry.pools.end()) continue;
+      pool->PutMember(entry.traits, absl::UnixEpoch());
+      pool->PutSeats(entry.seats.availability);
+    }
+  }
+  return *pool;
+}
+
+absl::Status MatchIndex::LoadMembers(absl::Time deadline, absl::Span<const MemberId> ids) {
+  if (ids.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(std::vector<MemberTraits> loaded, ledger_.LoadMembers(deadline, ids));
+  for (MemberTraits& member : loaded) members_.Put(std::move(member));
+  return absl::OkStatus();
+}
+
+absl::Status MatchIndex::RefreshMembers(absl::Time deadline, absl::Time now,
+                                        absl::Span<const MemberId> ids) {
+  RETURN_IF_ERROR(LoadMembers(deadline, ids));
+  for (const MemberId& id : ids) {
+    const MemberCache::Member member = members_.Find(id);
+    if (member == nullptr) continue;
+    for (const auto& [key, pool] : pools_) pool->PutMember(member, now);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MatchIndex::RefreshPairs(absl::Time deadline, absl::Time now,
+                                      absl::Span<const MemberId> newcomers) {
+  if (newcomers.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::vector<Ledger::PairRecord> records,
+                   ledger_.LoadPairFacts(deadline, now, newcomers));
+  for (const Ledger::PairRecord& record : records) {
+    if (record.facts.blocked) pairs_.Block(record.newcomer, record.sponsor);
+    if (record.facts.ended_for_safety) {
+      PairFacts facts = pairs_.Between(record.newcomer, record.sponsor);
+      facts.ended_for_safety = true;
+      pairs_.Put(record.newcomer, record.sponsor, facts);
+    } else if (record.facts.cooldown_until > now) {
+      pairs_.CoolDown(record.newcomer, record.sponsor, record.facts.cooldown_until);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MatchIndex::PutTickets(absl::Time deadline, absl::Time now,
+                                    absl::Span<const TicketChange> tickets) {
+  std::vector<MemberId> missing;
+  std::vector<MemberId> newcomers;
+  for (const TicketChange& ticket : tickets) {
+    if (!IsOpen(ticket.state)) continue;
+    // A ticket that has never been offered or cancelled has nobody in its history but blocks and
+    // what an earlier ticket left; those are read once, when it comes.
+    newcomers.push_back(ticket.newcomer);
+    if (members_.Find(ticket.newcomer) == nullptr) missing.push_back(ticket.newcomer);
+  }
+  RETURN_IF_ERROR(LoadMembers(deadline, missing));
+  RETURN_IF_ERROR(RefreshPairs(deadline, now, newcomers));
+  for (const TicketChange& ticket : tickets) {
+    const auto held = tickets_.find(ticket.ticket);
+    if (held != tickets_.end() && held->second.version > ticket.version) continue;
+    const MemberCache::Member traits =
+        IsOpen(ticket.state) ? members_.Find(ticket.newcomer) : nullptr;
+    if (IsOpen(ticket.state) && traits == nullptr) continue;  // their copy is on its way
+    PoolIndex& pool = PoolOf(ticket.pool);
+    pool.PutTicket(ToTicket(ticket), traits, now);
+    if (traits != nullptr) pool.PutMember(traits, now);
+    if (IsOpen(ticket.state)) {
+      tickets_[ticket.ticket] = ticket;
+    } else {
+      tickets_.erase(ticket.ticket);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MatchIndex::RefreshTickets(absl::Time deadline, absl::Time now,
+                                        absl::Span<const TicketId> ids,
+                                        std::vector<TicketChange>* fresh) {
+  if (ids.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(std::vector<TicketChange> tickets, ledger_.LoadTickets(deadline, ids));
+  RETURN_IF_ERROR(PutTickets(deadline, now, tickets));
+  if (fresh != nullptr) {
+    fresh->insert(fresh->end(), tickets.begin(), tickets.end());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MatchIndex::RefreshSponsors(absl::Time deadline, absl::Time now,
+                                         absl::Span<const MemberId> ids,
+                                         std::vector<SponsorSeats>* fresh) {
+  if (ids.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::vector<SponsorSeats> sponsors, ledger_.LoadSponsors(deadline, ids));
+  RETURN_IF_ERROR(PutSponsors(deadline, now, sponsors));
+  if (fresh != nullptr) fresh->insert(fresh->end(), sponsors.begin(), sponsors.end());
+  return absl::OkStatus();
+}
+
+absl::Status MatchIndex::PutSponsors(absl::Time deadline, absl::Time now,
+                                     absl::Span<const SponsorSeats> sponsors) {
+  std::vector<MemberId> missing;
+  for (const SponsorSeats& sponsor : sponsors) {
+    const MemberId& id = sponsor.availability.sponsor;
+    const MemberCache::Member held = members_.Find(id);
+    if (held == nullptr || held->version < sponsor.member_version) missing.push_back(id);
+  }
+  RETURN_IF_ERROR(LoadMembers(deadline, missing));
+  for (const SponsorSeats& sponsor : sponsors) {
+    const MemberId& id = sponsor.availability.sponsor;
+    SponsorEntry& entry = sponsors_[id];
+    const MemberCache::Member traits = members_.Find(id);
+    if (traits != nullptr && (entry.traits == nullptr || traits->version > entry.traits->version)) {
+      // Pools that the sponsor has left must hear of it too.
+      for (const PoolKey& pool : entry.pools) PoolOf(pool).PutMember(traits, now);
+      entry.traits = traits;
+      entry.pools = traits->sponsor.has_value() ? PoolsForSponsor(*traits->sponsor)
+                                                : std::vector<PoolKey>();
+      for (const PoolKey& pool : entry.pools) PoolOf(pool).PutMember(traits, now);
+      // Seats follow below, and again for pools that are new to the sponsor.
+      for (const PoolKey& pool : entry.pools) PoolOf(pool).PutSeats(entry.seats.availability);
+    }
+    if (sponsor.availability.version >= entry.seats.availability.version) entry.seats = sponsor;
+    for (const PoolKey& pool : entry.pools) PoolOf(pool).PutSeats(entry.seats.availability);
+  }
+  return absl::OkStatus();
+}
+
+std::optional<Match> MatchIndex::ToMatch(const PoolKey& pool, const Candidate& candidate,
+                                         absl::Time now) {
+  const auto ticket = tickets_.find(candidate.ticket->ticket);
+  const auto sponsor = sponsors_.find(candidate.sponsor->member);
+  if (ticket == tickets_.end() || sponsor == sponsors_.end()) return std::nullopt;
+  const MemberCache::Member newcomer = members_.Find(ticket->second.newcomer);
+  if (newcomer == nullptr || sponsor->second.traits == nullptr) return std::nullopt;
+  Match match;
+  match.pool = pool;
+  match.ticket = ticket->second;
+  match.sponsor = sponsor->first;
+  match.newcomer_version = newcomer->version;
+  match.sponsor_member_version = sponsor->second.traits->version;
+  match.sponsor_version = sponsor->second.seats.availability.version;
+  match.explanation = PoolOf(pool).Explain(candidate, now);
+  return match;
+}
+
+std::optional<Match> MatchIndex::FindForTicket(const TicketId& ticket, const Taken& taken,
+                                               absl::Time now) {
+  const auto held = tickets_.find(ticket);
+  if (held == tickets_.end()) return std::nullopt;
+  const PoolKey pool = held->second.pool;
+  const Choice choice = PoolOf(pool).FindSponsors(ticket, now, kCandidates);
+  for (const Candidate& candidate : choice.candidates) {
+    const auto used = taken.find(candidate.sponsor->member);
+    if (used != taken.end() && used->second >= FreeSeats(candidate.sponsor->member)) continue;
+    return ToMatch(pool, candidate, now);
+  }
+  return std::nullopt;
+}
+
+std::optional<Match> MatchIndex::FindForSponsor(const MemberId& sponsor, const Taken& taken,
+                                                const absl::flat_hash_set<TicketId>& busy,
+                                                absl::Time now) {
+  const auto used = taken.find(sponsor);
+  if ((used == taken.end() ? 0 : used->second) >= FreeSeats(sponsor)) return std::nullopt;
+  std::optional<Candidate> best;
+  PoolKey best_pool;
+  for (const PoolKey& key : PoolsOf(sponsor)) {
+    PoolIndex& pool = PoolOf(key);
+    if (pool.ticket_count() == 0) continue;
+    const Choice choice = pool.FindTickets(sponsor, now, kCandidates);
+    for (const Candidate& candidate : choice.candidates) {
+      if (busy.contains(candidate.ticket->ticket)) continue;
+      if (!best.has_value() || candidate.weight_billionths > best->weight_billionths) {
+        best = candidate;
+        best_pool = key;
+      }
+      break;
+    }
+  }
+  return best.has_value() ? ToMatch(best_pool, *best, now) : std::nullopt;
+}
+
+const TicketChange* MatchIndex::FindTicket(const TicketId& id) const {
+  const auto found = tickets_.find(id);
+  return found == tickets_.end() ? nullptr : &found->second;
+}
+
+const SponsorSeats* MatchIndex::FindSponsor(const MemberId& id) const {
+  const auto found = sponsors_.find(id);
+  return found == sponsors_.end() ? nullptr : &found->second.seats;
+}
+
+int MatchIndex::FreeSeats(const MemberId& sponsor) const {
+  const SponsorSeats* seats = FindSponsor(sponsor);
+  return seats == nullptr ? 0 : seats->availability.FreeSeats();
+}
+
+std::vector<PoolKey> MatchIndex::PoolsOf(const MemberId& sponsor) const {
+  const auto found = sponsors_.find(sponsor);
+  return found == sponsors_.end() ? std::vector<PoolKey>() : found->second.pools;
+}
+
+std::vector<MemberId> MatchIndex::SponsorsIn(const PoolKey& pool) const {
+  std::vector<MemberId> ids;
+  for (const auto& [id, entry] : sponsors_) {
+    if (std::find(entry.pools.begin(), entry.pools.end(), pool) != entry.pools.end()) {
+      ids.push_back(id);
+    }
+  }
+  return ids;
+}
+
+std::vector<PoolKey> MatchIndex::Pools() const {
+  std::vector<PoolKey> pools;
+  for (const auto& [key, pool] : pools_) pools.push_back(key);
+  return pools;
+}
+
+}  // namespace handrail::matching

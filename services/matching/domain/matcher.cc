@@ -1,0 +1,421 @@
+#include "services/matching/domain/matcher.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/log.h"
+#include "common/base/status.h"
+
+// The rounds: what is chosen, claimed, decided and concluded. What feeds them is in
+// matcher_feeds.cc.
+namespace handrail::matching {
+namespace {
+
+constexpr size_t kSentLimit = 100'000;
+
+template <typename Id>
+void Remember(absl::flat_hash_map<Id, int64_t>& sent, const Id& id, int64_t version) {
+  if (sent.size() >= kSentLimit) sent.clear();  // at worst a change of ours is read once more
+  sent[id] = version;
+}
+
+}  // namespace
+
+Matcher::Matcher(Ledger& ledger, Queue& queue, MemberCache& members, const Chooser& chooser,
+                 const ProgramPolicies& policies, const Clock& clock, Random& random,
+                 const MatcherOptions& options, Sink sink)
+    : ledger_(ledger),
+      queue_(queue),
+      policies_(policies),
+      clock_(clock),
+      random_(random),
+      options_(options),
+      sink_(std::move(sink)),
+      owner_(absl::StrCat(absl::Hex(random.Next64(), absl::kZeroPad16))),
+      index_(ledger, members, chooser, policies) {}
+
+Matcher::~Matcher() { Stop(); }
+
+void Matcher::Start() {
+  thread_ = std::thread([this] { Loop(); });
+}
+
+void Matcher::Stop() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.SignalAll();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Matcher::Notify(const Effects& effects) {
+  if (effects.tickets.empty() && effects.sponsors.empty()) return;
+  {
+    MutexLock lock(mutex_);
+    if (inbox_.tickets.size() + inbox_.sponsors.size() >= options_.inbox_limit) return;
+    inbox_.tickets.insert(inbox_.tickets.end(), effects.tickets.begin(), effects.tickets.end());
+    inbox_.sponsors.insert(inbox_.sponsors.end(), effects.sponsors.begin(),
+                           effects.sponsors.end());
+  }
+  wake_.Signal();
+}
+
+std::vector<PoolKey> Matcher::Pools() const {
+  MutexLock lock(mutex_);
+  return known_pools_;
+}
+
+MatcherStats Matcher::Stats() const {
+  MutexLock lock(mutex_);
+  return stats_;
+}
+
+bool Matcher::WaitForWork() {
+  const bool busy = !tickets_to_match_.empty() || !sponsors_to_match_.empty();
+  const absl::Time give_up = clock_.Now() + options_.event_poll / 2;
+  MutexLock lock(mutex_);
+  if (busy) {
+    // Without Redis the rate is bounded by the pause between rounds.
+    if (!QueueUp() && !stopping_) wake_.WaitFor(mutex_, options_.pause_without_redis);
+    return !stopping_;
+  }
+  while (inbox_.empty() && !stopping_) {
+    if (!wake_.WaitFor(mutex_, options_.event_poll / 2) || clock_.Now() >= give_up) break;
+  }
+  if (!inbox_.empty() && !stopping_ && options_.coalesce > absl::ZeroDuration()) {
+    wake_.WaitFor(mutex_, options_.coalesce);
+  }
+  return !stopping_;
+}
+
+void Matcher::Loop() {
+  while (WaitForWork()) Round();
+  if (!QueueUp()) return;
+  for (const auto& [pool, lease] : leases_) {
+    if (lease.mine) {
+      queue_.Lease(QueueDeadline(), pool, owner_, absl::ZeroDuration()).IgnoreError();
+    }
+  }
+}
+
+void Matcher::RunRoundForTest() {
+  Round();
+  while (!tickets_to_match_.empty() || !sponsors_to_match_.empty()) Round();
+}
+
+void Matcher::Round() {
+  if (!loaded_) {
+    if (const absl::Status status = LoadAll(); !status.ok()) {
+      Log(Severity::kWarning, "index_not_loaded", {{LogField::kReason, ReasonOf(status)}});
+      MutexLock lock(mutex_);
+      if (!stopping_) wake_.WaitFor(mutex_, absl::Milliseconds(500));
+      return;
+    }
+    loaded_ = true;
+  }
+  KeepLeases();
+  PollEvents();
+  Scrub();
+  Inbox inbox;
+  {
+    MutexLock lock(mutex_);
+    std::swap(inbox, inbox_);
+  }
+  Absorb(std::move(inbox));
+  while (!resting_.empty() && resting_.front().first <= clock_.Now()) {
+    const TicketId id = resting_.front().second;
+    resting_.pop_front();
+    if (tickets_queued_.insert(id).second) tickets_to_match_.push_back(id);
+  }
+  MatchOnce();
+  MutexLock lock(mutex_);
+  ++stats_.rounds;
+  stats_.waiting = static_cast<int64_t>(index_.TicketCount());
+  stats_.sponsors = static_cast<int64_t>(index_.SponsorCount());
+  stats_.redis_up = QueueUp();
+  known_pools_ = index_.Pools();
+}
+
+bool Matcher::QueueOk(const absl::Status& status) {
+  if (status.ok()) return true;
+  if (QueueUp()) {
+    Log(Severity::kWarning, "queue_failed",
+        {{LogField::kComponent, "matcher"}, {LogField::kReason, ReasonOf(status)}});
+  }
+  queue_rest_until_ = clock_.Now() + options_.redis_rest;
+  return false;
+}
+
+bool Matcher::MayMatch(const PoolKey& pool) const {
+  if (!QueueUp()) return true;  // two matchers at once are harmless, none is not
+  const auto lease = leases_.find(pool);
+  return lease != leases_.end() && lease->second.mine;
+}
+
+std::vector<Matcher::Attempt> Matcher::Choose() {
+  const absl::Time now = clock_.Now();
+  const size_t limit =
+      static_cast<size_t>(QueueUp() ? options_.batch : options_.batch_without_redis);
+  std::vector<Attempt> attempts;
+  MatchIndex::Taken taken;
+  absl::flat_hash_set<TicketId> busy;
+  const auto add = [&](Match match) {
+    ++taken[match.sponsor];
+    busy.insert(match.ticket.ticket);
+    attempts.push_back({std::move(match)});
+  };
+  std::vector<TicketId> again;
+  size_t looked_at = 0;
+  while (!tickets_to_match_.empty() && attempts.size() < limit && looked_at++ < 4 * limit) {
+    const TicketId id = tickets_to_match_.front();
+    tickets_to_match_.pop_front();
+    tickets_queued_.erase(id);
+    const TicketChange* ticket = index_.FindTicket(id);
+    if (ticket == nullptr || !MayMatch(ticket->pool)) continue;
+    if (auto match = index_.FindForTicket(id, taken, now); match.has_value()) {
+      add(*std::move(match));
+    } else if (!taken.empty()) {
+      again.push_back(id);  // its sponsors may only be busy with this round
+    }
+  }
+  while (!sponsors_to_match_.empty() && attempts.size() < limit) {
+    const MemberId id = sponsors_to_match_.front();
+    auto match = index_.FindForSponsor(id, taken, busy, now);
+    if (match.has_value() && MayMatch(match->pool)) {
+      add(*std::move(match));
+      continue;  // the next free seat of the same sponsor
+    }
+    sponsors_to_match_.pop_front();
+    sponsors_queued_.erase(id);
+  }
+  // Once more, but not for ever: without an attempt there is nothing to wait for.
+  for (const TicketId& id : again) {
+    if (attempts.empty()) break;
+    if (tickets_queued_.insert(id).second) tickets_to_match_.push_back(id);
+  }
+  return attempts;
+}
+
+std::vector<Matcher::Attempt> Matcher::ClaimAll(std::vector<Attempt> attempts) {
+  if (!QueueUp()) return attempts;
+  std::map<PoolKey, std::vector<size_t>> by_pool;
+  for (size_t i = 0; i < attempts.size(); ++i) by_pool[attempts[i].match.pool].push_back(i);
+  std::vector<Attempt> claimed;
+  std::vector<Attempt> refused;
+  for (const auto& [pool, places] : by_pool) {
+    std::vector<Claim> claims;
+    for (const size_t i : places) {
+      const Match& match = attempts[i].match;
+      claims.push_back({match.ticket.ticket, match.ticket.version, match.sponsor,
+                        match.sponsor_version});
+    }
+    const auto results = queue_.TakeClaims(QueueDeadline(), pool, clock_.Now(), claims);
+    const bool up = QueueOk(results.status());
+    for (size_t k = 0; k < places.size(); ++k) {
+      Attempt& attempt = attempts[places[k]];
+      // While Redis is down SQL decides alone.
+      const bool taken = !up || (*results)[k] == ClaimResult::kClaimed;
+      (taken ? claimed : refused).push_back(std::move(attempt));
+    }
+  }
+  if (!refused.empty()) {
+    {
+      MutexLock lock(mutex_);
+      stats_.claims_refused += static_cast<int64_t>(refused.size());
+    }
+    Repair(refused);
+    for (const Attempt& attempt : refused) RestTicket(attempt.match.ticket.ticket);
+  }
+  return claimed;
+}
+
+void Matcher::Decide(std::vector<Attempt>& attempts) {
+  struct Round {
+    Mutex mutex;
+    CondVar answered;
+    size_t missing ABSL_GUARDED_BY(mutex);
+    explicit Round(size_t count) : missing(count) {}
+  };
+  Round round(attempts.size());
+  const absl::Time now = clock_.Now();
+  for (Attempt& attempt : attempts) {
+    const Match& match = attempt.match;
+    Proposal proposal;
+    proposal.offer = OfferId::Random(random_);
+    proposal.ticket = match.ticket.ticket;
+    proposal.ticket_version = match.ticket.version;
+    proposal.newcomer = match.ticket.newcomer;
+    proposal.newcomer_version = match.newcomer_version;
+    proposal.sponsor = match.sponsor;
+    proposal.sponsor_version = match.sponsor_member_version;
+    proposal.expire_time =
+        now + (options_.response_deadline > absl::ZeroDuration()
+                   ? options_.response_deadline
+                   : policies_.ResponseDeadline(match.pool.philosophy,
+                                                match.ticket.relationship_type));
+    proposal.parallel_limit = policies_.Of(match.ticket.relationship_type).parallel_offers;
+    proposal.explanation = match.explanation;
+    ledger_.MakeOfferAsync(LedgerDeadline(), now, proposal,
+                           [&round, &attempt](absl::StatusOr<Changed<Offer>> outcome) {
+                             MutexLock lock(round.mutex);
+                             attempt.outcome = std::move(outcome);
+                             if (--round.missing == 0) round.answered.SignalAll();
+                           });
+  }
+  MutexLock lock(round.mutex);
+  while (round.missing > 0) round.answered.Wait(round.mutex);
+}
+
+bool Matcher::MatchOnce() {
+  std::vector<Attempt> attempts = Choose();
+  if (attempts.empty()) return false;
+  attempts = ClaimAll(std::move(attempts));
+  if (attempts.empty()) return true;
+  Decide(attempts);
+  Conclude(std::move(attempts));
+  return true;
+}
+
+void Matcher::Conclude(std::vector<Attempt> attempts) {
+  const absl::Time now = clock_.Now();
+  std::vector<TicketChange> tickets;
+  std::vector<MemberId> sponsors;
+  std::vector<Attempt> refused;
+  std::vector<Attempt> made;
+  Effects all;
+  for (Attempt& attempt : attempts) {
+    if (!attempt.outcome.ok()) {
+      refused.push_back(std::move(attempt));
+      continue;
+    }
+    Effects& effects = attempt.outcome->effects;
+    tickets.insert(tickets.end(), effects.tickets.begin(), effects.tickets.end());
+    sponsors.push_back(attempt.match.sponsor);
+    all.Append(effects);
+    made.push_back(std::move(attempt));
+  }
+  if (!made.empty()) {
+    // A failure here leaves the index behind, and the next attempt is refused and repaired.
+    index_.PutTickets(LedgerDeadline(), now, tickets).IgnoreError();
+    index_.RefreshSponsors(LedgerDeadline(), now, sponsors, nullptr).IgnoreError();
+    SettleAll(made);
+    if (sink_) sink_(all);
+    // Where offers run in parallel the ticket looks on.
+    for (const TicketChange& ticket : tickets) {
+      const int parallel = policies_.Of(ticket.relationship_type).parallel_offers;
+      if (parallel > ticket.offer_count && tickets_queued_.insert(ticket.ticket).second) {
+        tickets_to_match_.push_back(ticket.ticket);
+      }
+    }
+  }
+  if (!refused.empty()) {
+    Repair(refused);
+    for (const Attempt& attempt : refused) {
+      const absl::Status status = attempt.outcome.status();
+      if (HasReason(status, reason::kRelationshipNotOffered)) {
+        index_.Rest(attempt.match.ticket.newcomer, attempt.match.sponsor,
+                    now + absl::Minutes(1));
+      }
+      RestTicket(attempt.match.ticket.ticket);
+    }
+  }
+  MutexLock lock(mutex_);
+  stats_.offers += static_cast<int64_t>(made.size());
+  stats_.offers_refused += static_cast<int64_t>(refused.size());
+}
+
+void Matcher::RestTicket(const TicketId& ticket) {
+  // A refused pair is not tried again at once, so that a stale head cannot keep a core busy; jitter
+  // keeps two matchers from meeting again.
+  const absl::Duration rest = options_.rest * (0.5 + random_.Unit());
+  resting_.emplace_back(clock_.Now() + rest, ticket);
+}
+
+void Matcher::SettleAll(const std::vector<Attempt>& attempts) {
+  std::vector<std::pair<TicketId, int64_t>> ticket_marks;
+  if (!QueueUp()) return;  // the marks stay, and the sweeper sends them
+  std::map<PoolKey, std::vector<Settlement>> by_pool;
+  std::vector<SponsorSeats> seats;
+  for (const Attempt& attempt : attempts) {
+    const SponsorSeats* sponsor = index_.FindSponsor(attempt.match.sponsor);
+    if (sponsor == nullptr || attempt.outcome->effects.tickets.empty()) continue;
+    const TicketChange& ticket = attempt.outcome->effects.tickets.front();
+    by_pool[attempt.match.pool].push_back({QueueTicketOf(ticket), QueueSponsorOf(*sponsor)});
+    seats.push_back(*sponsor);
+    Remember(sent_tickets_, ticket.ticket, ticket.version);
+    Remember(sent_sponsors_, attempt.match.sponsor, sponsor->availability.version);
+    ticket_marks.emplace_back(ticket.ticket, ticket.version);
+  }
+  for (const auto& [pool, settlements] : by_pool) {
+    if (!QueueOk(queue_.Settle(QueueDeadline(), pool, settlements, Announce::kYes))) return;
+  }
+  ledger_.ClearMarks(std::move(ticket_marks), {});
+  SendHints({}, seats, Announce::kNo);  // the other pools of these sponsors
+}
+
+void Matcher::Repair(const std::vector<Attempt>& attempts) {
+  const absl::Time now = clock_.Now();
+  std::vector<TicketId> ticket_ids;
+  std::vector<MemberId> sponsor_ids;
+  std::vector<MemberId> newcomers;
+  for (const Attempt& attempt : attempts) {
+    ticket_ids.push_back(attempt.match.ticket.ticket);
+    sponsor_ids.push_back(attempt.match.sponsor);
+    newcomers.push_back(attempt.match.ticket.newcomer);
+  }
+  std::vector<TicketChange> tickets;
+  std::vector<SponsorSeats> sponsors;
+  absl::Status status = index_.RefreshMembers(LedgerDeadline(), now, newcomers);
+  if (status.ok()) status = index_.RefreshTickets(LedgerDeadline(), now, ticket_ids, &tickets);
+  if (status.ok()) status = index_.RefreshSponsors(LedgerDeadline(), now, sponsor_ids, &sponsors);
+  if (!status.ok() || !QueueUp()) return;  // the claims expire, and the sweeper reads SQL
+  absl::flat_hash_map<TicketId, const TicketChange*> ticket_of;
+  absl::flat_hash_map<MemberId, const SponsorSeats*> sponsor_of;
+  for (const TicketChange& ticket : tickets) ticket_of[ticket.ticket] = &ticket;
+  for (const SponsorSeats& sponsor : sponsors) sponsor_of[sponsor.availability.sponsor] = &sponsor;
+  std::map<PoolKey, std::vector<Settlement>> by_pool;
+  for (const Attempt& attempt : attempts) {
+    const auto ticket = ticket_of.find(attempt.match.ticket.ticket);
+    const auto sponsor = sponsor_of.find(attempt.match.sponsor);
+    if (ticket == ticket_of.end() || sponsor == sponsor_of.end()) continue;
+    by_pool[attempt.match.pool].push_back(
+        {QueueTicketOf(*ticket->second), QueueSponsorOf(*sponsor->second)});
+  }
+  for (const auto& [pool, settlements] : by_pool) {
+    if (!QueueOk(queue_.Settle(QueueDeadline(), pool, settlements, Announce::kNo))) return;
+  }
+}
+
+void Matcher::SendHints(const std::vector<TicketChange>& tickets,
+                        const std::vector<SponsorSeats>& sponsors, Announce announce) {
+  if (!QueueUp()) return;
+  std::map<PoolKey, std::vector<QueueTicket>> tickets_by_pool;
+  std::map<PoolKey, std::vector<QueueSponsor>> sponsors_by_pool;
+  std::vector<std::pair<TicketId, int64_t>> ticket_marks;
+  std::vector<std::pair<MemberId, int64_t>> sponsor_marks;
+  for (const TicketChange& ticket : tickets) {
+    tickets_by_pool[ticket.pool].push_back(QueueTicketOf(ticket));
+    ticket_marks.emplace_back(ticket.ticket, ticket.version);
+    Remember(sent_tickets_, ticket.ticket, ticket.version);
+  }
+  for (const SponsorSeats& sponsor : sponsors) {
+    const MemberId& id = sponsor.availability.sponsor;
+    for (const PoolKey& pool : index_.PoolsOf(id)) {
+      sponsors_by_pool[pool].push_back(QueueSponsorOf(sponsor));
+    }
+    sponsor_marks.emplace_back(id, sponsor.availability.version);
+    Remember(sent_sponsors_, id, sponsor.availability.version);
+  }
+  for (const auto& [pool, entries] : tickets_by_pool) {
+    if (!QueueOk(queue_.PutTickets(QueueDeadline(), pool, entries, announce))) return;
+  }
+  for (const auto& [pool, entries] : sponsors_by_pool) {
+    if (!QueueOk(queue_.PutSponsors(QueueDeadline(), pool, entries, announce))) return;
+  }
+  ledger_.ClearMarks(std::move(ticket_marks), std::move(sponsor_marks));
+}
+
+}  // namespace handrail::matching

@@ -1,0 +1,176 @@
+#ifndef HANDRAIL_SERVICES_MATCHING_DOMAIN_MATCHER_H_
+#define HANDRAIL_SERVICES_MATCHING_DOMAIN_MATCHER_H_
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "common/base/clock.h"
+#include "common/base/mutex.h"
+#include "common/base/random.h"
+#include "services/matching/domain/ledger.h"
+#include "services/matching/domain/match_index.h"
+#include "services/matching/domain/queue.h"
+
+namespace handrail::matching {
+
+struct MatcherOptions {
+  // How long events are collected before a round; what arrives during a round joins the next.
+  absl::Duration coalesce = absl::Milliseconds(2);
+  // How long an offer stays open; zero leaves it to the program's policy.
+  absl::Duration response_deadline = absl::ZeroDuration();
+  // Offers that are made side by side in one round.
+  int batch = 64;
+  // The same while Redis is down.
+  int batch_without_redis = 16;
+  absl::Duration pause_without_redis = absl::Milliseconds(100);
+  // After Redis failed, for how long it is not asked.
+  absl::Duration redis_rest = absl::Seconds(1);
+  absl::Duration redis_timeout = absl::Seconds(1);
+  absl::Duration ledger_timeout = absl::Seconds(10);
+  // How long a ticket or sponsor rests after something went wrong with it.
+  absl::Duration rest = absl::Seconds(1);
+  absl::Duration lease = absl::Seconds(10);
+  absl::Duration lease_renewal = absl::Seconds(3);
+  absl::Duration event_poll = absl::Milliseconds(200);
+  // Every so often a chunk of SQL is read behind the index.
+  absl::Duration scrub = absl::Seconds(5);
+  int scrub_chunk = 500;
+  size_t inbox_limit = 200'000;
+};
+
+struct MatcherStats {
+  int64_t offers = 0;
+  int64_t claims_refused = 0;
+  int64_t offers_refused = 0;
+  int64_t rounds = 0;
+  int64_t waiting = 0;
+  int64_t sponsors = 0;
+  bool redis_up = false;
+};
+
+// Puts tickets before sponsors: a new ticket looks for a sponsor, a freed seat looks for a ticket. One
+// thread owns the index, sends every hint to the queue, claims there and asks the ledger to decide.
+// Several matchers on one ledger, in as many processes, are harmless; the lease of a pool only spares
+// them each other's work.
+//
+// With the queue down it goes on from the index and SQL alone, at a lower rate; the marks in the ledger
+// remember what the queue has to hear.
+class Matcher {
+ public:
+  // Hears of what a round changed, on the matcher's thread; must not block.
+  using Sink = std::function<void(const Effects&)>;
+
+  // Everything must outlive the matcher.
+  Matcher(Ledger& ledger, Queue& queue, MemberCache& members, const Chooser& chooser,
+          const ProgramPolicies& policies, const Clock& clock, Random& random,
+          const MatcherOptions& options, Sink sink);
+  ~Matcher();
+
+  void Start();
+  // Gives its leases back and joins. Idempotent.
+  void Stop();
+
+  // What a step changed. Never blocks; when too much waits already it is dropped, and the sweeper or
+  // the scrub finds it. Thread-safe.
+  void Notify(const Effects& effects);
+  // The pools of this replica, for whoever sweeps. Thread-safe.
+  std::vector<PoolKey> Pools() const;
+  MatcherStats Stats() const;
+
+  // One round without the thread, for tests: takes what has come, and matches until nothing is left to
+  // do now.
+  void RunRoundForTest();
+
+ private:
+  struct Inbox {
+    std::vector<TicketChange> tickets;
+    std::vector<MemberId> sponsors;
+    bool empty() const { return tickets.empty() && sponsors.empty(); }
+  };
+  // What a round decided of one match.
+  struct Attempt {
+    Match match;
+    absl::StatusOr<Changed<Offer>> outcome = absl::UnknownError("");
+  };
+  struct PoolLease {
+    bool mine = false;
+    absl::Time renew_at = absl::InfinitePast();
+    std::string cursor;
+    absl::Time poll_at = absl::InfinitePast();
+    std::optional<PageStart> scrub_after;
+  };
+
+  void Loop();
+  bool WaitForWork();
+  void Round();
+  void Absorb(Inbox inbox);
+  void SendHints(const std::vector<TicketChange>& tickets, const std::vector<SponsorSeats>& sponsors,
+                 Announce announce);
+  bool MatchOnce();
+  std::vector<Attempt> Choose();
+  std::vector<Attempt> ClaimAll(std::vector<Attempt> attempts);
+  void Decide(std::vector<Attempt>& attempts);
+  void Conclude(std::vector<Attempt> attempts);
+  void SettleAll(const std::vector<Attempt>& attempts);
+  // Reads these again and writes what SQL says into index and queue.
+  void Repair(const std::vector<Attempt>& attempts);
+  void RestTicket(const TicketId& ticket);
+
+  void KeepLeases();
+  void PollEvents();
+  void Scrub();
+  absl::Status LoadAll();
+  absl::Status LoadPool(const PoolKey& pool);
+  bool MayMatch(const PoolKey& pool) const;
+
+  bool QueueUp() const { return clock_.Now() >= queue_rest_until_; }
+  // False when it is a failure of the queue, which then rests.
+  bool QueueOk(const absl::Status& status);
+  absl::Time LedgerDeadline() const { return clock_.Now() + options_.ledger_timeout; }
+  absl::Time QueueDeadline() const { return clock_.Now() + options_.redis_timeout; }
+
+  Ledger& ledger_;
+  Queue& queue_;
+  const ProgramPolicies& policies_;
+  const Clock& clock_;
+  Random& random_;
+  const MatcherOptions options_;
+  const Sink sink_;
+  const std::string owner_;
+
+  mutable Mutex mutex_;
+  CondVar wake_;
+  Inbox inbox_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  MatcherStats stats_ ABSL_GUARDED_BY(mutex_);
+  std::vector<PoolKey> known_pools_ ABSL_GUARDED_BY(mutex_);
+
+  // The matcher's thread only.
+  MatchIndex index_;
+  bool loaded_ = false;
+  std::deque<TicketId> tickets_to_match_;
+  absl::flat_hash_set<TicketId> tickets_queued_;
+  std::deque<MemberId> sponsors_to_match_;
+  absl::flat_hash_set<MemberId> sponsors_queued_;
+  std::deque<std::pair<absl::Time, TicketId>> resting_;
+  std::map<PoolKey, PoolLease> leases_;
+  absl::flat_hash_map<TicketId, int64_t> sent_tickets_;   // versions that we announced ourselves
+  absl::flat_hash_map<MemberId, int64_t> sent_sponsors_;
+  absl::Time queue_rest_until_ = absl::InfinitePast();
+  absl::Time scrub_at_ = absl::InfinitePast();
+  MemberId scrub_sponsor_;
+  std::thread thread_;
+};
+
+}  // namespace handrail::matching
+
+#endif  // HANDRAIL_SERVICES_MATCHING_DOMAIN_MATCHER_H_

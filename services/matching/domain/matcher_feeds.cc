@@ -1,0 +1,180 @@
+#include <algorithm>
+#include <utility>
+
+#include "common/base/log.h"
+#include "common/base/status.h"
+#include "services/matching/domain/matcher.h"
+
+// What feeds the matcher's rounds: events of this replica, the streams of the pools, the ledger when a
+// lease is won, and the slow scrub.
+namespace handrail::matching {
+namespace {
+
+constexpr int kLoadChunk = 500;
+constexpr int kEventsAtOnce = 500;
+
+}  // namespace
+
+void Matcher::Absorb(Inbox inbox) {
+  if (inbox.empty()) return;
+  const absl::Time now = clock_.Now();
+  // Of several changes of one ticket the newest counts.
+  absl::flat_hash_map<TicketId, size_t> newest;
+  std::vector<TicketChange> tickets;
+  for (TicketChange& ticket : inbox.tickets) {
+    const auto [place, added] = newest.try_emplace(ticket.ticket, tickets.size());
+    if (added) {
+      tickets.push_back(std::move(ticket));
+    } else if (ticket.version >= tickets[place->second].version) {
+      tickets[place->second] = std::move(ticket);
+    }
+  }
+  std::sort(inbox.sponsors.begin(), inbox.sponsors.end());
+  inbox.sponsors.erase(std::unique(inbox.sponsors.begin(), inbox.sponsors.end()),
+                       inbox.sponsors.end());
+  std::vector<SponsorSeats> sponsors;
+  absl::Status status = index_.PutTickets(LedgerDeadline(), now, tickets);
+  if (status.ok()) {
+    status = index_.RefreshSponsors(LedgerDeadline(), now, inbox.sponsors, &sponsors);
+  }
+  if (!status.ok()) {
+    // The rows are marked in the ledger: the sweeper brings them again.
+    Log(Severity::kWarning, "changes_not_read", {{LogField::kReason, ReasonOf(status)}});
+    return;
+  }
+  SendHints(tickets, sponsors, Announce::kYes);
+  for (const TicketChange& ticket : tickets) {
+    if (ticket.state != TicketState::kWaiting) continue;
+    if (tickets_queued_.insert(ticket.ticket).second) tickets_to_match_.push_back(ticket.ticket);
+  }
+  for (const SponsorSeats& sponsor : sponsors) {
+    const MemberId& id = sponsor.availability.sponsor;
+    if (index_.FreeSeats(id) == 0) continue;
+    if (sponsors_queued_.insert(id).second) sponsors_to_match_.push_back(id);
+  }
+}
+
+absl::Status Matcher::LoadAll() {
+  MemberId after;
+  while (true) {
+    ASSIGN_OR_RETURN(const std::vector<SponsorSeats> sponsors,
+                     ledger_.ScanSponsors(LedgerDeadline(), kLoadChunk, after));
+    if (sponsors.empty()) break;
+    RETURN_IF_ERROR(index_.PutSponsors(LedgerDeadline(), clock_.Now(), sponsors));
+    for (const SponsorSeats& sponsor : sponsors) {
+      const MemberId& id = sponsor.availability.sponsor;
+      if (index_.FreeSeats(id) > 0 && sponsors_queued_.insert(id).second) {
+        sponsors_to_match_.push_back(id);
+      }
+    }
+    after = sponsors.back().availability.sponsor;
+  }
+  ASSIGN_OR_RETURN(const std::vector<PoolKey> pools, ledger_.ListWaitingPools(LedgerDeadline()));
+  for (const PoolKey& pool : pools) RETURN_IF_ERROR(LoadPool(pool));
+  return absl::OkStatus();
+}
+
+absl::Status Matcher::LoadPool(const PoolKey& pool) {
+  std::optional<PageStart> after;
+  while (true) {
+    ASSIGN_OR_RETURN(const std::vector<TicketChange> tickets,
+                     ledger_.LoadWaiting(LedgerDeadline(), pool, kLoadChunk, after));
+    if (tickets.empty()) return absl::OkStatus();
+    RETURN_IF_ERROR(index_.PutTickets(LedgerDeadline(), clock_.Now(), tickets));
+    after = PageStart{tickets.back().create_time, tickets.back().ticket};
+  }
+}
+
+void Matcher::KeepLeases() {
+  if (!QueueUp()) return;
+  const absl::Time now = clock_.Now();
+  for (const PoolKey& pool : index_.Pools()) {
+    PoolLease& lease = leases_[pool];
+    if (now < lease.renew_at) continue;
+    const auto mine = queue_.Lease(QueueDeadline(), pool, owner_, options_.lease);
+    if (!QueueOk(mine.status())) return;
+    lease.renew_at = now + options_.lease_renewal;
+    if (*mine && !lease.mine) {
+      // What others did while the pool was theirs is in the ledger.
+      lease.cursor.clear();
+      if (!LoadPool(pool).ok()) continue;  // not won yet: tried again at the next renewal
+      for (const MemberId& id : index_.SponsorsIn(pool)) {
+        if (index_.FreeSeats(id) > 0 && sponsors_queued_.insert(id).second) {
+          sponsors_to_match_.push_back(id);
+        }
+      }
+    }
+    lease.mine = *mine;
+  }
+}
+
+void Matcher::PollEvents() {
+  const absl::Time now = clock_.Now();
+  std::vector<TicketId> ticket_ids;
+  std::vector<MemberId> sponsor_ids;
+  for (auto& [pool, lease] : leases_) {
+    if (!lease.mine || now < lease.poll_at || !QueueUp()) continue;
+    lease.poll_at = now + options_.event_poll;
+    const auto events = queue_.ReadEvents(QueueDeadline(), pool, lease.cursor, kEventsAtOnce);
+    if (!QueueOk(events.status())) break;
+    if (events->tickets.size() + events->sponsors.size() >= kEventsAtOnce) lease.poll_at = now;
+    lease.cursor = events->cursor;
+    for (const auto& [id, version] : events->tickets) {
+      const auto sent = sent_tickets_.find(id);
+      if (sent == sent_tickets_.end() || sent->second < version) ticket_ids.push_back(id);
+    }
+    for (const auto& [id, version] : events->sponsors) {
+      const auto sent = sent_sponsors_.find(id);
+      if (sent == sent_sponsors_.end() || sent->second < version) sponsor_ids.push_back(id);
+    }
+  }
+  std::vector<TicketChange> tickets;
+  std::vector<SponsorSeats> sponsors;
+  if (!index_.RefreshTickets(LedgerDeadline(), now, ticket_ids, &tickets).ok() ||
+      !index_.RefreshSponsors(LedgerDeadline(), now, sponsor_ids, &sponsors).ok()) {
+    return;  // the scrub comes by
+  }
+  for (const TicketChange& ticket : tickets) {
+    if (ticket.state != TicketState::kWaiting) continue;
+    if (tickets_queued_.insert(ticket.ticket).second) tickets_to_match_.push_back(ticket.ticket);
+  }
+  for (const SponsorSeats& sponsor : sponsors) {
+    const MemberId& id = sponsor.availability.sponsor;
+    if (index_.FreeSeats(id) > 0 && sponsors_queued_.insert(id).second) {
+      sponsors_to_match_.push_back(id);
+    }
+  }
+}
+
+void Matcher::Scrub() {
+  const absl::Time now = clock_.Now();
+  if (now < scrub_at_) return;
+  scrub_at_ = now + options_.scrub;
+  const auto sponsors = ledger_.ScanSponsors(LedgerDeadline(), options_.scrub_chunk, scrub_sponsor_);
+  if (!sponsors.ok()) return;
+  scrub_sponsor_ = sponsors->empty() ? MemberId() : sponsors->back().availability.sponsor;
+  index_.PutSponsors(LedgerDeadline(), now, *sponsors).IgnoreError();
+  // Time alone makes pairs possible again: a cooldown ends, hours change. So everybody with a free seat
+  // looks again, now and then.
+  for (const SponsorSeats& sponsor : *sponsors) {
+    const MemberId& id = sponsor.availability.sponsor;
+    if (index_.FreeSeats(id) > 0 && sponsors_queued_.insert(id).second) {
+      sponsors_to_match_.push_back(id);
+    }
+  }
+  const auto pools = ledger_.ListWaitingPools(LedgerDeadline());
+  if (!pools.ok()) return;
+  for (const PoolKey& pool : *pools) {
+    PoolLease& lease = leases_[pool];
+    const auto tickets =
+        ledger_.LoadWaiting(LedgerDeadline(), pool, options_.scrub_chunk, lease.scrub_after);
+    if (!tickets.ok()) return;
+    lease.scrub_after = tickets->empty() ? std::nullopt
+                                         : std::optional<PageStart>(PageStart{
+                                               tickets->back().create_time,
+                                               tickets->back().ticket});
+    index_.PutTickets(LedgerDeadline(), now, *tickets).IgnoreError();
+  }
+}
+
+}  // namespace handrail::matching

@@ -1,0 +1,56 @@
+#include "services/matching/domain/member_sync.h"
+
+#include <utility>
+
+#include "common/base/status.h"
+#include "services/matching/domain/match_record.h"
+#include "services/matching/domain/utc_week.h"
+
+namespace handrail::matching {
+
+MemberSync::MemberSync(Ledger& ledger, MemberCache& members, const ProgramPolicies& policies,
+                       const RuleSet& rules, const Clock& clock, Sink sink)
+    : ledger_(ledger),
+      members_(members),
+      policies_(policies),
+      rules_(rules.Without(Rule::kCapacity)),
+      clock_(clock),
+      sink_(std::move(sink)) {}
+
+absl::Status MemberSync::ApplyMember(absl::Time deadline, const MemberTraits& member) {
+  ASSIGN_OR_RETURN(const Effects effects, ledger_.ApplyMember(deadline, clock_.Now(), member));
+  members_.Put(member);
+  sink_(effects);
+  return RecheckOffers(deadline, member.member);
+}
+
+absl::Status MemberSync::ApplyBlock(absl::Time deadline, const BlockId& id, const MemberId& blocker,
+                                    const MemberId& blocked) {
+  ASSIGN_OR_RETURN(const Effects effects,
+                   ledger_.ApplyBlock(deadline, clock_.Now(), id, blocker, blocked));
+  sink_(effects);
+  return absl::OkStatus();
+}
+
+absl::Status MemberSync::RecheckOffers(absl::Time deadline, const MemberId& member) {
+  ASSIGN_OR_RETURN(const std::vector<Offer> offers, ledger_.OpenOffersOf(deadline, member));
+  const absl::Time now = clock_.Now();
+  const absl::Time week = UtcWeekStart(now);
+  for (const Offer& offer : offers) {
+    ASSIGN_OR_RETURN(const auto newcomer, ledger_.LoadMember(deadline, offer.newcomer));
+    ASSIGN_OR_RETURN(const auto sponsor, ledger_.LoadMember(deadline, offer.sponsor));
+    const bool both = newcomer.has_value() && newcomer->newcomer.has_value() &&
+                      sponsor.has_value() && sponsor->sponsor.has_value();
+    if (both) {
+      const NewcomerRecord asks = MakeNewcomerRecord(*newcomer, offer.philosophy,
+                                                     offer.relationship_type, policies_, week);
+      const SponsorRecord gives = MakeSponsorRecord(*sponsor, offer.philosophy, policies_, week);
+      if (!rules_.FirstBrokenOfTraits(asks, gives, now).has_value()) continue;
+    }
+    ASSIGN_OR_RETURN(const Effects effects, ledger_.RescindOffer(now, offer.id));
+    sink_(effects);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace handrail::matching

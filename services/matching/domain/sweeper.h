@@ -1,0 +1,94 @@
+#ifndef HANDRAIL_SERVICES_MATCHING_DOMAIN_SWEEPER_H_
+#define HANDRAIL_SERVICES_MATCHING_DOMAIN_SWEEPER_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/executor.h"
+#include "services/matching/domain/ledger.h"
+#include "services/matching/domain/match_index.h"
+#include "services/matching/domain/queue.h"
+
+namespace handrail::matching {
+
+struct SweeperOptions {
+  absl::Duration interval = absl::Seconds(1);
+  // What is rare, in sweeps: lapsed attestations and old request ids.
+  int rare_every = 30;
+  // A hint that has not been confirmed for so long is sent again.
+  absl::Duration mark_age = absl::Seconds(3);
+  absl::Duration attestation_lifetime = absl::Hours(24 * 30);
+  int limit = 200;
+  absl::Duration timeout = absl::Seconds(10);
+  absl::Duration redis_timeout = absl::Seconds(1);
+};
+
+// The one periodic task that moves what only time moves: offers and tickets past their deadline,
+// trials that have passed, attestations that have lapsed, claims in Redis that nobody settled, hints
+// that got lost, and old request ids. Any number of replicas may sweep at once: each move is a
+// compare-and-set.
+class Sweeper {
+ public:
+  using Sink = std::function<void(const Effects&)>;
+  using PoolList = std::function<std::vector<PoolKey>()>;
+
+  // `sink` hears of what was moved, and of every lost hint. `pools` are those whose claims are swept.
+  Sweeper(Ledger& ledger, Queue& queue, const Clock& clock, const SweeperOptions& options,
+          PoolList pools, Sink sink);
+
+  void Start();
+  void Stop();
+  // One sweep. Each part goes on when another failed; what failed is tried at the next sweep.
+  void Sweep();
+
+ private:
+  void Move(absl::string_view what, absl::StatusOr<Effects> effects);
+  void SweepClaims();
+  void ResendMarks();
+
+  Ledger& ledger_;
+  Queue& queue_;
+  const Clock& clock_;
+  const SweeperOptions options_;
+  const PoolList pools_;
+  const Sink sink_;
+  int64_t sweeps_ = 0;
+  std::unique_ptr<PeriodicTask> task_;
+};
+
+// Notices that Redis has lost its data (a pool's epoch is gone), or may have lost some (another run of
+// the server, another primary), and writes every waiting ticket and every free seat again, longest
+// waiting first, in chunks. No call waits for it.
+class Reconciler {
+ public:
+  Reconciler(Ledger& ledger, Queue& queue, MemberCache& members, const Clock& clock,
+             absl::Duration interval);
+
+  void Start();
+  void Stop();
+  // Looks once, and rebuilds when it must. UNAVAILABLE while Redis or the ledger is down.
+  absl::Status Reconcile();
+  int64_t RebuildCount() const { return rebuilds_.load(); }
+
+ private:
+  absl::Status RebuildTickets(const PoolKey& pool);
+  absl::Status RebuildSponsors(const std::vector<PoolKey>& pools);
+  absl::StatusOr<std::vector<PoolKey>> PoolsOfSponsors();
+
+  Ledger& ledger_;
+  Queue& queue_;
+  MemberCache& members_;
+  const Clock& clock_;
+  const absl::Duration interval_;
+  std::string server_run_;  // the reconciler's thread only
+  std::atomic<int64_t> rebuilds_ = 0;
+  std::unique_ptr<PeriodicTask> task_;
+};
+
+}  // namespace handrail::matching
+
+#endif  // HANDRAIL_SERVICES_MATCHING_DOMAIN_SWEEPER_H_

@@ -1,0 +1,50 @@
+// The matching service: who waits, who is free, and who is paired with whom.
+#include <memory>
+
+#include "common/rpc/main_support.h"
+#include "common/rpc/server_options.h"
+#include "handrail/matching/v1/matching.grpc.pb.h"
+#include "handrail/matching/v1/member_sync.grpc.pb.h"
+#include "services/matching/matching_process.h"
+
+namespace {
+
+using handrail::matching::MatchingOptions;
+
+void AddFlags(CLI::App& app, MatchingOptions* options) {
+  using handrail::rpc::AddFlag;
+  AddFlag(app, "key_ring_file", &options->key_ring_file,
+          "keys that wrap the keys of members (default: in the data folder)");
+  AddFlag(app, "create_keys", &options->create_keys,
+          "make the key ring that is missing (always in the data folder)");
+  AddFlag(app, "group_readable_keys", &options->group_readable_keys,
+          "key files may be readable by their group, as Kubernetes mounts them");
+  AddFlag(app, "waiting_limit", &options->waiting_limit, "how many tickets may wait at once");
+  AddFlag(app, "member_cache", &options->member_cache, "how many members are kept in memory");
+  AddFlag(app, "coalesce", &options->coalesce,
+          "how long events are collected before people are matched, 0 to 10ms");
+  AddFlag(app, "response_deadline", &options->response_deadline,
+          "how long a sponsor has to answer an offer; 0 leaves it to the programs' policies");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  namespace rpc = handrail::rpc;
+  namespace v1 = handrail::matching::v1;
+  MatchingOptions options;
+  rpc::MainSpec spec;
+  spec.service = "matching";
+  spec.description = "Handrail matching: tickets, offers, pairings.";
+  spec.public_services = {rpc::DescriptorOf<v1::MatchingService>()};
+  spec.internal_services = {rpc::DescriptorOf<v1::MemberSyncService>()};
+  spec.add_flags = [&options](CLI::App& app) { AddFlags(app, &options); };
+  spec.validate = [&options](const rpc::CommonOptions& common) {
+    SetDefaults(common, options);
+    return Validate(common, options);
+  };
+  spec.build = [&options](const rpc::MainContext& context) {
+    return MakeMatchingProcess(options, context);
+  };
+  return rpc::RunMain(argc, argv, spec);
+}

@@ -1,0 +1,276 @@
+#include "services/matching/matching_process.h"
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/log.h"
+#include "common/base/status.h"
+#include "common/crypto/hash.h"
+#include "common/storage/redis.h"
+#include "services/matching/adapters/crypto_vault.h"
+#include "services/matching/adapters/peers.h"
+#include "services/matching/adapters/redis_queue.h"
+#include "services/matching/adapters/redis_wake_channel.h"
+#include "services/matching/domain/matcher.h"
+#include "services/matching/domain/outbox.h"
+#include "services/matching/domain/sweeper.h"
+#include "services/matching/handlers/handlers.h"
+#include "services/matching/stores/ledger_sql.h"
+#include "services/matching/stores/schema.h"
+
+namespace handrail::matching {
+namespace {
+
+constexpr absl::Duration kLargestClockError = absl::Seconds(1);
+constexpr absl::Duration kReconcileInterval = absl::Seconds(1);
+constexpr int kDeskThreads = 8;
+
+std::string InFolder(const std::string& folder, const std::string& name) {
+  return std::filesystem::absolute(std::filesystem::path(folder) / name).lexically_normal();
+}
+
+std::string DatabaseUrl(const rpc::CommonOptions& common) {
+  if (!common.database_url.empty() || common.data_folder.empty()) return common.database_url;
+  return absl::StrCat("sqlite://", InFolder(common.data_folder, "matching.db"));
+}
+
+crypto::SecretKey PageKey(const crypto::KeyRing& ring) {
+  std::string bytes =
+      crypto::HmacSha256(ring.index_key().Reveal(), "handrail-derived-key-v1\nmatching/page-tokens");
+  crypto::SecretKey key = *crypto::SecretKey::FromBytes(bytes);  // HMAC-SHA-256 gives 32 bytes
+  crypto::Wipe(bytes);
+  return key;
+}
+
+// What is opened before anything is built on it.
+struct Parts {
+  crypto::KeyRing ring;
+  std::unique_ptr<storage::Database> database;
+  std::unique_ptr<storage::Redis> redis;
+  std::unique_ptr<RedisWakeChannel> channel;
+  std::unique_ptr<Conversations> conversations;
+  std::unique_ptr<MemberDirectory> directory;
+};
+
+class MatchingProcess final : public rpc::ServiceProcess {
+ public:
+  MatchingProcess(const MatchingOptions& options, const rpc::MainContext& context, Parts parts);
+  ~MatchingProcess() override { Stop(); }
+
+  rpc::ServerServices Services() override;
+  absl::Status Start() override;
+  void Stop() override;
+
+ private:
+  void OnEffects(const Effects& effects);
+  absl::Status CheckDatabase();
+
+  Clock& clock_;
+  Parts parts_;
+  const ProgramPolicies& policies_ = ProgramPolicies::BuiltIn();
+  CryptoVault vault_;
+  CipherPoolNames pools_;
+  SqlLedger ledger_;
+  RedisQueue queue_;
+  MemberCache members_;
+  RuleSet rules_;
+  Scorer scorer_;
+  Chooser chooser_;
+  PageTokens pages_;
+  WatchHub hub_;
+  OutboxSender outbox_;
+  Matcher matcher_;
+  Sweeper sweeper_;
+  Reconciler reconciler_;
+  MemberSync sync_;
+  TicketDesk desk_;
+  HandlerContext handlers_;
+  MatchingHandler matching_handler_;
+  MemberSyncHandler sync_handler_;
+  bool stopped_ = false;
+};
+
+MatcherOptions MakeMatcherOptions(const MatchingOptions& options) {
+  MatcherOptions matcher;
+  matcher.coalesce = options.coalesce;
+  matcher.response_deadline = options.response_deadline;
+  return matcher;
+}
+
+MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::MainContext& context,
+                                 Parts parts)
+    : clock_(context.clock),
+      parts_(std::move(parts)),
+      vault_(parts_.ring, context.random),
+      pools_(parts_.ring),
+      ledger_(*parts_.database, vault_, pools_, context.random, policies_, LedgerOptions()),
+      queue_(*parts_.redis, pools_),
+      members_(static_cast<size_t>(options.member_cache)),
+      chooser_(rules_, scorer_),
+      pages_(PageKey(parts_.ring)),
+      hub_(*parts_.channel, WatchHub::Options()),
+      outbox_(ledger_, *parts_.conversations, clock_, context.random, OutboxOptions(),
+              [this](const Effects& effects) { OnEffects(effects); }),
+      matcher_(ledger_, queue_, members_, chooser_, policies_, clock_, context.random,
+               MakeMatcherOptions(options), [this](const Effects& effects) { hub_.Wake(effects); }),
+      sweeper_(ledger_, queue_, clock_, SweeperOptions(), [this] { return matcher_.Pools(); },
+               [this](const Effects& effects) { OnEffects(effects); }),
+      reconciler_(ledger_, queue_, members_, clock_, kReconcileInterval),
+      sync_(ledger_, members_, policies_, rules_, clock_,
+            [this](const Effects& effects) { OnEffects(effects); }),
+      desk_(ledger_, *parts_.directory, members_, policies_, clock_, context.random,
+            kDeskThreads,
+            [this, limit = options.waiting_limit] { return matcher_.Stats().waiting < limit; },
+            [this](const Effects& effects) { OnEffects(effects); }),
+      handlers_{context.edge, context.streams, ledger_, desk_, sync_, hub_, pages_, clock_,
+                [this](const Effects& effects) { OnEffects(effects); }},
+      matching_handler_(handlers_),
+      sync_handler_(handlers_) {}
+
+void MatchingProcess::OnEffects(const Effects& effects) {
+  matcher_.Notify(effects);
+  hub_.Wake(effects);
+  if (effects.outbox) outbox_.Wake();
+}
+
+absl::Status MatchingProcess::CheckDatabase() {
+  const absl::Time now = clock_.Now();
+  ASSIGN_OR_RETURN(const absl::Time theirs, parts_.database->Now(now + absl::Seconds(1)));
+  const absl::Time after = clock_.Now();
+  if (theirs < now - kLargestClockError || theirs > after + kLargestClockError) {
+    return absl::UnavailableError("clocks differ");
+  }
+  return absl::OkStatus();
+}
+
+rpc::ServerServices MatchingProcess::Services() {
+  rpc::ServerServices services;
+  services.public_services = {rpc::Registered<v1::MatchingService>(&matching_handler_)};
+  services.internal_services = {rpc::Registered<v1::MemberSyncService>(&sync_handler_)};
+  services.readiness.push_back({"database", [this] { return CheckDatabase(); }});
+  return services;
+}
+
+absl::Status MatchingProcess::Start() {
+  parts_.channel->Listen([this](const std::string& topic) { hub_.WakeLocal(topic); },
+                         [this] { hub_.WakeAll(); });
+  reconciler_.Start();
+  matcher_.Start();
+  sweeper_.Start();
+  outbox_.Start();
+  return absl::OkStatus();
+}
+
+void MatchingProcess::Stop() {
+  if (std::exchange(stopped_, true)) return;
+  desk_.Stop();
+  sweeper_.Stop();
+  reconciler_.Stop();
+  matcher_.Stop();
+  outbox_.Stop();
+  hub_.Stop();
+  parts_.channel->Stop();
+}
+
+absl::Status CreateMissingKeyRing(const MatchingOptions& options, storage::Database& database,
+                                  const Clock& clock, Random& random) {
+  namespace fs = std::filesystem;
+  if (!options.create_keys || fs::exists(options.key_ring_file)) return absl::OkStatus();
+  bool empty = false;
+  RETURN_IF_ERROR(database.Read(
+      clock.Now() + absl::Seconds(10), [&](storage::Transaction& tx) -> absl::Status {
+        ASSIGN_OR_RETURN(const storage::Rows rows, tx.Query("SELECT id FROM members LIMIT 1", {}));
+        empty = rows.empty();
+        return absl::OkStatus();
+      }));
+  if (!empty) {
+    return Error(absl::StatusCode::kFailedPrecondition, reason::kConfigurationInvalid)
+        .Message(absl::StrCat(options.key_ring_file,
+                              " is missing, and the database holds members whose data only it "
+                              "can open: restore it from a backup"));
+  }
+  std::error_code error;
+  const fs::path folder = fs::path(options.key_ring_file).parent_path();
+  if (!folder.empty() && !fs::exists(folder, error)) {
+    fs::create_directories(folder, error);
+    if (!error) fs::permissions(folder, fs::perms::owner_all, error);
+    if (error) {
+      return Error(absl::StatusCode::kFailedPrecondition, reason::kConfigurationInvalid)
+          .Message(absl::StrCat(folder.string(), " cannot be made: ", error.message()));
+    }
+  }
+  return crypto::KeyRing::Generate(options.key_ring_file, "first", random);
+}
+
+}  // namespace
+
+void SetDefaults(const rpc::CommonOptions& common, MatchingOptions& options) {
+  if (common.data_folder.empty() || !options.key_ring_file.empty()) return;
+  options.key_ring_file = InFolder(common.data_folder, "keys/matching.keyring");
+  options.create_keys = true;
+}
+
+std::vector<std::string> Validate(const rpc::CommonOptions& common,
+                                  const MatchingOptions& options) {
+  std::vector<std::string> faults;
+  const auto need = [&faults](bool ok, const char* text) {
+    if (!ok) faults.emplace_back(text);
+  };
+  need(!DatabaseUrl(common).empty(), "--database_url or --data_folder must be set");
+  need(!common.redis_url.empty(), "--redis_url must be set");
+  need(!common.server.internal_address.empty(), "--internal_address must be set");
+  need(!common.profiles_internal_address.empty(), "--profiles_internal_address must be set");
+  need(!common.messaging_internal_address.empty(), "--messaging_internal_address must be set");
+  need(options.waiting_limit > 0, "--waiting_limit must be positive");
+  need(options.member_cache > 0, "--member_cache must be positive");
+  need(options.coalesce >= absl::ZeroDuration() && options.coalesce <= absl::Milliseconds(10),
+       "--coalesce must lie between 0 and 10ms");
+  need(options.response_deadline >= absl::ZeroDuration() &&
+           options.response_deadline <= absl::Hours(168),
+       "--response_deadline must lie between 0 and 168h");
+  need(!options.key_ring_file.empty(), "--key_ring_file or --data_folder must be set");
+  if (!options.key_ring_file.empty() &&
+      (!options.create_keys || std::filesystem::exists(options.key_ring_file))) {
+    const auto policy = options.group_readable_keys ? crypto::KeyFilePolicy::kGroupMayRead
+                                                    : crypto::KeyFilePolicy::kOwnerOnly;
+    const absl::Status status = crypto::KeyRing::Load(options.key_ring_file, policy).status();
+    if (!status.ok()) {
+      faults.push_back(absl::StrCat("--key_ring_file: ", absl::string_view(status.message())));
+    }
+  }
+  return faults;
+}
+
+absl::StatusOr<std::unique_ptr<rpc::ServiceProcess>> MakeMatchingProcess(
+    const MatchingOptions& options, const rpc::MainContext& context) {
+  storage::DatabaseOptions database_options;
+  database_options.url = DatabaseUrl(context.options);
+  database_options.clock = &context.clock;
+  ASSIGN_OR_RETURN(auto database, storage::OpenDatabase(database_options));
+  RETURN_IF_ERROR(database->Migrate(LedgerMigrations()));
+  RETURN_IF_ERROR(CreateMissingKeyRing(options, *database, context.clock, context.random));
+  const auto policy = options.group_readable_keys ? crypto::KeyFilePolicy::kGroupMayRead
+                                                  : crypto::KeyFilePolicy::kOwnerOnly;
+  ASSIGN_OR_RETURN(crypto::KeyRing ring, crypto::KeyRing::Load(options.key_ring_file, policy));
+  storage::RedisOptions redis_options;
+  redis_options.url = context.options.redis_url;
+  redis_options.clock = &context.clock;
+  ASSIGN_OR_RETURN(auto redis, storage::ConnectRedis(redis_options));
+  ASSIGN_OR_RETURN(auto channel,
+                   RedisWakeChannel::Create(*redis, redis_options, context.clock));
+  ASSIGN_OR_RETURN(auto messaging,
+                   context.InternalChannel(context.options.messaging_internal_address));
+  ASSIGN_OR_RETURN(auto profiles,
+                   context.InternalChannel(context.options.profiles_internal_address));
+  Parts parts{std::move(ring),
+              std::move(database),
+              std::move(redis),
+              std::move(channel),
+              MakeConversations(std::move(messaging), context.clock),
+              MakeMemberDirectory(std::move(profiles), context.clock)};
+  return std::make_unique<MatchingProcess>(options, context, std::move(parts));
+}
+
+}  // namespace handrail::matching
