@@ -34,7 +34,9 @@ PersonTraits Person() {
 }  // namespace
 
 LedgerTestEnv::LedgerTestEnv(storage::TestBackend backend)
-    : test_database(backend), database(test_database.Open()), ring(TestRing()) {
+    : test_database(backend), ring(TestRing()) {
+  test_database.options.clock = &clock;  // deadlines move by hand too
+  database = test_database.Open();
   EXPECT_TRUE(database->Migrate(LedgerMigrations()).ok());
   ledger = std::make_unique<SqlLedger>(*database, vault, pools, random, ProgramPolicies::BuiltIn(),
                                        LedgerOptions());

@@ -1,0 +1,401 @@
+#include <gtest/gtest.h>
+
+#include <future>
+#include <memory>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/status.h"
+#include "common/storage/redis.h"
+#include "common/testing/temporary_redis.h"
+#include "services/matching/adapters/redis_queue.h"
+#include "services/matching/domain/matcher.h"
+#include "services/matching/domain/member_sync.h"
+#include "services/matching/domain/outbox.h"
+#include "services/matching/domain/sweeper.h"
+#include "services/matching/domain/ticket_desk.h"
+#include "services/matching/stores/ledger_test_env.h"
+
+// The engine over a real ledger and a real Redis, moved round by round.
+namespace handrail::matching {
+namespace {
+
+using storage::TestBackend;
+
+class EngineTest : public ::testing::Test {
+ protected:
+  EngineTest() {
+    storage::RedisOptions options;
+    options.url = server_.url();
+    options.clock = &env_.clock;
+    redis_ = *storage::ConnectRedis(options);
+    queue_ = std::make_unique<RedisQueue>(*redis_, env_.pools);
+    matcher_ = NewMatcher();
+    sweeper_ = std::make_unique<Sweeper>(
+        *env_.ledger, *queue_, env_.clock, SweeperOptions(), [this] { return matcher_->Pools(); },
+        [this](const Effects& effects) { matcher_->Notify(effects); });
+    reconciler_ = std::make_unique<Reconciler>(*env_.ledger, *queue_, members_, env_.clock,
+                                               absl::Seconds(1));
+    pool_.philosophy = Philosophy::kTwelveStepAa;
+  }
+
+  std::unique_ptr<Matcher> NewMatcher() {
+    MatcherOptions options;
+    options.pause_without_redis = absl::Milliseconds(1);
+    return std::make_unique<Matcher>(*env_.ledger, *queue_, members_, chooser_,
+                                     ProgramPolicies::BuiltIn(), env_.clock, env_.random, options,
+                                     Matcher::Sink());
+  }
+  // A ticket whose effects the matcher hears of.
+  Ticket Ask() {
+    const auto ticket = env_.Open(env_.As(env_.AddNewcomer()));
+    EXPECT_TRUE(ticket.ok()) << ticket.status();
+    matcher_->Notify(ticket->effects);
+    return ticket->value;
+  }
+  MemberId Offer(int capacity) {
+    const MemberId sponsor = env_.AddSponsor(capacity);
+    Effects effects;
+    effects.sponsors = {sponsor};
+    matcher_->Notify(effects);
+    return sponsor;
+  }
+  TicketState StateOf(const Ticket& ticket) { return env_.TicketNow(ticket).state; }
+  OfferId OpenOfferOf(const MemberId& sponsor) {
+    const auto offers = env_.ledger->ListOffers(env_.As(sponsor), false, 10, std::nullopt);
+    EXPECT_TRUE(offers.ok() && !offers->items.empty());
+    return offers.ok() && !offers->items.empty() ? offers->items.front().id : OfferId();
+  }
+  Queue::Depth Depth() {
+    const auto depth = queue_->ReadDepth(env_.clock.Now() + absl::Seconds(10), pool_);
+    EXPECT_TRUE(depth.ok()) << depth.status();
+    return depth.value_or(Queue::Depth());
+  }
+  // Redis' own time is real: waits until the link is as expected.
+  void AwaitRedis(bool up) {
+    const absl::Time give_up = SystemClock().Now() + absl::Seconds(10);
+    while (redis_->IsConnected() != up && SystemClock().Now() < give_up) {
+      redis_->Command(env_.clock.Now() + absl::Seconds(1), {"PING"}).IgnoreError();
+    }
+    ASSERT_EQ(redis_->IsConnected(), up);
+  }
+
+  LedgerTestEnv env_{TestBackend::kSqliteMemory};
+  testing::TemporaryRedis server_;
+  std::unique_ptr<storage::Redis> redis_;
+  std::unique_ptr<RedisQueue> queue_;
+  MemberCache members_{1000};
+  RuleSet rules_;
+  Scorer scorer_;
+  Chooser chooser_{rules_, scorer_};
+  std::unique_ptr<Matcher> matcher_;
+  std::unique_ptr<Sweeper> sweeper_;
+  std::unique_ptr<Reconciler> reconciler_;
+  PoolKey pool_;
+};
+
+TEST_F(EngineTest, ANewTicketFindsASponsorAndAFreedSeatATicket) {
+  const MemberId sponsor = Offer(1);
+  const Ticket first = Ask();
+  matcher_->RunRoundForTest();
+  EXPECT_EQ(StateOf(first), TicketState::kOffered);
+  env_.clock.Advance(absl::Seconds(1));
+  const Ticket second = Ask();
+  matcher_->RunRoundForTest();
+  EXPECT_EQ(StateOf(second), TicketState::kWaiting);
+  EXPECT_EQ(Depth().waiting, 1);
+  EXPECT_EQ(Depth().available, 0);
+  EXPECT_EQ(Depth().claimed, 0);
+  const auto declined =
+      env_.ledger->DeclineOffer(env_.As(sponsor), env_.clock.Now(), OpenOfferOf(sponsor));
+  ASSERT_TRUE(declined.ok());
+  matcher_->Notify(declined->effects);
+  matcher_->RunRoundForTest();
+  EXPECT_EQ(StateOf(first), TicketState::kWaiting);
+  EXPECT_EQ(StateOf(second), TicketState::kOffered);
+  EXPECT_EQ(Depth().waiting, 1);
+  env_.ExpectWhole();
+}
+
+TEST_F(EngineTest, ManyPeopleAreMatchedWithinCapacityInRounds) {
+  std::vector<MemberId> sponsors;
+  for (int i = 0; i < 20; ++i) sponsors.push_back(Offer(3));
+  std::vector<Ticket> tickets;
+  for (int i = 0; i < 100; ++i) {
+    tickets.push_back(Ask());
+    env_.clock.Advance(absl::Milliseconds(1));
+  }
+  matcher_->RunRoundForTest();
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM offers WHERE state = 1"), 60);
+  EXPECT_EQ(Depth().waiting, 40);
+  EXPECT_EQ(Depth().available, 0);
+  EXPECT_EQ(Depth().claimed, 0);
+  env_.ExpectWhole();
+}
+
+TEST_F(EngineTest, ATimeoutCascadesToTheNextSponsorAndTheAgeIsKept) {
+  const MemberId a = Offer(1);
+  const Ticket ticket = Ask();
+  matcher_->RunRoundForTest();
+  ASSERT_EQ(StateOf(ticket), TicketState::kOffered);
+  const MemberId b = Offer(1);
+  env_.clock.Advance(absl::Hours(25));
+  sweeper_->Sweep();
+  matcher_->RunRoundForTest();
+  const Ticket now = env_.TicketNow(ticket);
+  EXPECT_EQ(now.state, TicketState::kOffered);
+  EXPECT_EQ(now.offer_count, 2);
+  EXPECT_EQ(now.create_time, ticket.create_time);
+  EXPECT_EQ(env_.SeatsOf(a).open_offer_count, 0);
+  EXPECT_EQ(env_.SeatsOf(b).open_offer_count, 1);
+  env_.ExpectWhole();
+}
+
+TEST_F(EngineTest, AfterAFlushTheQueuesAreBuiltAgain) {
+  for (int i = 0; i < 7; ++i) Ask();
+  matcher_->RunRoundForTest();
+  ASSERT_TRUE(reconciler_->Reconcile().ok());
+  const int64_t before = reconciler_->RebuildCount();
+  ASSERT_TRUE(reconciler_->Reconcile().ok());
+  EXPECT_EQ(reconciler_->RebuildCount(), before);
+  EXPECT_EQ(Depth().waiting, 7);
+  server_.FlushAll();
+  EXPECT_EQ(Depth().waiting, 0);
+  ASSERT_TRUE(reconciler_->Reconcile().ok());
+  EXPECT_EQ(reconciler_->RebuildCount(), before + 1);
+  EXPECT_EQ(Depth().waiting, 7);
+  Offer(2);
+  matcher_->RunRoundForTest();
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM offers WHERE state = 1"), 2);
+}
+
+TEST_F(EngineTest, AServerThatRestartedIsFilledAgain) {
+  Offer(1);
+  Ask();
+  Ask();
+  matcher_->RunRoundForTest();
+  ASSERT_TRUE(reconciler_->Reconcile().ok());
+  server_.Kill();
+  server_.Start();
+  AwaitRedis(true);
+  const absl::Time give_up = SystemClock().Now() + absl::Seconds(10);
+  while (!reconciler_->Reconcile().ok() && SystemClock().Now() < give_up) {
+  }
+  EXPECT_EQ(Depth().waiting, 1);
+}
+
+TEST_F(EngineTest, WithoutRedisMatchingGoesOnFromSql) {
+  matcher_->RunRoundForTest();
+  server_.Stop();
+  AwaitRedis(false);
+  const MemberId sponsor = Offer(2);
+  const Ticket first = Ask();
+  const Ticket second = Ask();
+  const Ticket third = Ask();
+  matcher_->RunRoundForTest();
+  EXPECT_EQ(env_.SeatsOf(sponsor).open_offer_count, 2);
+  EXPECT_FALSE(matcher_->Stats().redis_up);
+  server_.Start();
+  AwaitRedis(true);
+  env_.clock.Advance(absl::Seconds(4));
+  sweeper_->Sweep();  // the marks are sent again
+  matcher_->RunRoundForTest();
+  EXPECT_EQ(Depth().waiting, 1);
+  EXPECT_EQ(Depth().available, 0);
+  env_.ExpectWhole();
+}
+
+TEST_F(EngineTest, AClaimWhoseOwnerDiedExpiresAndIsSwept) {
+  const Ticket ticket = Ask();
+  matcher_->RunRoundForTest();
+  const MemberId sponsor = env_.AddSponsor(1);
+  const QueueSponsor seats = QueueSponsorOf(
+      env_.ledger->LoadSponsors(absl::InfiniteFuture(), {&sponsor, 1})->front());
+  const absl::Time soon = env_.clock.Now() + absl::Seconds(10);
+  ASSERT_TRUE(queue_->PutSponsors(soon, pool_, {&seats, 1}, Announce::kNo).ok());
+  const Claim claim{ticket.id, 1, sponsor, 1};
+  ASSERT_EQ(queue_->TakeClaims(soon, pool_, env_.clock.Now(), {&claim, 1})->front(),
+            ClaimResult::kClaimed);
+  // The owner dies here. Others cannot have the ticket until the claim has expired.
+  Effects effects;
+  effects.sponsors = {sponsor};
+  matcher_->Notify(effects);
+  matcher_->RunRoundForTest();
+  EXPECT_EQ(StateOf(ticket), TicketState::kWaiting);
+  env_.clock.Advance(Queue::kClaimLifetime);
+  sweeper_->Sweep();
+  EXPECT_EQ(Depth().claimed, 0);
+  matcher_->RunRoundForTest();
+  EXPECT_EQ(StateOf(ticket), TicketState::kOffered);
+  EXPECT_EQ(Depth().claimed, 0);
+}
+
+TEST_F(EngineTest, AStaleHeadIsRefusedOnceAndGone) {
+  const Ticket stale = Ask();
+  env_.clock.Advance(absl::Seconds(1));
+  const Ticket next = Ask();
+  matcher_->RunRoundForTest();
+  ASSERT_EQ(Depth().waiting, 2);
+  // Another replica cancels it, and every hint of that is lost.
+  ASSERT_TRUE(env_.ledger->CancelTicket(env_.As(stale.newcomer), env_.clock.Now(), stale.id).ok());
+  Offer(1);
+  matcher_->RunRoundForTest();
+  EXPECT_EQ(matcher_->Stats().offers_refused, 1);
+  EXPECT_EQ(Depth().waiting, 1);
+  EXPECT_EQ(Depth().claimed, 0);
+  env_.clock.Advance(absl::Seconds(10));  // the scrub comes by, and the seat looks again
+  matcher_->RunRoundForTest();
+  EXPECT_EQ(matcher_->Stats().offers_refused, 1);
+  EXPECT_EQ(StateOf(next), TicketState::kOffered);
+  env_.ExpectWhole();
+}
+
+TEST_F(EngineTest, TwoMatchersOnOneLedgerAreHarmless) {
+  auto other = NewMatcher();
+  std::vector<Effects> all;
+  for (int i = 0; i < 10; ++i) {
+    const MemberId sponsor = env_.AddSponsor(1);
+    all.push_back({});
+    all.back().sponsors = {sponsor};
+  }
+  for (int i = 0; i < 30; ++i) {
+    const auto ticket = env_.Open(env_.As(env_.AddNewcomer()));
+    all.push_back(ticket->effects);
+  }
+  matcher_->Start();
+  other->Start();
+  for (const Effects& effects : all) {
+    matcher_->Notify(effects);
+    other->Notify(effects);
+  }
+  const absl::Time give_up = SystemClock().Now() + absl::Seconds(20);
+  while (env_.Count("SELECT COUNT(*) FROM offers WHERE state = 1") < 10 &&
+         SystemClock().Now() < give_up) {
+    env_.clock.Advance(absl::Milliseconds(20));
+  }
+  matcher_->Stop();
+  other->Stop();
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM offers WHERE state = 1"), 10);
+  env_.ExpectWhole();
+}
+
+TEST_F(EngineTest, WhatAnotherReplicaDidComesOverTheStream) {
+  Offer(1);
+  matcher_->RunRoundForTest();  // takes the lease and the cursor
+  matcher_->RunRoundForTest();
+  // Opened elsewhere: that replica's matcher has no lease and sends the hint only.
+  auto other = NewMatcher();
+  const auto ticket = env_.Open(env_.As(env_.AddNewcomer()));
+  other->Notify(ticket->effects);
+  other->RunRoundForTest();
+  EXPECT_EQ(StateOf(ticket->value), TicketState::kWaiting);
+  env_.clock.Advance(absl::Seconds(1));
+  matcher_->RunRoundForTest();
+  EXPECT_EQ(StateOf(ticket->value), TicketState::kOffered);
+}
+
+TEST_F(EngineTest, ChangedTraitsRescindAnOfferThatTheyForbid) {
+  const MemberId sponsor = Offer(1);
+  const Ticket ticket = Ask();
+  matcher_->RunRoundForTest();
+  ASSERT_EQ(StateOf(ticket), TicketState::kOffered);
+  MemberSync sync(*env_.ledger, members_, ProgramPolicies::BuiltIn(), rules_, env_.clock,
+                  [this](const Effects& effects) { matcher_->Notify(effects); });
+  MemberTraits changed = env_.Sponsor(sponsor, 2);
+  ASSERT_TRUE(sync.ApplyMember(absl::InfiniteFuture(), changed).ok());
+  EXPECT_EQ(StateOf(ticket), TicketState::kOffered);
+  changed.version = 3;
+  changed.sponsor->person.languages = {Language::FromTag("de")};
+  ASSERT_TRUE(sync.ApplyMember(absl::InfiniteFuture(), changed).ok());
+  EXPECT_EQ(StateOf(ticket), TicketState::kWaiting);
+  matcher_->RunRoundForTest();
+  EXPECT_EQ(StateOf(ticket), TicketState::kWaiting);
+  env_.ExpectWhole();
+}
+
+class FakeConversations final : public Conversations {
+ public:
+  absl::StatusOr<ConversationId> Open(absl::Time, const OutboxEntry& entry) override {
+    MutexLock lock(mutex_);
+    log.push_back("open");
+    if (failures-- > 0) return UnavailableError(reason::kPeerUnavailable, "down");
+    return ConversationId::FromBytes(entry.pairing.Bytes());
+  }
+  absl::Status Close(absl::Time, const OutboxEntry&) override {
+    MutexLock lock(mutex_);
+    log.push_back("close");
+    return absl::OkStatus();
+  }
+  Mutex mutex_;
+  std::vector<std::string> log;
+  int failures = 0;
+};
+
+TEST_F(EngineTest, TheOutboxHealsAndKeepsTheOrder) {
+  const MemberId sponsor = env_.AddSponsor(1);
+  const Pairing pairing = env_.Pair(sponsor);
+  ASSERT_TRUE(env_.ledger->EndPairing(env_.As(sponsor), env_.clock.Now(), pairing.id,
+                                      EndReason::kUnspecified).ok());
+  FakeConversations messaging;
+  messaging.failures = 2;
+  OutboxSender sender(*env_.ledger, messaging, env_.clock, env_.random, OutboxOptions(),
+                      [](const Effects&) {});
+  for (int i = 0; i < 6; ++i) {
+    sender.SendDue();
+    env_.clock.Advance(absl::Seconds(2));
+  }
+  EXPECT_EQ(messaging.log, (std::vector<std::string>{"open", "open", "open", "close"}));
+  EXPECT_TRUE(env_.ledger->GetPairing(env_.As(sponsor), pairing.id)->conversation.has_value());
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM outbox"), 0);
+}
+
+class FakeDirectory final : public MemberDirectory {
+ public:
+  absl::StatusOr<Entry> Fetch(absl::Time, const MemberId& member) override {
+    ++fetches;
+    if (entry.member.member != member) return absl::NotFoundError("");
+    return entry;
+  }
+  Entry entry;
+  int fetches = 0;
+};
+
+TEST_F(EngineTest, TheDeskAsksProfilesOnAMissAndChecksWhatItKnows) {
+  FakeDirectory directory;
+  const MemberId id = MemberId::Random(env_.random);
+  directory.entry.member = env_.Newcomer(id);
+  TicketDesk desk(*env_.ledger, directory, members_, ProgramPolicies::BuiltIn(), env_.clock,
+                  env_.random, 2, [] { return true; }, [](const Effects&) {});
+  const auto ask = [&](const Call& call, RelationshipType type, Philosophy philosophy) {
+    std::promise<absl::StatusOr<Ticket>> promise;
+    desk.RequestMatch(call, type, philosophy,
+                      [&](absl::StatusOr<Ticket> ticket) { promise.set_value(std::move(ticket)); });
+    return promise.get_future().get();
+  };
+  constexpr auto kAa = Philosophy::kTwelveStepAa;
+  EXPECT_TRUE(HasReason(
+      ask(env_.As(MemberId::Random(env_.random)), RelationshipType::kSponsor, kAa).status(),
+      reason::kProfileIncomplete));
+  EXPECT_TRUE(HasReason(ask(env_.As(id), RelationshipType::kPeerCompanion, kAa).status(),
+                        reason::kRelationshipNotOffered));
+  EXPECT_TRUE(HasReason(ask(env_.As(id), RelationshipType::kSponsor,
+                            Philosophy::kTwelveStepNa).status(),
+                        reason::kProfileIncomplete));
+  const auto ticket = ask(env_.As(id, "mine"), RelationshipType::kSponsor, kAa);
+  ASSERT_TRUE(ticket.ok()) << ticket.status();
+  const int fetches = directory.fetches;
+  // The copy changes behind the cache; the request is decided from the new one, and what was answered
+  // before is answered again.
+  MemberTraits without = env_.Newcomer(id, 2);
+  without.consents_to_matching = false;
+  ASSERT_TRUE(env_.ledger->ApplyMember(absl::InfiniteFuture(), env_.clock.Now(), without).ok());
+  EXPECT_TRUE(HasReason(ask(env_.As(id), RelationshipType::kTemporarySponsor, kAa).status(),
+                        reason::kConsentRequired));
+  const auto again = ask(env_.As(id, "mine"), RelationshipType::kSponsor, kAa);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->id, ticket->id);
+  EXPECT_EQ(directory.fetches, fetches);
+}
+
+}  // namespace
+}  // namespace handrail::matching
