@@ -11,6 +11,7 @@ import path from 'node:path';
 const root = path.resolve(import.meta.dirname, '../..');
 const work = fs.mkdtempSync(path.join(os.tmpdir(), 'handrail-edge-'));
 let passed = 0, failed = 0;
+let edge;  // {port, process} once nginx was started
 function expect(what, condition, seen = '') {
   if (condition) return void ++passed;
   ++failed;
@@ -69,13 +70,13 @@ async function startEdge(ports) {
   const args = ['-e', 'stderr', '-c', `${work}/nginx.conf`];
   const test = execFileSync('nginx', [...args, '-t'], {stdio: 'pipe', encoding: 'utf8'});
   expect('nginx takes the configuration', !test.includes('warn'), test);
-  const process = spawn('nginx', [...args, '-g', 'daemon off;'], {stdio: 'inherit'});
+  edge = {port, process: spawn('nginx', [...args, '-g', 'daemon off;'], {stdio: 'inherit'})};
   const until = Date.now() + 10000;
   for (;;) {
     const client = connect(port);
     const up = await Promise.race([once(client, 'connect').then(() => true, () => false)]);
     client.destroy();
-    if (up) return {port, process};
+    if (up) return;
     if (Date.now() > until) throw new Error('nginx does not listen');
   }
 }
@@ -242,10 +243,9 @@ async function checkShutdown(port, edge) {
 
 const sessions = [[], [], []];
 const servers = [];
-let edge;
 const alarm = setTimeout(() => {
   console.log('FAILED: no end after 50 s');
-  edge?.process.kill('SIGKILL');
+  edge?.process.kill('SIGTERM');
   console.log(`${passed} passed, ${failed + 1} failed`);
   process.exit(1);
 }, 50000);
@@ -254,7 +254,7 @@ try {
     servers.push(await standIn(area));
     servers[i].on('session', session => sessions[i].push(session));
   }
-  edge = await startEdge(servers.map(server => server.address().port));
+  await startEdge(servers.map(server => server.address().port));
   const client = connect(edge.port);
   await checkRoutes(client);
   await checkHeaders(client);
@@ -267,7 +267,7 @@ try {
   expect(`the run itself: ${error.stack}`, false);
 } finally {
   clearTimeout(alarm);
-  if (edge?.process.exitCode === null) edge.process.kill('SIGKILL');
+  if (edge && edge.process.exitCode === null) edge.process.kill('SIGTERM');
   for (const list of sessions) for (const session of list) session.destroy();
   for (const server of servers) server.close();
   fs.rmSync(work, {recursive: true, force: true});

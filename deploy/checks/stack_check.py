@@ -231,8 +231,9 @@ class Stack:
         return code
 
     def kill_all(self):
-        for process in self.processes.values():
-            process.kill()
+        for name, process in self.processes.items():
+            # SIGKILL would leave nginx' workers behind.
+            process.send_signal(signal.SIGTERM if name == "edge" else signal.SIGKILL)
             process.wait()
 
 
