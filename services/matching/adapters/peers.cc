@@ -9,7 +9,7 @@
 #include "common/rpc/status_conversion.h"
 #include "handrail/messaging/v1/conversation_sync.grpc.pb.h"
 #include "handrail/profiles/v1/directory.grpc.pb.h"
-#include "services/matching/handlers/matching_proto.h"
+#include "services/matching/handlers/traits_proto.h"
 
 namespace handrail::matching {
 namespace {
@@ -71,7 +71,7 @@ class GrpcMemberDirectory final : public MemberDirectory {
       return UnavailableError(reason::kPeerUnavailable, "the profile cannot be read right now");
     }
     Entry entry;
-    ASSIGN_OR_RETURN(entry.member, FromProto(response.snapshot()));
+    ASSIGN_OR_RETURN(entry.member, MemberTraitsFromProto(response.snapshot()));
     for (const common::v1::Block& row : response.blocks()) {
       Block block;
       ASSIGN_OR_RETURN(block.id, BlockId::FromName(row.name()));

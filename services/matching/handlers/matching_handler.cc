@@ -2,7 +2,8 @@
 
 #include "common/base/status.h"
 #include "services/matching/handlers/handlers.h"
-#include "services/matching/handlers/matching_proto.h"
+#include "services/matching/handlers/ticket_proto.h"
+#include "services/matching/handlers/traits_proto.h"
 
 namespace handrail::matching {
 namespace {
@@ -10,19 +11,23 @@ namespace {
 // Beyond this many the place in the queue is only "hundreds".
 constexpr int kWaitingCountLimit = 1000;
 
+void Fill(const Ticket& ticket, v1::Ticket* out) { TicketToProto(ticket, std::nullopt, 0, out); }
+void Fill(const Offer& offer, v1::Offer* out) { OfferToProto(offer, out); }
+void Fill(const Pairing& pairing, v1::Pairing* out) { PairingToProto(pairing, out); }
+void Fill(const Availability& seats, v1::Availability* out) { AvailabilityToProto(seats, out); }
+
 }  // namespace
 
 absl::Status MatchingHandler::FillTicket(const Call& call, const Ticket& ticket, v1::Ticket* out) {
-  ToProto(ticket, out);
+  std::optional<Offer> offer;
+  int64_t ahead = 0;
   if (ticket.state == TicketState::kOffered) {
-    ASSIGN_OR_RETURN(const std::optional<Offer> offer, in_.ledger.FindOpenOffer(call, ticket.id));
-    if (offer.has_value()) AddOffer(*offer, out);
+    ASSIGN_OR_RETURN(offer, in_.ledger.FindOpenOffer(call, ticket.id));
   } else if (ticket.state == TicketState::kWaiting) {
-    ASSIGN_OR_RETURN(const int64_t ahead,
-                     in_.ledger.CountWaitingBefore(call.deadline, ticket.pool, ticket.create_time,
-                                                   kWaitingCountLimit));
-    out->set_waiting_ahead(RoundWaiting(ahead));
+    ASSIGN_OR_RETURN(ahead, in_.ledger.CountWaitingBefore(call.deadline, ticket.pool,
+                                                          ticket.create_time, kWaitingCountLimit));
   }
+  TicketToProto(ticket, offer, ahead, out);
   return absl::OkStatus();
 }
 
@@ -35,7 +40,7 @@ template <typename T, typename Response>
 absl::Status MatchingHandler::Answer(absl::StatusOr<Changed<T>> changed, Response* response) {
   RETURN_IF_ERROR(changed.status());
   in_.sink(changed->effects);
-  ToProto(changed->value, response);
+  Fill(changed->value, response);
   return absl::OkStatus();
 }
 
@@ -50,7 +55,7 @@ grpc::ServerUnaryReactor* MatchingHandler::RequestMatch(grpc::CallbackServerCont
             call, static_cast<RelationshipType>(request.relationship_type()),
             static_cast<Philosophy>(request.philosophy()),
             [response, done = std::move(done)](absl::StatusOr<Ticket> ticket) {
-              if (ticket.ok()) ToProto(*ticket, response);
+              if (ticket.ok()) Fill(*ticket, response);
               done(ticket.status());
             });
       });
@@ -106,7 +111,7 @@ grpc::ServerUnaryReactor* MatchingHandler::GetAvailability(
                                v1::Availability* response) -> absl::Status {
                           ASSIGN_OR_RETURN(const Availability availability,
                                            in_.ledger.GetAvailability(call));
-                          ToProto(availability, response);
+                          Fill(availability, response);
                           return absl::OkStatus();
                         });
 }
@@ -143,7 +148,7 @@ grpc::ServerUnaryReactor* MatchingHandler::ListOffers(grpc::CallbackServerContex
         ASSIGN_OR_RETURN(
             const Page<Offer> offers,
             in_.ledger.ListOffers(call, request.include_closed(), page.limit, page.after));
-        for (const Offer& offer : offers.items) ToProto(offer, response->add_offers());
+        for (const Offer& offer : offers.items) Fill(offer, response->add_offers());
         response->set_next_page_token(in_.pages.Write(call, filter, offers));
         return absl::OkStatus();
       });
@@ -181,7 +186,7 @@ grpc::ServerUnaryReactor* MatchingHandler::GetPairing(grpc::CallbackServerContex
                                v1::Pairing* response) -> absl::Status {
                           ASSIGN_OR_RETURN(const PairingId id, PairingId::FromName(request.name()));
                           ASSIGN_OR_RETURN(const Pairing pairing, in_.ledger.GetPairing(call, id));
-                          ToProto(pairing, response);
+                          Fill(pairing, response);
                           return absl::OkStatus();
                         });
 }
@@ -197,7 +202,7 @@ grpc::ServerUnaryReactor* MatchingHandler::ListPairings(grpc::CallbackServerCont
                          in_.pages.Read(call, "", request.page_size(), request.page_token()));
         ASSIGN_OR_RETURN(const Page<Pairing> pairings,
                          in_.ledger.ListPairings(call, page.limit, page.after));
-        for (const Pairing& pairing : pairings.items) ToProto(pairing, response->add_pairings());
+        for (const Pairing& pairing : pairings.items) Fill(pairing, response->add_pairings());
         response->set_next_page_token(in_.pages.Write(call, "", pairings));
         return absl::OkStatus();
       });
@@ -260,7 +265,7 @@ grpc::ServerUnaryReactor* MemberSyncHandler::ApplyMembers(grpc::CallbackServerCo
                         [this](const Call& call, const v1::ApplyMembersRequest& request,
                                v1::ApplyMembersResponse*) -> absl::Status {
                           for (const common::v1::MemberSnapshot& snapshot : request.members()) {
-                            ASSIGN_OR_RETURN(const MemberTraits member, FromProto(snapshot));
+                            ASSIGN_OR_RETURN(const MemberTraits member, MemberTraitsFromProto(snapshot));
                             RETURN_IF_ERROR(in_.sync.ApplyMember(call.deadline, member));
                           }
                           return absl::OkStatus();

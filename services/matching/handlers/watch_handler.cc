@@ -5,7 +5,7 @@
 
 #include "common/base/status.h"
 #include "services/matching/handlers/handlers.h"
-#include "services/matching/handlers/matching_proto.h"
+#include "services/matching/handlers/ticket_proto.h"
 
 // The streams. Each event is the thing as it is now, so a wake-up that is lost or doubled costs nothing.
 namespace handrail::matching {
@@ -154,7 +154,7 @@ grpc::ServerWriteReactor<v1::WatchOffersResponse>* MatchingHandler::WatchOffers(
       const bool news = offer.version > version && (version > 0 || IsOpen(offer.state));
       if (news) {
         Response response;
-        ToProto(offer, response.mutable_offer());
+        OfferToProto(offer, response.mutable_offer());
         if (!stream->TryWrite(std::move(response))) return !stream->IsClosed();
         seen->versions[offer.id] = offer.version;
       }
