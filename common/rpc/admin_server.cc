@@ -62,8 +62,10 @@ absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(const std::strin
                                  .Help("1 while every readiness check passes, else 0.")
                                  .Register(registry)
                                  .Add({});
-  server.Get("/metrics", [&registry, &ready, failing_checks = probes.failing_checks](
-                             const httplib::Request&, httplib::Response& response) {
+  server.Get("/metrics", [&registry, &ready, failing_checks = probes.failing_checks,
+                          refresh = probes.refresh_metrics](const httplib::Request&,
+                                                            httplib::Response& response) {
+    refresh();
     ready.Set(failing_checks().empty() ? 1 : 0);
     response.set_content(prometheus::TextSerializer().Serialize(registry.Collect()),
                          "text/plain; version=0.0.4");

@@ -21,6 +21,7 @@ class AdminServer {
   struct Probes {
     std::function<bool()> live;
     std::function<std::vector<std::string>()> failing_checks;
+    std::function<void()> refresh_metrics = [] {};  // before /metrics is answered
   };
   // `address` is host:port; port 0 takes a free one. UNAVAILABLE / CONFIGURATION_INVALID when it
   // cannot be listened on.

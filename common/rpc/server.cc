@@ -160,6 +160,9 @@ absl::Status ServerHost::StartAdmin(prometheus::Registry& registry) {
   AdminServer::Probes probes;
   probes.live = [this] { return CanConnect(public_address_, kDialTimeout); };
   probes.failing_checks = [this] { return FailingChecks(); };
+  probes.refresh_metrics = [this] {
+    for (const auto& refresh : services_.refresh_metrics) refresh();
+  };
   ASSIGN_OR_RETURN(admin_, AdminServer::Start(options_.admin_address, std::move(probes), registry));
   admin_address_ = admin_->address();
   Log(Severity::kInfo, "listening_admin", {{LogField::kAddress, admin_address_}});

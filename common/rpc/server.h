@@ -54,6 +54,9 @@ struct ServerServices {
   std::vector<RegisteredService> public_services;
   std::vector<RegisteredService> internal_services;
   std::vector<ReadinessCheck> readiness;
+  // Bring metrics up to date that are kept elsewhere; called before each answer to /metrics, on the
+  // admin server's threads.
+  std::vector<std::function<void()>> refresh_metrics;
 };
 
 // The listeners of a process: public, internal and admin. The settings are those of the security

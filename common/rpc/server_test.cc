@@ -158,6 +158,8 @@ TEST(ServerTest, ProbesAndMetrics) {
   TestHost::Options options = TestHost::DefaultOptions();
   options.readiness = {
       {"database", [&] { return database_is_up ? absl::OkStatus() : absl::UnavailableError(""); }}};
+  std::atomic<int> refreshed{0};
+  options.refresh_metrics = {[&] { ++refreshed; }, [&] { ++refreshed; }};
   TestHost host(std::move(options));
   httplib::Client http("http://" + host.host->admin_address());
   EXPECT_EQ(http.Get("/livez")->status, 200);  // never depends on the database
@@ -171,6 +173,7 @@ TEST(ServerTest, ProbesAndMetrics) {
   EXPECT_THAT(http.Get("/metrics")->body,
               HasSubstr("handrail_rpc_calls_total{code=\"OK\",method=\"/handrail.rpc.testing."
                         "EchoService/Browse\"} 1"));
+  EXPECT_EQ(refreshed, 2);  // both, for the one question
   EXPECT_EQ(http.Get("/other")->status, 404);
 }
 

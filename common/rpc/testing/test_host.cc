@@ -219,6 +219,7 @@ TestHost::TestHost(Options options)
   handlers.public_services = {Registered<EchoService>(echo.get())};
   handlers.internal_services = {Registered<InsideService>(inside.get())};
   handlers.readiness = std::move(options.readiness);
+  handlers.refresh_metrics = std::move(options.refresh_metrics);
   auto started =
       ServerHost::Start(options.server, edge->policy(), std::move(handlers), drain, registry);
   EXPECT_TRUE(started.ok()) << started.status();

@@ -62,6 +62,7 @@ class TestHost {
     ServerOptions server;
     Behaviour behaviour;
     std::vector<ReadinessCheck> readiness;
+    std::vector<std::function<void()>> refresh_metrics;
   };
   static Options DefaultOptions();
 
