@@ -11,6 +11,7 @@
 #include "common/crypto/page_token.h"
 #include "common/crypto/secret_key.h"
 #include "common/storage/database.h"
+#include "common/storage/database_metrics.h"
 #include "services/messaging/adapters/grpc_member_directory.h"
 #include "services/messaging/adapters/redis_wake_up_bus.h"
 #include "services/messaging/domain/delivery_hub.h"
@@ -42,6 +43,7 @@ class MessagingProcess final : public rpc::ServiceProcess {
   MessagingProcess(const rpc::MainContext& context, Parts parts)
       : clock_(context.clock),
         parts_(std::move(parts)),
+        database_metrics_(*parts_.database, context.registry),
         hub_(*parts_.store, *parts_.bus, clock_, {}),
         messaging_(*parts_.store, *parts_.directory, hub_, clock_, {}),
         retention_(*parts_.store, clock_, {}),
@@ -57,6 +59,7 @@ class MessagingProcess final : public rpc::ServiceProcess {
     services.public_services = {rpc::Registered<v1::MessagingService>(&handler_)};
     services.internal_services = {rpc::Registered<v1::ConversationSyncService>(&sync_handler_)};
     services.readiness = {{"database", [this] { return CheckDatabase(); }}};
+    services.refresh_metrics = {[this] { database_metrics_.Update(); }};
     return services;
   }
 
@@ -87,6 +90,7 @@ class MessagingProcess final : public rpc::ServiceProcess {
 
   const Clock& clock_;
   Parts parts_;
+  storage::DatabaseMetrics database_metrics_;
   DeliveryHub hub_;
   Messaging messaging_;
   RetentionJob retention_;
