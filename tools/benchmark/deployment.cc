@@ -1,0 +1,104 @@
+#include "tools/benchmark/deployment.h"
+
+#include <grpcpp/grpcpp.h>
+#include <libpq-fe.h>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "common/base/status.h"
+#include "tools/benchmark/load.h"
+#include "tools/benchmark/machine.h"
+#include "tools/benchmark/unary_call.h"
+
+namespace handrail::benchmark {
+namespace {
+
+constexpr int kPorts = 21;  // the supervisor's 1 to 13, and the echo server's 20
+constexpr const char* kServices[] = {"profiles", "matching", "messaging"};
+
+struct CloseConnection {
+  void operator()(PGconn* connection) const { PQfinish(connection); }
+};
+struct ClearResult {
+  void operator()(PGresult* result) const { PQclear(result); }
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Deployment>> Deployment::Start(const std::string& backend) {
+  auto deployment = std::unique_ptr<Deployment>(new Deployment(backend));
+  ASSIGN_OR_RETURN(const int port, FreePorts(kPorts));
+  tools::UpOptions options;
+  options.data_folder = deployment->folder_.File("data");
+  options.port = port;
+  ASSIGN_OR_RETURN(options.database_url, deployment->StartDatabase());
+  // A load that stands for thousands of people comes from few addresses, and no limit that keeps a
+  // flood away is part of what is measured.
+  options.service_flags = {"--rate_limit_scale", "0"};
+  ASSIGN_OR_RETURN(deployment->supervisor_, tools::Supervisor::Create(std::move(options)));
+  RETURN_IF_ERROR(deployment->supervisor_->Start());
+  deployment->echo_address_ = absl::StrCat("127.0.0.1:", port + kPorts - 1);
+  RETURN_IF_ERROR(deployment->StartEcho());
+  return deployment;
+}
+
+Deployment::~Deployment() = default;
+
+absl::Status Deployment::StartEcho() {
+  echo_ = std::make_unique<tools::Process>(tools::Process::Options{
+      "echo", {"/proc/self/exe", "--serve_echo", echo_address_}, folder_.File("echo.log")});
+  RETURN_IF_ERROR(echo_->Start());
+  const auto channel = grpc::CreateChannel(echo_address_, grpc::InsecureChannelCredentials());
+  if (channel->WaitForConnected(FromNow(10'000))) return absl::OkStatus();
+  return absl::UnavailableError("the echo server does not answer");
+}
+
+// What the services get as --database_url; empty for SQLite in the data folder.
+absl::StatusOr<std::string> Deployment::StartDatabase() {
+  if (backend_ == "sqlite") return std::string();
+  testing::TemporaryPostgres::Options options;
+  options.settings = {"synchronous_commit = on", "fsync = on", "max_connections = 100",
+                      "shared_buffers = '256MB'", "max_wal_size = '2GB'"};
+  ASSIGN_OR_RETURN(postgres_, testing::TemporaryPostgres::Start(options));
+  std::string url;
+  for (const char* service : kServices) {
+    ASSIGN_OR_RETURN(url, postgres_->CreateDatabase(absl::StrCat("bench_", service)));
+  }
+  return absl::StrReplaceAll(url, {{absl::StrCat("bench_", kServices[2]), "bench_{service}"}});
+}
+
+std::string Deployment::database_folder() const {
+  return postgres_ == nullptr ? folder_.path() : postgres_->data_directory();
+}
+
+Usage Deployment::TakeUsage() const {
+  Usage usage;
+  std::map<std::string, int> pids = supervisor_->endpoints().pids;
+  pids["echo"] = echo_->pid();
+  for (const auto& [name, pid] : pids) {
+    usage.cpu_seconds[name] = CpuSeconds(pid);
+    usage.resident_bytes[name] = ResidentBytes(pid);
+  }
+  for (const auto& [service, address] : supervisor_->endpoints().admin) {
+    const std::string metrics = FetchMetrics(address);
+    usage.commits[service] = MetricIn(metrics, "handrail_database_commits_total");
+  }
+  usage.postgres_syncs = PostgresSyncs();
+  return usage;
+}
+
+int64_t Deployment::PostgresSyncs() const {
+  if (postgres_ == nullptr) return -1;
+  const std::unique_ptr<PGconn, CloseConnection> connection(PQconnectdb(postgres_->url().c_str()));
+  const std::unique_ptr<PGresult, ClearResult> result(
+      PQexec(connection.get(), "SELECT wal_sync FROM pg_stat_wal"));
+  int64_t syncs = -1;
+  if (PQresultStatus(result.get()) != PGRES_TUPLES_OK || PQntuples(result.get()) != 1 ||
+      !absl::SimpleAtoi(PQgetvalue(result.get(), 0, 0), &syncs)) {
+    return -1;
+  }
+  return syncs;
+}
+
+}  // namespace handrail::benchmark

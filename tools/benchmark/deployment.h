@@ -1,0 +1,58 @@
+#ifndef HANDRAIL_TOOLS_BENCHMARK_DEPLOYMENT_H_
+#define HANDRAIL_TOOLS_BENCHMARK_DEPLOYMENT_H_
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/testing/temporary_directory.h"
+#include "common/testing/temporary_postgres.h"
+#include "tools/handrail/up/process.h"
+#include "tools/handrail/up/supervisor.h"
+
+namespace handrail::benchmark {
+
+// What processes and databases have used up to a moment.
+struct Usage {
+  std::map<std::string, double> cpu_seconds;      // by process: "profiles", …, "redis", "echo"
+  std::map<std::string, int64_t> resident_bytes;  // by process
+  std::map<std::string, double> commits;          // by service: durable commits of its database
+  // fsync calls of the whole PostgreSQL server on its log; -1 on SQLite, which counts commits.
+  int64_t postgres_syncs = -1;
+};
+
+// The three services with their Redis and databases, and the echo server, as processes of their
+// own, all on this machine. Everything ends and is deleted with it.
+class Deployment {
+ public:
+  // `backend` is "sqlite" or "postgres". FAILED_PRECONDITION with the end of a log when something
+  // does not start.
+  static absl::StatusOr<std::unique_ptr<Deployment>> Start(const std::string& backend);
+  ~Deployment();
+
+  const std::string& backend() const { return backend_; }
+  const tools::Endpoints& endpoints() const { return supervisor_->endpoints(); }
+  const std::string& echo_address() const { return echo_address_; }
+  // Where the databases are.
+  std::string database_folder() const;
+
+  Usage TakeUsage() const;
+
+ private:
+  explicit Deployment(std::string backend) : backend_(std::move(backend)) {}
+  absl::Status StartEcho();
+  int64_t PostgresSyncs() const;
+  absl::StatusOr<std::string> StartDatabase();
+
+  const std::string backend_;
+  testing::TemporaryDirectory folder_;
+  std::unique_ptr<testing::TemporaryPostgres> postgres_;
+  std::unique_ptr<tools::Process> echo_;
+  std::string echo_address_;
+  std::unique_ptr<tools::Supervisor> supervisor_;
+};
+
+}  // namespace handrail::benchmark
+
+#endif  // HANDRAIL_TOOLS_BENCHMARK_DEPLOYMENT_H_

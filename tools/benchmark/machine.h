@@ -1,0 +1,36 @@
+#ifndef HANDRAIL_TOOLS_BENCHMARK_MACHINE_H_
+#define HANDRAIL_TOOLS_BENCHMARK_MACHINE_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace handrail::benchmark {
+
+// CPU time of a process so far, user and system, all threads, in seconds. 0 when it is gone.
+double CpuSeconds(pid_t pid);
+// Resident memory of a process in bytes. 0 when it is gone.
+int64_t ResidentBytes(pid_t pid);
+
+std::string CpuModel();
+int Cores();
+// The share of the cores that anybody used in the last minute, as the kernel's load average.
+double LoadAverage();
+// The kind of file system below `path`: "ext4", "tmpfs", …
+std::string FileSystemOf(const std::string& path);
+
+// A port from which `count` ports in a row can be listened on at this moment.
+absl::StatusOr<int> FreePorts(int count);
+
+// The value of a counter in Prometheus text, without labels: the sum where it has labels. 0 when it
+// is not there.
+double MetricIn(const std::string& text, const std::string& name);
+// GET http://address/metrics; empty when nobody answers.
+std::string FetchMetrics(const std::string& address);
+
+}  // namespace handrail::benchmark
+
+#endif  // HANDRAIL_TOOLS_BENCHMARK_MACHINE_H_

@@ -1,0 +1,132 @@
+#ifndef HANDRAIL_TOOLS_BENCHMARK_RUNS_H_
+#define HANDRAIL_TOOLS_BENCHMARK_RUNS_H_
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "tools/benchmark/chat_stream.h"
+#include "tools/benchmark/deployment.h"
+#include "tools/benchmark/load.h"
+#include "tools/benchmark/population.h"
+#include "tools/benchmark/report.h"
+
+// The measurements. Each takes one sample of each of its figures.
+namespace handrail::benchmark {
+
+// How much of everything.
+struct Plan {
+  absl::Duration warm_up = absl::Seconds(1);
+  absl::Duration measured = absl::Seconds(4);
+  absl::Duration delivery = absl::Seconds(10);
+  int newcomers = 3000;
+  int sponsors = 200;
+  int conversations = 64;
+  int connections = 8;  // to each server
+  int unary_in_flight = 128;
+  int stream_count = 32;  // for the streamed load: 256 messages in flight over them
+  int window = 8;         // messages in flight on each of these streams
+  int lifecycles_in_flight = 128;
+  int payload_bytes = 256;
+  int memory_tickets = 2000;
+  int memory_streams = 1000;
+};
+
+// What a measurement works with.
+struct Bench {
+  const Plan& plan;
+  Deployment& deployment;
+  Population& people;
+  Report& report;
+
+  void Add(std::string name, double value, std::string unit, std::string to = "");
+  // For what has no database.
+  void AddBare(std::string name, double value, std::string unit, std::string to = "");
+};
+
+// Messages a second of the open loop, and what the names of its figures end with.
+struct Rate {
+  double per_second;
+  const char* suffix;
+};
+inline constexpr Rate kDeliveryRates[] = {{1000, ""}, {100, "_at_100"}};
+struct Percentile {
+  const char* name;
+  double share;
+};
+inline constexpr Percentile kPercentiles[] = {{"p50", 0.5}, {"p99", 0.99}, {"p999", 0.999}};
+
+// CPU time and fsync calls from one moment to another.
+class UsageWindow {
+ public:
+  explicit UsageWindow(const Deployment& deployment) : deployment_(deployment) {}
+  // Takes usage when a measurement begins and ends.
+  Window window();
+  double CpuMicros(const std::string& process) const;
+  // fsync calls for these services: on SQLite the commits of their databases, which is one each (a
+  // checkpoint of the log, every few thousand pages, comes on top); on PostgreSQL those of the
+  // whole server's log, whose processes report about once a second.
+  double Syncs(const std::vector<std::string>& services) const;
+
+ private:
+  const Deployment& deployment_;
+  Usage before_;
+  Usage after_;
+};
+
+// A run that failed too often measured something else: an error. A few failures become a note.
+absl::Status CheckLoad(Bench& bench, const std::string& name, const LoadResult& result);
+
+// unary_echo, cpu_per_unary_echo; stream_echo, cpu_per_stream_echo.
+absl::Status MeasureUnaryEcho(Bench& bench);
+absl::Status MeasureStreamEcho(Bench& bench);
+// unary_echo_p50 … p999 at the rates of delivery.
+absl::Status MeasureEchoLatency(Bench& bench);
+
+// memory_per_waiting_ticket, memory_per_ticket_watch. Before anything else on a fresh deployment.
+absl::Status MeasureTicketMemory(Bench& bench);
+// memory_per_open_stream.
+absl::Status MeasureStreamMemory(Bench& bench);
+
+// request_match, cpu_per_request_match, fsyncs_per_request.
+absl::Status MeasureRequestMatch(Bench& bench);
+// pairing_lifecycle, pairing_p50, pairing_p99, cpu_per_pairing.
+absl::Status MeasurePairingLifecycle(Bench& bench);
+
+// Conversations between newcomers and sponsors, both with an open stream.
+class Conversations {
+ public:
+  // Pairs plan.conversations newcomers through the real flow and opens the streams.
+  static absl::StatusOr<std::unique_ptr<Conversations>> Open(Bench& bench);
+
+  absl::Status MeasureSendUnary(Bench& bench);   // send_unary, cpu_per_send_unary
+  absl::Status MeasureSendStream(Bench& bench);  // send_stream, fsyncs_per_send, …
+  absl::Status MeasureDelivery(Bench& bench);    // delivery_p50, delivery_p99, delivery_p999, …
+
+ private:
+  struct Pair {
+    size_t newcomer = 0;
+    size_t sponsor = 0;
+    std::string conversation;
+  };
+  explicit Conversations(const Bench& bench);
+  absl::Status PairUp(Bench& bench);
+  absl::Status OpenStreams(Bench& bench);
+  void CloseStreams();
+  // Waits until both devices have every message that was accepted.
+  absl::Status WaitUntilDelivered();
+  absl::Status DeliverAtRate(Bench& bench, double per_second, const std::string& suffix);
+
+  MessagingConnections connections_;
+  std::vector<Pair> pairs_;
+  ChatTotals totals_;
+  std::atomic<Histogram*> latencies_{nullptr};
+  std::vector<std::unique_ptr<ChatStream>> senders_;    // newcomers
+  std::vector<std::unique_ptr<ChatStream>> receivers_;  // sponsors
+};
+
+}  // namespace handrail::benchmark
+
+#endif  // HANDRAIL_TOOLS_BENCHMARK_RUNS_H_
