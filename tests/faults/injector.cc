@@ -1,0 +1,86 @@
+#include "tests/faults/injector.h"
+
+#include <signal.h>
+
+#include <array>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "tests/support/stop_signal.h"
+
+namespace handrail::tests {
+namespace {
+
+using matching::v1::MatchingService;
+using messaging::v1::MessagingService;
+using profiles::v1::IdentityService;
+
+constexpr std::array<const char*, 4> kProcesses = {"matching", "messaging", "profiles", "redis"};
+constexpr absl::Duration kPatience = absl::Minutes(1);
+constexpr tools::Patience kProbe = {.total = kPatience, .attempt = absl::Seconds(1)};
+
+}  // namespace
+
+absl::StatusOr<Injector::Outcome> Injector::InjectOne() {
+  Outcome outcome;
+  const absl::Time started = clock_.Now();
+  const uint64_t draw = chance_.Below(100);
+  if (draw < 55) {
+    outcome.kind = Kill();
+  } else if (draw < 70) {
+    outcome.kind = Freeze();
+  } else if (draw < 80 && cluster_.postgres() != nullptr) {
+    ASSIGN_OR_RETURN(outcome.kind, KillDatabase());
+  } else {
+    outcome.kind = "FLUSHALL";
+    RETURN_IF_ERROR(cluster_.FlushRedis());
+  }
+  RETURN_IF_ERROR(WaitUntilAllAnswer());
+  outcome.recovery = clock_.Now() - started;
+  return outcome;
+}
+
+std::string Injector::Kill() {
+  const std::string process = kProcesses[chance_.Below(kProcesses.size())];
+  const pid_t before = cluster_.PidOf(process);
+  if (!cluster_.Signal(process, SIGKILL)) return absl::StrCat("kill -9 ", process, " (was down)");
+  // Until the supervisor has started another one.
+  StopSignal pause;
+  const absl::Time give_up = clock_.Now() + kPatience;
+  while (cluster_.PidOf(process) == before && clock_.Now() < give_up) {
+    pause.Pause(absl::Milliseconds(10));
+  }
+  return absl::StrCat("kill -9 ", process);
+}
+
+std::string Injector::Freeze() {
+  const std::string process = kProcesses[chance_.Below(kProcesses.size())];
+  cluster_.Signal(process, SIGSTOP);
+  StopSignal().Pause(absl::Milliseconds(200 + static_cast<int64_t>(chance_.Below(1500))));
+  cluster_.Signal(process, SIGCONT);
+  return absl::StrCat("SIGSTOP, SIGCONT ", process);
+}
+
+absl::StatusOr<std::string> Injector::KillDatabase() {
+  cluster_.postgres()->Kill();
+  RETURN_IF_ERROR(cluster_.postgres()->Restart());
+  return "kill -9 postgres";
+}
+
+absl::Status Injector::WaitUntilAllAnswer() {
+  auto& services = cluster_.services();
+  RETURN_IF_ERROR(observer_
+                      ->Call(services.identity(), &IdentityService::Stub::ListDevices,
+                             profiles::v1::ListDevicesRequest(), kProbe)
+                      .status());
+  RETURN_IF_ERROR(observer_
+                      ->Call(services.matching(), &MatchingService::Stub::ListTickets,
+                             matching::v1::ListTicketsRequest(), kProbe)
+                      .status());
+  return observer_
+      ->Call(services.messaging(), &MessagingService::Stub::ListConversations,
+             messaging::v1::ListConversationsRequest(), kProbe)
+      .status();
+}
+
+}  // namespace handrail::tests
