@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/crypto/hash.h"
+#include "common/storage/database_metrics.h"
 #include "common/storage/redis.h"
 #include "services/matching/adapters/crypto_vault.h"
 #include "services/matching/adapters/peers.h"
@@ -17,6 +18,7 @@
 #include "services/matching/domain/outbox.h"
 #include "services/matching/domain/sweeper.h"
 #include "services/matching/handlers/handlers.h"
+#include "services/matching/matching_metrics.h"
 #include "services/matching/stores/ledger_sql.h"
 #include "services/matching/stores/schema.h"
 
@@ -69,6 +71,8 @@ class MatchingProcess final : public rpc::ServiceProcess {
 
   Clock& clock_;
   Parts parts_;
+  storage::DatabaseMetrics database_metrics_;
+  MatchingMetrics metrics_;
   const ProgramPolicies& policies_ = ProgramPolicies::BuiltIn();
   CryptoVault vault_;
   CipherPoolNames pools_;
@@ -103,6 +107,8 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
                                  Parts parts)
     : clock_(context.clock),
       parts_(std::move(parts)),
+      database_metrics_(*parts_.database, context.registry),
+      metrics_(*parts_.database, context.clock, context.registry),
       vault_(parts_.ring, context.random),
       pools_(parts_.ring),
       ledger_(*parts_.database, vault_, pools_, context.random, policies_, LedgerOptions()),
@@ -150,6 +156,10 @@ rpc::ServerServices MatchingProcess::Services() {
   services.public_services = {rpc::Registered<v1::MatchingService>(&matching_handler_)};
   services.internal_services = {rpc::Registered<v1::MemberSyncService>(&sync_handler_)};
   services.readiness.push_back({"database", [this] { return CheckDatabase(); }});
+  services.refresh_metrics.push_back([this] {
+    database_metrics_.Update();
+    metrics_.Update(matcher_.Stats());
+  });
   return services;
 }
 
