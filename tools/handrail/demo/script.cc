@@ -55,7 +55,7 @@ absl::Status Demo::StartEverything() {
   up.data_folder = options_.data_folder;
   up.port = options_.port;
   up.binary_folder = options_.binary_folder;
-  up.matching_flags = {"--offer_deadline", kOfferDeadline};
+  up.matching_flags = {"--response_deadline", kOfferDeadline};
   // A whole town signs in from one address here.
   up.service_flags = {"--rate_limit_scale", "1000"};
   ASSIGN_OR_RETURN(supervisor_, Supervisor::Create(up));
