@@ -19,6 +19,7 @@ function load() {
     ],
     {
       includeDirs: [path.join(root, 'proto'), path.join(here, 'node_modules/google-proto-files')],
+      keepCase: true,
       enums: String,
       longs: Number,
       defaults: true,

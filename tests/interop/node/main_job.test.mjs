@@ -69,13 +69,14 @@ after(async () => {
   if (folder) fs.rmSync(folder, {recursive: true, force: true});
 });
 
-async function newSponsor(capacity = 2) {
+// Each test has people of a language of its own, so that nobody else is suitable.
+async function newSponsor(language, capacity = 2) {
   const sponsor = await Person.register(services);
   await sponsor.call('profile', 'UpdateProfile', {
     profile: {
       pseudonym: 'sam',
       sponsor: {
-        person: somebody,
+        person: {...somebody, languages: [language]},
         programs: [
           {
             philosophy: 'PHILOSOPHY_TWELVE_STEP_AA',
@@ -102,12 +103,15 @@ async function newSponsor(capacity = 2) {
   return sponsor;
 }
 
-async function newNewcomer() {
+async function newNewcomer(language) {
   const newcomer = await Person.register(services);
   await newcomer.call('profile', 'UpdateProfile', {
     profile: {
       pseudonym: 'maria',
-      newcomer: {person: somebody, philosophies: ['PHILOSOPHY_TWELVE_STEP_AA']},
+      newcomer: {
+        person: {...somebody, languages: [language]},
+        philosophies: ['PHILOSOPHY_TWELVE_STEP_AA'],
+      },
     },
     update_mask: {paths: ['pseudonym', 'newcomer']},
     request_id: newId(),
@@ -133,8 +137,8 @@ async function rejects(promise, code, reason) {
 }
 
 test('a newcomer and a sponsor find each other and talk', async () => {
-  const sponsor = await newSponsor();
-  const newcomer = await newNewcomer();
+  const sponsor = await newSponsor('en');
+  const newcomer = await newNewcomer('en');
 
   const requestId = newId();
   const ticket = await until('the ticket', () => ask(newcomer, requestId).catch(() => null));
@@ -202,33 +206,44 @@ test('a newcomer and a sponsor find each other and talk', async () => {
 });
 
 test('a decline passes the ticket on and keeps its age', async () => {
-  const first = await newSponsor(1);
-  const newcomer = await newNewcomer();
+  const first = await newSponsor('mt', 1);
+  const newcomer = await newNewcomer('mt');
   const ticket = await until('the ticket', () => ask(newcomer).catch(() => null));
   const offer = await until('the offer', async () => {
     const list = await first.call('matching', 'ListOffers', {});
     return list.offers[0];
-  }).catch(() => null);
-  if (offer) {
-    await first.call('matching', 'DeclineOffer', {name: offer.name, request_id: newId()});
-    await rejects(
-      first.call('matching', 'AcceptOffer', {name: offer.name, request_id: newId()}),
-      status.FAILED_PRECONDITION,
-      'OFFER_NOT_OPEN',
-    );
-  }
+  });
+  await first.call('matching', 'DeclineOffer', {name: offer.name, request_id: newId()});
+  await rejects(
+    first.call('matching', 'AcceptOffer', {name: offer.name, request_id: newId()}),
+    status.FAILED_PRECONDITION,
+    'OFFER_NOT_OPEN',
+  );
+  const second = await newSponsor('mt', 1);
+  const next = await until('the offer to the next sponsor', async () => {
+    const list = await second.call('matching', 'ListOffers', {});
+    return list.offers[0];
+  });
+  assert.notEqual(next.name, offer.name);
   const now = await newcomer.call('matching', 'GetTicket', {name: ticket.name});
+  assert.equal(now.state, 'TICKET_STATE_OFFERED');
+  assert.equal(now.offer_count, 2);
   assert.deepEqual(now.create_time, ticket.create_time);
   const cancelled = await newcomer.call('matching', 'CancelTicket', {
     name: ticket.name,
     request_id: newId(),
   });
   assert.equal(cancelled.state, 'TICKET_STATE_CANCELLED');
+  await rejects(
+    second.call('matching', 'AcceptOffer', {name: next.name, request_id: newId()}),
+    status.FAILED_PRECONDITION,
+    'OFFER_NOT_OPEN',
+  );
 });
 
 test('bad input and wrong callers get a reason', async () => {
-  const newcomer = await newNewcomer();
-  const stranger = await newNewcomer();
+  const newcomer = await newNewcomer('cy');
+  const stranger = await newNewcomer('cy');
   const ticket = await until('the ticket', () => ask(newcomer).catch(() => null));
   const get = {name: ticket.name};
   await rejects(
@@ -271,14 +286,36 @@ test('bad input and wrong callers get a reason', async () => {
 });
 
 test('a block ends what is between two people', async () => {
-  const sponsor = await newSponsor(3);
-  const newcomer = await newNewcomer();
+  const sponsor = await newSponsor('ga');
+  const newcomer = await newNewcomer('ga');
+  const ticket = await until('the ticket', () => ask(newcomer).catch(() => null));
+  const offer = await until('the offer', async () => {
+    const list = await sponsor.call('matching', 'ListOffers', {});
+    return list.offers[0];
+  });
+  const pairing = await sponsor.call('matching', 'AcceptOffer', {
+    name: offer.name,
+    request_id: newId(),
+  });
+  const {conversation} = await until('the conversation', async () => {
+    const now = await newcomer.call('matching', 'GetTicket', {name: ticket.name});
+    return now.conversation ? now : null;
+  });
   const answer = await newcomer.call('safety', 'BlockMember', {
     member: sponsor.member,
     request_id: newId(),
   });
   assert.equal(answer.pending, false);
   assert.equal(answer.block.blocked, sponsor.member);
+  // From the answer on: no waiting, no retry.
+  const send = sponsor.call('messaging', 'SendMessage', {
+    conversation,
+    message_id: newId(),
+    payload: Buffer.from('?'),
+  });
+  await rejects(send, status.FAILED_PRECONDITION, 'CONVERSATION_CLOSED');
+  const ended = await sponsor.call('matching', 'GetPairing', {name: pairing.name});
+  assert.equal(ended.state, 'PAIRING_STATE_ENDED');
   const blocks = await sponsor.call('safety', 'ListBlocks', {});
   assert.equal(blocks.blocks.length, 0, 'a block by others is never shown');
 });
