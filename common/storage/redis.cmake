@@ -12,3 +12,10 @@ handrail_test(common_redis_test
   SRCS redis_link_test.cc redis_faults_test.cc redis_subscriber_test.cc
   DEPS common_redis common_testing common_testing_redis
   LABELS conformance)
+
+foreach(parser redis_endpoint redis_reply)
+  handrail_fuzzer(${parser}_fuzzer
+    SRCS ${parser}_fuzzer.cc
+    SEEDS fuzz_seeds/${parser}
+    DEPS common_redis common_testing)
+endforeach()

@@ -157,8 +157,7 @@ void RedisConnection::GoOnConnecting() {
 }
 
 void RedisConnection::SendLogin() {
-  reader_.reset(redisReaderCreate());
-  if (reader_ == nullptr) std::abort();  // out of memory
+  reader_ = NewRedisReader();
   // How much of an idle read buffer is kept; the default of 16 KiB means an allocation per read.
   reader_->maxbuf = kReadBytes;
   output_.clear();

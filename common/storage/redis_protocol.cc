@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -48,6 +49,22 @@ RedisReply ToReply(const redisReply& reply) {
 }
 
 }  // namespace
+
+RedisReaderPtr NewRedisReader() {
+  RedisReaderPtr reader(redisReaderCreate());
+  if (reader == nullptr) std::abort();
+  // hiredis 0.14 has no limit of its own. Its functions are one static table, the same for all.
+  static const redisReplyObjectFunctions standard = *reader->fn;
+  static redisReplyObjectFunctions limited = [] {
+    redisReplyObjectFunctions functions = standard;
+    functions.createArray = [](const redisReadTask* task, int elements) -> void* {
+      return elements <= kMaxReplyElements ? standard.createArray(task, elements) : nullptr;
+    };
+    return functions;
+  }();
+  reader->fn = &limited;
+  return reader;
+}
 
 WireCommand::WireCommand(absl::Span<const absl::string_view> args) {
   std::vector<const char*> pointers;

@@ -19,6 +19,13 @@ struct RedisReaderDeleter {
 };
 using RedisReaderPtr = std::unique_ptr<redisReader, RedisReaderDeleter>;
 
+// The most elements of one array in a reply. A length is announced before its elements arrive, and
+// hiredis makes room for all of them at once; without this limit for 16 GiB.
+inline constexpr int kMaxReplyElements = 1 << 22;
+
+// Fails on longer arrays. Ends the process when there is no memory.
+RedisReaderPtr NewRedisReader();
+
 struct HiredisReplyDeleter {
   void operator()(redisReply* reply) const { freeReplyObject(reply); }
 };

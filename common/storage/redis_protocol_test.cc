@@ -22,6 +22,15 @@ TEST(RedisProtocolTest, NamesScriptsBySha1) {
   EXPECT_EQ(RedisScript("abc", "abc").sha1_hex(), "a9993e364706816aba3e25717850c26c9cd0d89d");
 }
 
+TEST(RedisProtocolTest, RefusesAnArrayTooLongToMakeRoomFor) {
+  const RedisReaderPtr reader = NewRedisReader();
+  const std::string wire = "*4294967295\r\n:1\r\n";
+  ASSERT_EQ(redisReaderFeed(reader.get(), wire.data(), wire.size()), REDIS_OK);
+  void* reply = nullptr;
+  EXPECT_EQ(redisReaderGetReply(reader.get(), &reply), REDIS_ERR);
+  EXPECT_EQ(reply, nullptr);
+}
+
 TEST(RedisProtocolTest, EvalHasTheTailOfEvalSha) {
   const RedisScript script("two", "return 2");
   const WireEvalSha by_hash = FormatEvalSha(script, {"k1", "k2"}, {"a"});
