@@ -332,8 +332,8 @@ struct MemberTraits {
 // What stands between two particular people. It is never shown to either.
 struct PairFacts {
   bool blocked = false;  // either asked not to meet the other: permanent, both ways
-  bool avoided =
-      false;  // on the private avoid-list of either (workplace, household, same treatment)
+  // On the private avoid-list of either (workplace, household, same treatment), or paired already.
+  bool avoided = false;
   bool dual_role = false;  // the sponsor is the newcomer's clinician, employer or facility staff
   bool ended_for_safety = false;  // never again
   // Until when the pair is not suggested: a decline, an end or a timeout. InfinitePast when free.

@@ -191,6 +191,22 @@ TEST_P(LedgerTest, DeclineAndTimeoutKeepTheAgeAndExcludeThePair) {
   env.ExpectWhole();
 }
 
+TEST_P(LedgerTest, TwoWhoAreTogetherAreNotPutBeforeEachOtherAgain) {
+  const MemberId sponsor = env.AddSponsor(3);
+  const Pairing pairing = env.Pair(sponsor);
+  const auto again = env.Open(env.As(pairing.newcomer, "again"));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(
+      HasReason(env.MakeOffer(again->value, sponsor).status(), reason::kRelationshipNotOffered));
+  const auto facts =
+      env.ledger->LoadPairFacts(absl::InfiniteFuture(), env.clock.Now(), {pairing.newcomer});
+  ASSERT_TRUE(facts.ok()) << facts.status();
+  ASSERT_EQ(facts->size(), 1u);
+  EXPECT_EQ(facts->front().sponsor, sponsor);
+  EXPECT_TRUE(facts->front().facts.avoided);
+  env.ExpectWhole();
+}
+
 TEST_P(LedgerTest, CapacityHoldsUnderARace) {
   const MemberId sponsor = env.AddSponsor(3);
   std::vector<Proposal> proposals;

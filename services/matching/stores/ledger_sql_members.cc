@@ -220,6 +220,17 @@ absl::StatusOr<std::vector<Ledger::PairRecord>> SqlLedger::LoadPairFacts(
       record.facts.blocked = true;
       records.push_back(record);
     }
+    ASSIGN_OR_RETURN(const Rows together,
+                     ReadRows(deadline,
+                              absl::StrCat("SELECT newcomer, sponsor FROM pairings "
+                                           "WHERE state <> 5 AND newcomer IN ",
+                                           list),
+                              args));
+    for (const storage::Row& row : together) {
+      PairRecord record{row.Id<MemberId>(0), row.Id<MemberId>(1), {}};
+      record.facts.avoided = true;
+      records.push_back(record);
+    }
   }
   return records;
 }

@@ -29,9 +29,12 @@ absl::Status SqlLedger::CheckProposal(Steps& steps, const Proposal& proposal, St
   }
   ASSIGN_OR_RETURN(const bool may_meet, steps.MayMeet(proposal.newcomer, proposal.sponsor, two));
   if (!may_meet) return RefusedError(reason::kRelationshipNotOffered);
+  // Cooling down, or together already: then another pairing between the two would be none.
   ASSIGN_OR_RETURN(const Rows cooling,
                    steps.tx().Query("SELECT 1 FROM pair_exclusions WHERE newcomer = $1 "
-                                    "AND sponsor = $2 AND until > $3",
+                                    "AND sponsor = $2 AND until > $3 UNION ALL "
+                                    "SELECT 1 FROM pairings WHERE newcomer = $1 "
+                                    "AND sponsor = $2 AND state <> 5",
                                     {proposal.newcomer, proposal.sponsor, steps.now()}));
   if (!cooling.empty()) return RefusedError(reason::kRelationshipNotOffered);
   return absl::OkStatus();
