@@ -84,7 +84,7 @@ absl::StatusOr<std::vector<WeeklyWindow>> ParseHours(absl::string_view text) {
 
 absl::StatusOr<google::type::Date> ParseDate(absl::string_view text) {
   absl::CivilDay day;
-  if (!absl::ParseCivilTime(text, &day)) {
+  if (!absl::ParseCivilTime(text, &day) || day.year() < 1 || day.year() > 9999) {
     return Error(absl::StatusCode::kInvalidArgument, reason::kFieldInvalid)
         .Message(absl::StrCat("\"", text, "\" is not a day like 2019-04-30"));
   }

@@ -54,6 +54,10 @@ TEST(ProfileWordsTest, DaysMustExist) {
   EXPECT_EQ(day->month(), 4);
   EXPECT_FALSE(ParseDate("2019-04-31").ok());
   EXPECT_FALSE(ParseDate("yesterday").ok());
+  // A year that would be 2019 in 32 bits, and years that the API has not.
+  EXPECT_FALSE(ParseDate("4294969315-01-01").ok());
+  EXPECT_FALSE(ParseDate("10000-01-01").ok());
+  EXPECT_FALSE(ParseDate("-1-01-01").ok());
 }
 
 TEST(ProfileWordsTest, WordsBecomeTraits) {

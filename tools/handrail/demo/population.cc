@@ -56,11 +56,12 @@ int MinuteOf(const std::string& text) {
 int IsoWeekdayOf(const json& row) {
   const auto found = row.find("day");
   if (found == row.end()) return 0;
-  int day = -1;
-  if (found->is_number_integer()) day = found->get<int>();
+  int64_t day = -1;
+  // Not as an int, which would make a day of the week of a number far from it.
+  if (found->is_number_integer()) day = found->get<int64_t>();
   if (found->is_string() && !absl::SimpleAtoi(found->get<std::string>(), &day)) day = -1;
   if (day < 0 || day > 6) return 0;
-  return day == 0 ? 7 : day;
+  return day == 0 ? 7 : static_cast<int>(day);
 }
 
 std::string LanguageOf(const json& row) {
@@ -100,10 +101,11 @@ void AddBmlt(const json& rows, Directory& directory) {
     if (!row.is_object()) continue;
     int weekday = 0;
     if (!absl::SimpleAtoi(TextOf(row, "weekday_tinyint"), &weekday)) continue;
+    if (weekday < 1 || weekday > 7) continue;
     Meeting meeting;
     meeting.iso_weekday = weekday == 1 ? 7 : weekday - 1;
     meeting.start_minute = MinuteOf(TextOf(row, "start_time"));
-    if (weekday < 1 || weekday > 7 || meeting.start_minute < 0) continue;
+    if (meeting.start_minute < 0) continue;
     meeting.place = TextOf(row, "location_municipality");
     meeting.time_zone = "America/New_York";
     meeting.language = "en";
@@ -112,10 +114,8 @@ void AddBmlt(const json& rows, Directory& directory) {
   }
 }
 
-json ParseFile(const std::string& path) {
-  const auto text = ReadFile(path);
-  if (!text.ok()) return json();
-  return json::parse(*text, nullptr, /*allow_exceptions=*/false);
+json ParseFeed(absl::string_view text) {
+  return json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
 }
 
 // What is asked for, and how often, beside the program of the meeting that was drawn.
@@ -124,6 +124,8 @@ struct ProgramShare {
   RelationshipType relationship_type;
   int percent;
 };
+constexpr int kDayMinutes = 24 * 60;
+constexpr int kWeekMinutes = 7 * kDayMinutes;
 constexpr ProgramShare kOtherPrograms[] = {
     {common::v1::PHILOSOPHY_SMART, common::v1::RELATIONSHIP_TYPE_PEER_COMPANION, 10},
     {common::v1::PHILOSOPHY_RECOVERY_DHARMA, common::v1::RELATIONSHIP_TYPE_MENTOR, 10},
@@ -234,7 +236,15 @@ class Drawer {
     return person;
   }
 
+  // Left out when it would overlap a window that is there: profiles refuses that.
   void AddWindow(int iso_weekday, int start_minute, int length_minutes, PersonTraits& person) {
+    const int start = (iso_weekday - 1) * kDayMinutes + start_minute;
+    for (const common::v1::WeeklyWindow& other : person.availability()) {
+      const int other_start = (other.iso_weekday() - 1) * kDayMinutes + other.start_minute();
+      const int after = (other_start - start + kWeekMinutes) % kWeekMinutes;
+      const int before = (start - other_start + kWeekMinutes) % kWeekMinutes;
+      if (after < length_minutes || before < other.length_minutes()) return;
+    }
     common::v1::WeeklyWindow* window = person.add_availability();
     window->set_iso_weekday(iso_weekday);
     window->set_start_minute(start_minute);
@@ -248,13 +258,23 @@ class Drawer {
 
 }  // namespace
 
+void AddMeetingGuideFeed(absl::string_view text, absl::string_view time_zone,
+                         Directory& directory) {
+  AddMeetingGuide(ParseFeed(text), time_zone, directory);
+}
+
+void AddBmltFeed(absl::string_view text, Directory& directory) {
+  AddBmlt(ParseFeed(text), directory);
+}
+
 Directory ReadRealDirectories(const std::string& data_folder) {
   Directory directory;
   for (const Feed& feed : kMeetingGuideFeeds) {
-    AddMeetingGuide(ParseFile(absl::StrCat(data_folder, "/meeting_guide/", feed.file)),
-                    feed.time_zone, directory);
+    const auto text = ReadFile(absl::StrCat(data_folder, "/meeting_guide/", feed.file));
+    if (text.ok()) AddMeetingGuideFeed(*text, feed.time_zone, directory);
   }
-  AddBmlt(ParseFile(absl::StrCat(data_folder, "/bmlt/GetSearchResults-small.json")), directory);
+  const auto text = ReadFile(absl::StrCat(data_folder, "/bmlt/GetSearchResults-small.json"));
+  if (text.ok()) AddBmltFeed(*text, directory);
   directory.source = "the real meeting directories";
   return directory;
 }
@@ -262,8 +282,7 @@ Directory ReadRealDirectories(const std::string& data_folder) {
 absl::StatusOr<Directory> ReadSampleDirectory(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
   Directory directory;
-  AddMeetingGuide(json::parse(text, nullptr, /*allow_exceptions=*/false), "America/New_York",
-                  directory);
+  AddMeetingGuideFeed(text, "America/New_York", directory);
   if (directory.meetings.empty()) {
     return absl::FailedPreconditionError(absl::StrCat("no meetings in ", path));
   }

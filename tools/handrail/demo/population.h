@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/civil_time.h"
 #include "common/base/random.h"
 #include "handrail/common/v1/traits.pb.h"
@@ -29,6 +30,10 @@ struct Directory {
 // Reads the Meeting Guide and BMLT files below `data_folder` (see its SOURCES.md). Rows without a day or a
 // time, and rows that are no objects, are left out. An empty directory when there are none.
 Directory ReadRealDirectories(const std::string& data_folder);
+// Add what the text of one feed says. Anyone's text: what is no feed, and rows as above, are left out.
+// `time_zone` is that of rows which do not say one.
+void AddMeetingGuideFeed(absl::string_view text, absl::string_view time_zone, Directory& directory);
+void AddBmltFeed(absl::string_view text, Directory& directory);
 // Reads a small Meeting Guide file of our own.
 absl::StatusOr<Directory> ReadSampleDirectory(const std::string& path);
 

@@ -60,6 +60,18 @@ TEST(PopulationTest, RowsOfWildFeedsAreReadOrLeftOut) {
   EXPECT_EQ(directory->meetings[1].start_minute, 20 * 60);
 }
 
+TEST(PopulationTest, DaysFarFromTheWeekAreLeftOut) {
+  Directory directory;
+  // 3 and 1 in 32 bits.
+  AddMeetingGuideFeed(R"([{"day": 4294967299, "time": "10:00"},
+                          {"day": -18446744073709551615, "time": "10:00"}])",
+                      "America/Chicago", directory);
+  AddBmltFeed(R"([{"weekday_tinyint": "-2147483648", "start_time": "10:00"},
+                  {"weekday_tinyint": "8", "start_time": "10:00"}])",
+              directory);
+  EXPECT_TRUE(directory.meetings.empty());
+}
+
 TEST(PopulationTest, ADirectoryWithoutMeetingsIsRefusedAndAMissingOneIsEmpty) {
   const testing::TemporaryDirectory folder;
   ASSERT_TRUE(WriteFileAtomically(folder.File("feed.json"), "{").ok());
