@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/crypto/key_set.h"
+#include "common/storage/database_metrics.h"
 #include "services/profiles/adapters/grpc_receivers.h"
 #include "services/profiles/adapters/identity_crypto.h"
 #include "services/profiles/adapters/operator_list.h"
@@ -87,6 +88,7 @@ class ProfilesProcess final : public rpc::ServiceProcess {
   rpc::KeySource& keys_;
   rpc::RevocationSet& revocations_;
   Parts parts_;
+  storage::DatabaseMetrics database_metrics_;
   MemberCipher cipher_;
   ProfileStore store_;
   SodiumIdentityCrypto identity_crypto_;
@@ -134,6 +136,7 @@ ProfilesProcess::ProfilesProcess(const ProfilesOptions& options, const rpc::Main
       keys_(context.keys),
       revocations_(context.revocations),
       parts_(std::move(parts)),
+      database_metrics_(*parts_.database, context.registry),
       cipher_(parts_.ring, random_),
       store_(*parts_.database, cipher_),
       identity_crypto_(parts_.ring, *parts_.signing_keys, parts_.operators, clock_, random_,
@@ -184,6 +187,7 @@ rpc::ServerServices ProfilesProcess::Services() {
          }
          return absl::OkStatus();
        }});
+  services.refresh_metrics.push_back([this] { database_metrics_.Update(); });
   return services;
 }
 
