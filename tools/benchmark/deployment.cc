@@ -6,7 +6,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "common/base/mutex.h"
 #include "common/base/status.h"
+#include "tools/benchmark/echo.grpc.pb.h"
 #include "tools/benchmark/load.h"
 #include "tools/benchmark/machine.h"
 #include "tools/benchmark/unary_call.h"
@@ -23,6 +25,27 @@ struct CloseConnection {
 struct ClearResult {
   void operator()(PGresult* result) const { PQclear(result); }
 };
+
+// gRPC 1.51 makes a queue for the callbacks of clients with the first channel that needs it and
+// takes it down with the last, and sometimes frees it twice then. One channel that stays keeps it.
+void KeepCallbackQueue(const std::shared_ptr<grpc::Channel>& channel) {
+  static const auto* kept = new std::shared_ptr<grpc::Channel>(channel);
+  grpc::ClientContext context;
+  context.set_deadline(FromNow(10'000));
+  const std::unique_ptr<EchoService::Stub> stub = EchoService::NewStub(*kept);
+  const EchoRequest request;
+  EchoResponse response;
+  Mutex mutex;
+  CondVar answered;
+  bool done = false;
+  stub->async()->Echo(&context, &request, &response, [&](const grpc::Status&) {
+    MutexLock lock(mutex);
+    done = true;
+    answered.SignalAll();
+  });
+  MutexLock lock(mutex);
+  while (!done) answered.Wait(mutex);
+}
 
 }  // namespace
 
@@ -50,8 +73,11 @@ absl::Status Deployment::StartEcho() {
       "echo", {"/proc/self/exe", "--serve_echo", echo_address_}, folder_.File("echo.log")});
   RETURN_IF_ERROR(echo_->Start());
   const auto channel = grpc::CreateChannel(echo_address_, grpc::InsecureChannelCredentials());
-  if (channel->WaitForConnected(FromNow(10'000))) return absl::OkStatus();
-  return absl::UnavailableError("the echo server does not answer");
+  if (!channel->WaitForConnected(FromNow(10'000))) {
+    return absl::UnavailableError("the echo server does not answer");
+  }
+  KeepCallbackQueue(channel);
+  return absl::OkStatus();
 }
 
 // What the services get as --database_url; empty for SQLite in the data folder.
