@@ -40,8 +40,8 @@ class RawId {
  protected:
   void SetRandom(Random& random);
   void SetTimeOrdered(absl::Time now, Random& random);
-  bool SetBytes(absl::string_view bytes);   // false unless there are 16
-  bool SetHex(absl::string_view digits);    // false unless 32 lower-case hexadecimal digits
+  bool SetBytes(absl::string_view bytes);  // false unless there are 16
+  bool SetHex(absl::string_view digits);   // false unless 32 lower-case hexadecimal digits
 
  private:
   std::array<uint8_t, kBytes> bytes_{};
@@ -95,10 +95,10 @@ class Id : public RawId {
   }
 };
 
-#define HANDRAIL_DEFINE_ID(type, collection)                          \
-  struct type##Tag {                                                  \
-    static constexpr absl::string_view kCollection = collection;      \
-  };                                                                  \
+#define HANDRAIL_DEFINE_ID(type, collection)                     \
+  struct type##Tag {                                             \
+    static constexpr absl::string_view kCollection = collection; \
+  };                                                             \
   using type = Id<type##Tag>
 
 HANDRAIL_DEFINE_ID(MemberId, "members");

@@ -82,8 +82,7 @@ void Log(Severity severity, absl::string_view event, std::initializer_list<LogVa
   LogState& state = State();
   if (severity < state.threshold.load(std::memory_order_relaxed)) return;
   std::string line = absl::StrCat(
-      "{\"ts\":\"",
-      absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", absl::Now(), absl::UTCTimeZone()),
+      "{\"ts\":\"", absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", absl::Now(), absl::UTCTimeZone()),
       "\",\"severity\":\"", SeverityName(severity), "\",\"service\":");
   MutexLock lock(state.mutex);
   AppendJsonString(line, state.service);

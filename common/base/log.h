@@ -14,22 +14,22 @@ namespace handrail {
 // The only fields a log line may have. There is no field for a member, a name, a text, a program or
 // a trait, on purpose: what has no field cannot be logged. Adding one is a privacy decision.
 enum class LogField {
-  kMethod,      // "/handrail.matching.v1.MatchingService/RequestMatch"
-  kCode,        // canonical status code
-  kReason,      // handrail::reason
+  kMethod,  // "/handrail.matching.v1.MatchingService/RequestMatch"
+  kCode,    // canonical status code
+  kReason,  // handrail::reason
   kLatencyUs,
   kTraceId,
-  kComponent,   // "sweeper", "outbox", "redis"
+  kComponent,  // "sweeper", "outbox", "redis"
   kState,
   kFromState,
   kCount,
   kAttempt,
   kDelayMs,
   kVersion,
-  kAddress,     // our own listening address or a dependency's host and port, without credentials
-  kPath,        // a path of our own files
+  kAddress,  // our own listening address or a dependency's host and port, without credentials
+  kPath,     // a path of our own files
   kSignal,
-  kDetail,      // a fixed text of ours, or an error text of a library that quotes no data
+  kDetail,  // a fixed text of ours, or an error text of a library that quotes no data
 };
 
 enum class Severity { kDebug, kInfo, kWarning, kError };

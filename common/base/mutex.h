@@ -11,8 +11,8 @@
 
 namespace handrail {
 
-// A std::mutex that clang's -Wthread-safety understands. Not absl::Mutex: the packaged library is not
-// instrumented, and ThreadSanitizer then reports races that are none.
+// A std::mutex that clang's -Wthread-safety understands. Not absl::Mutex: the packaged library is
+// not instrumented, and ThreadSanitizer then reports races that are none.
 class ABSL_LOCKABLE Mutex {
  public:
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() { mutex_.lock(); }

@@ -4,8 +4,8 @@
 #include "absl/strings/string_view.h"
 
 // Every reason that an error of Handrail can carry (`google.rpc.ErrorInfo.reason`). One constant
-// stands for one thing that a client can do about it; two errors that call for the same action share
-// a constant. docs/errors.md lists them for people; a test holds the two lists together.
+// stands for one thing that a client can do about it; two errors that call for the same action
+// share a constant. docs/errors.md lists them for people; a test holds the two lists together.
 namespace handrail::reason {
 
 // Who calls.

@@ -112,6 +112,7 @@ absl::Status CallWithRetry(absl::Duration timeout, Random& random,
     if (const auto asked = DetailsOf(status).retry_after) pause += *asked;
     if (pause >= Remaining(end))
       return status;  // the answer at hand says more than a deadline would
+    // allowed(sleep): the documented pause between attempts, on the caller's thread.
     std::this_thread::sleep_for(absl::ToChronoMicroseconds(pause));
     most *= 2;
   }

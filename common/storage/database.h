@@ -22,8 +22,8 @@ namespace handrail::storage {
 // The statements of one unit of work. Valid only inside the function it was handed to, on that
 // thread.
 //
-// SQL is written once for both databases: parameters are $1, $2, … (the same one may be used twice),
-// columns are named, and these words are replaced from one dialect table:
+// SQL is written once for both databases: parameters are $1, $2, … (the same one may be used
+// twice), columns are named, and these words are replaced from one dialect table:
 //   {int}         INTEGER | BIGINT            {blob}         BLOB | BYTEA
 //   {strict}      STRICT | (nothing)          {for_update}   (nothing) | FOR UPDATE
 //   {skip_locked} (nothing) | FOR UPDATE SKIP LOCKED
@@ -38,9 +38,7 @@ class Transaction {
   // Errors: ALREADY_EXISTS / CONSTRAINT_VIOLATED for a unique key, FAILED_PRECONDITION /
   // CONSTRAINT_VIOLATED for a check or foreign key, UNAVAILABLE / DATABASE_UNAVAILABLE, ABORTED /
   // DATABASE_CONFLICT (the unit is retried), RESOURCE_EXHAUSTED / DATABASE_FULL, DEADLINE_EXCEEDED.
-  absl::StatusOr<Rows> Query(absl::string_view sql, const Args& args) {
-    return DoQuery(sql, args);
-  }
+  absl::StatusOr<Rows> Query(absl::string_view sql, const Args& args) { return DoQuery(sql, args); }
   // The number of rows that were inserted, updated or deleted.
   absl::StatusOr<int64_t> Execute(absl::string_view sql, const Args& args) {
     return DoExecute(sql, args);
@@ -58,8 +56,8 @@ struct Migration {
 };
 
 struct DatabaseStats {
-  int64_t commits = 0;       // durable commits (one fsync each on SQLite)
-  int64_t units = 0;         // units of work that were part of them
+  int64_t commits = 0;  // durable commits (one fsync each on SQLite)
+  int64_t units = 0;    // units of work that were part of them
   int64_t largest_batch = 0;
   int64_t retries = 0;
   // Histogram of units per commit: 1, 2–3, 4–7, …, 64–127, 128 and more.
@@ -69,10 +67,10 @@ struct DatabaseStats {
 // A database, SQLite or PostgreSQL. Thread-safe. See sqlite_database.h and postgres_database.h for
 // how to open one.
 //
-// `work` runs zero, one or several times (bounded retries after ABORTED / DATABASE_CONFLICT; ABORTED
-// with another reason passes through), possibly on another
-// thread while the caller waits, so it must have no effect except through the transaction and the
-// variables it captures, which it must set afresh on each run. It must not wait for anything else.
+// `work` runs zero, one or several times (bounded retries after ABORTED / DATABASE_CONFLICT;
+// ABORTED with another reason passes through), possibly on another thread while the caller waits,
+// so it must have no effect except through the transaction and the variables it captures, which it
+// must set afresh on each run. It must not wait for anything else.
 class Database {
  public:
   using Work = absl::FunctionRef<absl::Status(Transaction&)>;
@@ -122,14 +120,14 @@ class Database {
 // INVALID_ARGUMENT / CONFIGURATION_INVALID for a bad URL or unsafe durability settings.
 struct DatabaseOptions {
   std::string url;
-  int connections = 16;               // PostgreSQL only
-  int read_connections = 4;           // SQLite only: reads that run at once
-  // SQLite only: reads beside the process that writes, without its lock; every write is refused with
-  // FAILED_PRECONDITION / CONFIGURATION_INVALID. For checkers.
+  int connections = 16;      // PostgreSQL only
+  int read_connections = 4;  // SQLite only: reads that run at once
+  // SQLite only: reads beside the process that writes, without its lock; every write is refused
+  // with FAILED_PRECONDITION / CONFIGURATION_INVALID. For checkers.
   bool read_only = false;
-  size_t batch_units_limit = 128;     // SQLite only: units of work in one commit
-  size_t queue_limit = 8192;          // writes waiting; more get RESOURCE_EXHAUSTED / OVERLOADED
-  int retry_limit = 5;                // after ABORTED / DATABASE_CONFLICT
+  size_t batch_units_limit = 128;  // SQLite only: units of work in one commit
+  size_t queue_limit = 8192;       // writes waiting; more get RESOURCE_EXHAUSTED / OVERLOADED
+  int retry_limit = 5;             // after ABORTED / DATABASE_CONFLICT
   absl::Duration busy_timeout = absl::Seconds(5);
   // PostgreSQL only. Named prepared statements spare a plan a statement; behind a pooler in
   // transaction mode they need pgbouncer 1.21 or later, so switch them off there.

@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/base/clock.h"
 #include "common/base/mutex.h"
 #include "common/base/status.h"
 #include "common/storage/database_test_backends.h"
@@ -382,11 +382,11 @@ TEST_P(DatabaseConformanceTest, AWriteWhoseDeadlinePassesInTheQueueIsWithdrawn) 
   Gate gate;
   std::vector<std::thread> writers = OccupyWriters(gate);
   bool ran = false;
-  const absl::Status status =
-      database_->Write(absl::Now() + absl::Milliseconds(30), [&](Transaction&) -> absl::Status {
-        ran = true;
-        return absl::OkStatus();
-      });
+  const absl::Status status = database_->Write(SystemClock().Now() + absl::Milliseconds(30),
+                                               [&](Transaction&) -> absl::Status {
+                                                 ran = true;
+                                                 return absl::OkStatus();
+                                               });
   EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
   EXPECT_TRUE(HasReason(status, reason::kDeadlineExceeded));
   gate.Open();
@@ -400,8 +400,10 @@ TEST_P(DatabaseConformanceTest, APastDeadlineRunsNothing) {
     ADD_FAILURE() << "ran";
     return absl::OkStatus();
   };
-  EXPECT_TRUE(absl::IsDeadlineExceeded(database_->Write(absl::Now() - absl::Seconds(1), work)));
-  EXPECT_TRUE(absl::IsDeadlineExceeded(database_->Read(absl::Now() - absl::Seconds(1), work)));
+  EXPECT_TRUE(
+      absl::IsDeadlineExceeded(database_->Write(SystemClock().Now() - absl::Seconds(1), work)));
+  EXPECT_TRUE(
+      absl::IsDeadlineExceeded(database_->Read(SystemClock().Now() - absl::Seconds(1), work)));
 }
 
 TEST_P(DatabaseConformanceTest, AFullQueueRefusesWithRetryInfo) {
@@ -490,9 +492,9 @@ TEST_P(DatabaseConformanceTest, StatsCountCommits) {
 }
 
 TEST_P(DatabaseConformanceTest, TheClockIsCloseToOurs) {
-  const auto now = database_->Now(absl::Now() + absl::Seconds(5));
+  const auto now = database_->Now(SystemClock().Now() + absl::Seconds(5));
   ASSERT_TRUE(now.ok()) << now.status();
-  EXPECT_LT(absl::AbsDuration(*now - absl::Now()), absl::Seconds(5));
+  EXPECT_LT(absl::AbsDuration(*now - SystemClock().Now()), absl::Seconds(5));
 }
 
 TEST_P(DatabaseConformanceTest, NamesItsBackend) {

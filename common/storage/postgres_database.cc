@@ -119,6 +119,7 @@ class PostgresDatabase final : public Database {
           absl::Milliseconds(1 << std::min(attempt + 1, 6)) * random_.Unit();
       if (clock_.Now() + pause >= deadline) return status;
       retries_.fetch_add(1, std::memory_order_relaxed);
+      // allowed(sleep): at most 64 ms, within the deadline, on the thread of the caller who waits.
       absl::SleepFor(pause);
     }
   }

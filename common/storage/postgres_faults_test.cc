@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/clock.h"
+#include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/storage/database.h"
 #include "common/testing/temporary_directory.h"
@@ -23,7 +23,7 @@ namespace {
 using handrail::testing::TemporaryDirectory;
 using handrail::testing::TemporaryPostgres;
 
-absl::Time Soon() { return absl::Now() + absl::Seconds(20); }
+absl::Time Soon() { return SystemClock().Now() + absl::Seconds(20); }
 
 // Stands between a client and a server's Unix socket, and cuts the connection when the client sends
 // a given statement, once.
@@ -181,7 +181,8 @@ TEST_F(PostgresFaultsTest, ARestartOfTheServerHeals) {
   ASSERT_TRUE(server_->Restart().ok());
   // A pause between attempts to connect may still run; its end is waited for, not slept through.
   absl::Status up = Put(*database, 3);
-  for (const absl::Time end = Soon(); !up.ok() && absl::Now() < end;) up = Put(*database, 3);
+  for (const absl::Time end = Soon(); !up.ok() && SystemClock().Now() < end;)
+    up = Put(*database, 3);
   EXPECT_TRUE(up.ok()) << up;
   EXPECT_EQ(Count(*database), 2);
 }
@@ -223,7 +224,7 @@ TEST_F(PostgresFaultsTest, NothingAcknowledgedIsLostWhenTheServerIsKilled) {
   for (int round = 1; round <= 3; ++round) {
     const int64_t goal = acknowledged + 200;
     const absl::Time end = Soon();
-    while (acknowledged < goal && absl::Now() < end) std::this_thread::yield();
+    while (acknowledged < goal && SystemClock().Now() < end) std::this_thread::yield();
     EXPECT_GE(acknowledged.load(), goal) << "did not come back, round " << round;
     server_->Stop(TemporaryPostgres::StopMode::kImmediate);
     ASSERT_TRUE(server_->Restart().ok());
@@ -273,7 +274,7 @@ TEST_F(PostgresFaultsTest, AServerThatIsDownAtOpenHealsLater) {
   EXPECT_TRUE(absl::IsUnavailable(database->Migrate({migration})));
   ASSERT_TRUE(server_->Restart().ok());
   absl::Status status = database->Migrate({migration});
-  for (const absl::Time end = Soon(); !status.ok() && absl::Now() < end;) {
+  for (const absl::Time end = Soon(); !status.ok() && SystemClock().Now() < end;) {
     status = database->Migrate({migration});
   }
   EXPECT_TRUE(status.ok()) << status;
@@ -282,16 +283,16 @@ TEST_F(PostgresFaultsTest, AServerThatIsDownAtOpenHealsLater) {
 
 TEST_F(PostgresFaultsTest, ADeadlineEndsALongStatementAndItsLocks) {
   const auto database = OpenWithTable(server_->url());
-  const absl::Status status =
-      database->Write(absl::Now() + absl::Milliseconds(100), [](Transaction& tx) -> absl::Status {
+  const absl::Status status = database->Write(
+      SystemClock().Now() + absl::Milliseconds(100), [](Transaction& tx) -> absl::Status {
         RETURN_IF_ERROR(tx.Execute("INSERT INTO t (id) VALUES (1)", {}).status());
         return tx.Query("SELECT pg_sleep(60)", {}).status();
       });
   EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
   // The server lets go of the row when it notices that the client has left.
-  const absl::Time begin = absl::Now();
+  const absl::Time begin = SystemClock().Now();
   EXPECT_TRUE(Put(*database, 1).ok());
-  EXPECT_LT(absl::Now() - begin, absl::Seconds(15));
+  EXPECT_LT(SystemClock().Now() - begin, absl::Seconds(15));
 }
 
 TEST_F(PostgresFaultsTest, DeadlocksAreResolvedByRetrying) {

@@ -25,8 +25,8 @@ const Migration& RequestLogMigration();
 // REQUEST_ID_REUSED when the id was used with another request.
 absl::StatusOr<std::optional<std::string>> FindAnswer(Transaction& tx, const Call& call);
 
-// `answer` holds no personal data in the clear. A concurrent first use of the same id makes this fail
-// with ABORTED / DATABASE_CONFLICT, so that the unit is run again and finds the answer.
+// `answer` holds no personal data in the clear. A concurrent first use of the same id makes this
+// fail with ABORTED / DATABASE_CONFLICT, so that the unit is run again and finds the answer.
 absl::Status RecordAnswer(Transaction& tx, const Call& call, absl::Time now,
                           absl::string_view answer);
 

@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/storage/database.h"
 #include "common/testing/temporary_directory.h"
@@ -143,7 +143,7 @@ TEST(SqliteDatabaseTest, ALongReadIsInterruptedAtItsDeadline) {
   const TemporaryDirectory directory;
   const auto database = OpenWithTable(directory.File("a.db"));
   const absl::Status status =
-      database->Read(absl::Now() + absl::Milliseconds(50), [](Transaction& tx) {
+      database->Read(SystemClock().Now() + absl::Milliseconds(50), [](Transaction& tx) {
         return tx
             .Query(
                 "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "

@@ -39,8 +39,8 @@ std::string DatabaseUrl(const rpc::CommonOptions& common) {
 }
 
 crypto::SecretKey PageKey(const crypto::KeyRing& ring) {
-  std::string bytes =
-      crypto::HmacSha256(ring.index_key().Reveal(), "handrail-derived-key-v1\nmatching/page-tokens");
+  std::string bytes = crypto::HmacSha256(ring.index_key().Reveal(),
+                                         "handrail-derived-key-v1\nmatching/page-tokens");
   crypto::SecretKey key = *crypto::SecretKey::FromBytes(bytes);  // HMAC-SHA-256 gives 32 bytes
   crypto::Wipe(bytes);
   return key;
@@ -121,17 +121,20 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
               [this](const Effects& effects) { OnEffects(effects); }),
       matcher_(ledger_, queue_, members_, chooser_, policies_, clock_, context.random,
                MakeMatcherOptions(options), [this](const Effects& effects) { hub_.Wake(effects); }),
-      sweeper_(ledger_, queue_, clock_, SweeperOptions(), [this] { return matcher_.Pools(); },
-               [this](const Effects& effects) { OnEffects(effects); }),
+      sweeper_(
+          ledger_, queue_, clock_, SweeperOptions(), [this] { return matcher_.Pools(); },
+          [this](const Effects& effects) { OnEffects(effects); }),
       reconciler_(ledger_, queue_, members_, clock_, kReconcileInterval),
       sync_(ledger_, members_, policies_, rules_, clock_,
             [this](const Effects& effects) { OnEffects(effects); }),
-      desk_(ledger_, *parts_.directory, members_, policies_, clock_, context.random,
-            kDeskThreads,
-            [this, limit = options.waiting_limit] { return matcher_.Stats().waiting < limit; },
-            [this](const Effects& effects) { OnEffects(effects); }),
-      handlers_{context.edge, context.streams, ledger_, desk_, sync_, hub_, pages_, clock_,
-                [this](const Effects& effects) { OnEffects(effects); }},
+      desk_(
+          ledger_, *parts_.directory, members_, policies_, clock_, context.random, kDeskThreads,
+          [this, limit = options.waiting_limit] { return matcher_.Stats().waiting < limit; },
+          [this](const Effects& effects) { OnEffects(effects); }),
+      handlers_{
+          context.edge, context.streams, ledger_,
+          desk_,        sync_,           hub_,
+          pages_,       clock_,          [this](const Effects& effects) { OnEffects(effects); }},
       matching_handler_(handlers_),
       sync_handler_(handlers_) {}
 
@@ -189,8 +192,8 @@ absl::Status CreateMissingKeyRing(const MatchingOptions& options, storage::Datab
   namespace fs = std::filesystem;
   if (!options.create_keys || fs::exists(options.key_ring_file)) return absl::OkStatus();
   bool empty = false;
-  RETURN_IF_ERROR(database.Read(
-      clock.Now() + absl::Seconds(10), [&](storage::Transaction& tx) -> absl::Status {
+  RETURN_IF_ERROR(
+      database.Read(clock.Now() + absl::Seconds(10), [&](storage::Transaction& tx) -> absl::Status {
         ASSIGN_OR_RETURN(const storage::Rows rows, tx.Query("SELECT id FROM members LIMIT 1", {}));
         empty = rows.empty();
         return absl::OkStatus();
@@ -268,8 +271,7 @@ absl::StatusOr<std::unique_ptr<rpc::ServiceProcess>> MakeMatchingProcess(
   redis_options.url = context.options.redis_url;
   redis_options.clock = &context.clock;
   ASSIGN_OR_RETURN(auto redis, storage::ConnectRedis(redis_options));
-  ASSIGN_OR_RETURN(auto channel,
-                   RedisWakeChannel::Create(*redis, redis_options, context.clock));
+  ASSIGN_OR_RETURN(auto channel, RedisWakeChannel::Create(*redis, redis_options, context.clock));
   ASSIGN_OR_RETURN(auto messaging,
                    context.InternalChannel(context.options.messaging_internal_address));
   ASSIGN_OR_RETURN(auto profiles,

@@ -11,7 +11,8 @@ namespace {
 
 constexpr char kDescription[] =
     "Handrail pairs people who are new to recovery with experienced sponsors, and lets them talk.\n"
-    "This command starts Handrail on one machine, acts as the people who use it, and looks after it.";
+    "This command starts Handrail on one machine, acts as the people who use it, and looks after "
+    "it.";
 
 constexpr char kFooter[] =
     "A first tour, in two terminals:\n"

@@ -92,8 +92,7 @@ std::string CipherPoolNames::Opaque(const PoolKey& pool) const {
 absl::StatusOr<PoolKey> CipherPoolNames::Reveal(absl::string_view opaque) const {
   std::optional<PoolKey> pool;
   if (opaque.size() == kBlock) {
-    const auto out =
-        Crypt(key_, reinterpret_cast<const unsigned char*>(opaque.data()), 0);
+    const auto out = Crypt(key_, reinterpret_cast<const unsigned char*>(opaque.data()), 0);
     const auto end = std::find(out.begin(), out.end(), '\0');
     pool = PoolKey::FromString(absl::string_view(reinterpret_cast<const char*>(out.data()),
                                                  static_cast<size_t>(end - out.begin())));

@@ -29,8 +29,8 @@ class CryptoVault final : public MemberVault {
   Random& random_;
 };
 
-// PoolNames by AES-128 on one block: the pool's key, zero padded, under a key derived from the ring's
-// index key. Thread-safe.
+// PoolNames by AES-128 on one block: the pool's key, zero padded, under a key derived from the
+// ring's index key. Thread-safe.
 class CipherPoolNames final : public PoolNames {
  public:
   explicit CipherPoolNames(const crypto::KeyRing& ring);

@@ -34,8 +34,8 @@ class EngineTest : public ::testing::Test {
     sweeper_ = std::make_unique<Sweeper>(
         *env_.ledger, *queue_, env_.clock, SweeperOptions(), [this] { return matcher_->Pools(); },
         [this](const Effects& effects) { matcher_->Notify(effects); });
-    reconciler_ = std::make_unique<Reconciler>(*env_.ledger, *queue_, members_, env_.clock,
-                                               absl::Seconds(1));
+    reconciler_ =
+        std::make_unique<Reconciler>(*env_.ledger, *queue_, members_, env_.clock, absl::Seconds(1));
     pool_.philosophy = Philosophy::kTwelveStepAa;
   }
 
@@ -209,8 +209,8 @@ TEST_F(EngineTest, AClaimWhoseOwnerDiedExpiresAndIsSwept) {
   const Ticket ticket = Ask();
   matcher_->RunRoundForTest();
   const MemberId sponsor = env_.AddSponsor(1);
-  const QueueSponsor seats = QueueSponsorOf(
-      env_.ledger->LoadSponsors(absl::InfiniteFuture(), {&sponsor, 1})->front());
+  const QueueSponsor seats =
+      QueueSponsorOf(env_.ledger->LoadSponsors(absl::InfiniteFuture(), {&sponsor, 1})->front());
   const absl::Time soon = env_.clock.Now() + absl::Seconds(10);
   ASSERT_TRUE(queue_->PutSponsors(soon, pool_, {&seats, 1}, Announce::kNo).ok());
   const Claim claim{ticket.id, 1, sponsor, 1};
@@ -334,8 +334,10 @@ class FakeConversations final : public Conversations {
 TEST_F(EngineTest, TheOutboxHealsAndKeepsTheOrder) {
   const MemberId sponsor = env_.AddSponsor(1);
   const Pairing pairing = env_.Pair(sponsor);
-  ASSERT_TRUE(env_.ledger->EndPairing(env_.As(sponsor), env_.clock.Now(), pairing.id,
-                                      EndReason::kUnspecified).ok());
+  ASSERT_TRUE(
+      env_.ledger
+          ->EndPairing(env_.As(sponsor), env_.clock.Now(), pairing.id, EndReason::kUnspecified)
+          .ok());
   FakeConversations messaging;
   messaging.failures = 2;
   OutboxSender sender(*env_.ledger, messaging, env_.clock, env_.random, OutboxOptions(),
@@ -364,8 +366,9 @@ TEST_F(EngineTest, TheDeskAsksProfilesOnAMissAndChecksWhatItKnows) {
   FakeDirectory directory;
   const MemberId id = MemberId::Random(env_.random);
   directory.entry.member = env_.Newcomer(id);
-  TicketDesk desk(*env_.ledger, directory, members_, ProgramPolicies::BuiltIn(), env_.clock,
-                  env_.random, 2, [] { return true; }, [](const Effects&) {});
+  TicketDesk desk(
+      *env_.ledger, directory, members_, ProgramPolicies::BuiltIn(), env_.clock, env_.random, 2,
+      [] { return true; }, [](const Effects&) {});
   const auto ask = [&](const Call& call, RelationshipType type, Philosophy philosophy) {
     std::promise<absl::StatusOr<Ticket>> promise;
     desk.RequestMatch(call, type, philosophy,
@@ -378,14 +381,13 @@ TEST_F(EngineTest, TheDeskAsksProfilesOnAMissAndChecksWhatItKnows) {
       reason::kProfileIncomplete));
   EXPECT_TRUE(HasReason(ask(env_.As(id), RelationshipType::kPeerCompanion, kAa).status(),
                         reason::kRelationshipNotOffered));
-  EXPECT_TRUE(HasReason(ask(env_.As(id), RelationshipType::kSponsor,
-                            Philosophy::kTwelveStepNa).status(),
-                        reason::kProfileIncomplete));
+  EXPECT_TRUE(
+      HasReason(ask(env_.As(id), RelationshipType::kSponsor, Philosophy::kTwelveStepNa).status(),
+                reason::kProfileIncomplete));
   const auto ticket = ask(env_.As(id, "mine"), RelationshipType::kSponsor, kAa);
   ASSERT_TRUE(ticket.ok()) << ticket.status();
-  const int fetches = directory.fetches;
-  // The copy changes behind the cache; the request is decided from the new one, and what was answered
-  // before is answered again.
+  // The copy changes behind the cache; the request is decided from the new one, and what was
+  // answered before is answered again.
   MemberTraits without = env_.Newcomer(id, 2);
   without.consents_to_matching = false;
   ASSERT_TRUE(env_.ledger->ApplyMember(absl::InfiniteFuture(), env_.clock.Now(), without).ok());
@@ -394,7 +396,14 @@ TEST_F(EngineTest, TheDeskAsksProfilesOnAMissAndChecksWhatItKnows) {
   const auto again = ask(env_.As(id, "mine"), RelationshipType::kSponsor, kAa);
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->id, ticket->id);
-  EXPECT_EQ(directory.fetches, fetches);
+  // The consent is given again, and has not come through profiles' outbox yet.
+  directory.entry.member = env_.Newcomer(id, 3);
+  const auto later = ask(env_.As(id, "later"), RelationshipType::kTemporarySponsor, kAa);
+  ASSERT_TRUE(later.ok()) << later.status();
+  const int fetches = directory.fetches;
+  EXPECT_TRUE(HasReason(ask(env_.As(id), RelationshipType::kSponsor, kAa).status(),
+                        reason::kTicketAlreadyOpen));
+  EXPECT_EQ(directory.fetches, fetches) << "a copy that allows the request is not asked for again";
 }
 
 }  // namespace

@@ -24,8 +24,7 @@ std::unique_ptr<grpc::ClientContext> Context(const Clock& clock, absl::Time dead
 class GrpcConversations final : public Conversations {
  public:
   GrpcConversations(std::shared_ptr<grpc::Channel> channel, const Clock& clock)
-      : stub_(messaging::v1::ConversationSyncService::NewStub(std::move(channel))),
-        clock_(clock) {}
+      : stub_(messaging::v1::ConversationSyncService::NewStub(std::move(channel))), clock_(clock) {}
 
   absl::StatusOr<ConversationId> Open(absl::Time deadline, const OutboxEntry& entry) override {
     messaging::v1::OpenConversationRequest request;
@@ -35,8 +34,8 @@ class GrpcConversations final : public Conversations {
     request.set_request_id(entry.id.ToString());
     messaging::v1::OpenConversationResponse response;
     const auto context = Context(clock_, deadline);
-    RETURN_IF_ERROR(rpc::FromGrpcStatus(
-        stub_->OpenConversation(context.get(), request, &response)));
+    RETURN_IF_ERROR(
+        rpc::FromGrpcStatus(stub_->OpenConversation(context.get(), request, &response)));
     return ConversationId::FromName(response.conversation());
   }
 

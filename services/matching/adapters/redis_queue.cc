@@ -29,8 +29,8 @@ const RedisScript& Script(absl::string_view name, const char* source) {
   return *scripts->back().second;
 }
 
-// Collects the answers to commands that were sent without waiting. Each is answered exactly once, at
-// the latest when its deadline passes.
+// Collects the answers to commands that were sent without waiting. Each is answered exactly once,
+// at the latest when its deadline passes.
 class Batch {
  public:
   explicit Batch(size_t size) : state_(std::make_shared<State>(size)) {}
@@ -91,8 +91,7 @@ absl::Status RedisQueue::PutTickets(absl::Time deadline, const PoolKey& pool,
     redis_.EvalAsync(deadline, script,
                      {absl::StrCat(p, "q"), absl::StrCat(p, "t:", id), absl::StrCat(p, "ev")},
                      {id, absl::StrCat(ticket.version), Flag(ticket.waiting),
-                      absl::StrCat(ticket.score), Flag(announce == Announce::kYes),
-                      stream_length_},
+                      absl::StrCat(ticket.score), Flag(announce == Announce::kYes), stream_length_},
                      batch.Slot(i));
   }
   return batch.Wait().status();
@@ -107,12 +106,12 @@ absl::Status RedisQueue::PutSponsors(absl::Time deadline, const PoolKey& pool,
   for (size_t i = 0; i < sponsors.size(); ++i) {
     const QueueSponsor& sponsor = sponsors[i];
     const std::string id = sponsor.sponsor.ToString();
-    redis_.EvalAsync(deadline, script,
-                     {absl::StrCat(p, "avail"), absl::StrCat(p, "s:", id), absl::StrCat(p, "ev")},
-                     {id, absl::StrCat(sponsor.version), absl::StrCat(sponsor.free_seats),
-                      absl::StrCat(sponsor.score), Flag(announce == Announce::kYes),
-                      stream_length_},
-                     batch.Slot(i));
+    redis_.EvalAsync(
+        deadline, script,
+        {absl::StrCat(p, "avail"), absl::StrCat(p, "s:", id), absl::StrCat(p, "ev")},
+        {id, absl::StrCat(sponsor.version), absl::StrCat(sponsor.free_seats),
+         absl::StrCat(sponsor.score), Flag(announce == Announce::kYes), stream_length_},
+        batch.Slot(i));
   }
   return batch.Wait().status();
 }
@@ -188,10 +187,10 @@ absl::StatusOr<std::vector<Claim>> RedisQueue::ExpiredClaims(absl::Time deadline
 
 absl::StatusOr<bool> RedisQueue::Lease(absl::Time deadline, const PoolKey& pool,
                                        const std::string& owner, absl::Duration hold) {
-  ASSIGN_OR_RETURN(const RedisReply reply,
-                   redis_.Eval(deadline, Script("lease", kLeaseLua),
-                               {absl::StrCat(Prefix(pool), "lease")},
-                               {owner, absl::StrCat(absl::ToInt64Milliseconds(hold))}));
+  ASSIGN_OR_RETURN(
+      const RedisReply reply,
+      redis_.Eval(deadline, Script("lease", kLeaseLua), {absl::StrCat(Prefix(pool), "lease")},
+                  {owner, absl::StrCat(absl::ToInt64Milliseconds(hold))}));
   return reply.integer == 1;
 }
 

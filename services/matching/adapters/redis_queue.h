@@ -10,8 +10,8 @@
 
 namespace handrail::matching {
 
-// The queues on Redis 7, by the scripts of lua/. Everything of a pool lies in one slot: its keys are
-// "hr:{<opaque name of the pool>}:…". A batch is pipelined. Thread-safe.
+// The queues on Redis 7, by the scripts of lua/. Everything of a pool lies in one slot: its keys
+// are "hr:{<opaque name of the pool>}:…". A batch is pipelined. Thread-safe.
 class RedisQueue final : public Queue {
  public:
   // Both must outlive the queue. `stream_length` bounds each pool's stream, roughly.

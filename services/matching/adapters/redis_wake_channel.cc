@@ -49,8 +49,6 @@ bool RedisWakeChannel::WaitUntilSubscribed(const std::string& topic, absl::Durat
          subscriber_->WaitUntilSubscribed(ChannelOf(topic), clock_.Now() + timeout);
 }
 
-bool RedisWakeChannel::IsUp() const {
-  return subscriber_ != nullptr && subscriber_->IsConnected();
-}
+bool RedisWakeChannel::IsUp() const { return subscriber_ != nullptr && subscriber_->IsConnected(); }
 
 }  // namespace handrail::matching

@@ -148,8 +148,8 @@ absl::Status MatchIndex::PutSponsors(absl::Time deadline, absl::Time now,
       // Pools that the sponsor has left must hear of it too.
       for (const PoolKey& pool : entry.pools) PoolOf(pool).PutMember(traits, now);
       entry.traits = traits;
-      entry.pools = traits->sponsor.has_value() ? PoolsForSponsor(*traits->sponsor)
-                                                : std::vector<PoolKey>();
+      entry.pools =
+          traits->sponsor.has_value() ? PoolsForSponsor(*traits->sponsor) : std::vector<PoolKey>();
       for (const PoolKey& pool : entry.pools) PoolOf(pool).PutMember(traits, now);
       // Seats follow below, and again for pools that are new to the sponsor.
       for (const PoolKey& pool : entry.pools) PoolOf(pool).PutSeats(entry.seats.availability);

@@ -24,7 +24,7 @@ namespace handrail::matching {
 // One ticket and one sponsor that suit each other as far as the index knows.
 struct Match {
   PoolKey pool;
-  TicketChange ticket;       // as the index holds it
+  TicketChange ticket;  // as the index holds it
   MemberId sponsor;
   int64_t newcomer_version = 0;
   int64_t sponsor_member_version = 0;
@@ -40,8 +40,8 @@ class MatchIndex {
              const ProgramPolicies& policies)
       : ledger_(ledger), members_(members), chooser_(chooser), policies_(policies) {}
 
-  // Reads whoever is missing in the cache, and what stands between people, and puts the tickets in or
-  // takes them out.
+  // Reads whoever is missing in the cache, and what stands between people, and puts the tickets in
+  // or takes them out.
   absl::Status PutTickets(absl::Time deadline, absl::Time now,
                           absl::Span<const TicketChange> tickets);
   // Reads sponsors and puts them into each of their pools. `fresh` gets them as they are now.

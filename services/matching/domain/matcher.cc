@@ -57,8 +57,7 @@ void Matcher::Notify(const Effects& effects) {
     MutexLock lock(mutex_);
     if (inbox_.tickets.size() + inbox_.sponsors.size() >= options_.inbox_limit) return;
     inbox_.tickets.insert(inbox_.tickets.end(), effects.tickets.begin(), effects.tickets.end());
-    inbox_.sponsors.insert(inbox_.sponsors.end(), effects.sponsors.begin(),
-                           effects.sponsors.end());
+    inbox_.sponsors.insert(inbox_.sponsors.end(), effects.sponsors.begin(), effects.sponsors.end());
   }
   wake_.Signal();
 }
@@ -209,8 +208,8 @@ std::vector<Matcher::Attempt> Matcher::ClaimAll(std::vector<Attempt> attempts) {
     std::vector<Claim> claims;
     for (const size_t i : places) {
       const Match& match = attempts[i].match;
-      claims.push_back({match.ticket.ticket, match.ticket.version, match.sponsor,
-                        match.sponsor_version});
+      claims.push_back(
+          {match.ticket.ticket, match.ticket.version, match.sponsor, match.sponsor_version});
     }
     const auto results = queue_.TakeClaims(QueueDeadline(), pool, clock_.Now(), claims);
     const bool up = QueueOk(results.status());
@@ -251,11 +250,10 @@ void Matcher::Decide(std::vector<Attempt>& attempts) {
     proposal.newcomer_version = match.newcomer_version;
     proposal.sponsor = match.sponsor;
     proposal.sponsor_version = match.sponsor_member_version;
-    proposal.expire_time =
-        now + (options_.response_deadline > absl::ZeroDuration()
-                   ? options_.response_deadline
-                   : policies_.ResponseDeadline(match.pool.philosophy,
-                                                match.ticket.relationship_type));
+    proposal.expire_time = now + (options_.response_deadline > absl::ZeroDuration()
+                                      ? options_.response_deadline
+                                      : policies_.ResponseDeadline(match.pool.philosophy,
+                                                                   match.ticket.relationship_type));
     proposal.parallel_limit = policies_.Of(match.ticket.relationship_type).parallel_offers;
     proposal.explanation = match.explanation;
     ledger_.MakeOfferAsync(LedgerDeadline(), now, proposal,
@@ -316,8 +314,7 @@ void Matcher::Conclude(std::vector<Attempt> attempts) {
     for (const Attempt& attempt : refused) {
       const absl::Status status = attempt.outcome.status();
       if (HasReason(status, reason::kRelationshipNotOffered)) {
-        index_.Rest(attempt.match.ticket.newcomer, attempt.match.sponsor,
-                    now + absl::Minutes(1));
+        index_.Rest(attempt.match.ticket.newcomer, attempt.match.sponsor, now + absl::Minutes(1));
       }
       RestTicket(attempt.match.ticket.ticket);
     }

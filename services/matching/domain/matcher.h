@@ -57,13 +57,13 @@ struct MatcherStats {
   bool redis_up = false;
 };
 
-// Puts tickets before sponsors: a new ticket looks for a sponsor, a freed seat looks for a ticket. One
-// thread owns the index, sends every hint to the queue, claims there and asks the ledger to decide.
-// Several matchers on one ledger, in as many processes, are harmless; the lease of a pool only spares
-// them each other's work.
+// Puts tickets before sponsors: a new ticket looks for a sponsor, a freed seat looks for a ticket.
+// One thread owns the index, sends every hint to the queue, claims there and asks the ledger to
+// decide. Several matchers on one ledger, in as many processes, are harmless; the lease of a pool
+// only spares them each other's work.
 //
-// With the queue down it goes on from the index and SQL alone, at a lower rate; the marks in the ledger
-// remember what the queue has to hear.
+// With the queue down it goes on from the index and SQL alone, at a lower rate; the marks in the
+// ledger remember what the queue has to hear.
 class Matcher {
  public:
   // Hears of what a round changed, on the matcher's thread; must not block.
@@ -79,15 +79,15 @@ class Matcher {
   // Gives its leases back and joins. Idempotent.
   void Stop();
 
-  // What a step changed. Never blocks; when too much waits already it is dropped, and the sweeper or
-  // the scrub finds it. Thread-safe.
+  // What a step changed. Never blocks; when too much waits already it is dropped, and the sweeper
+  // or the scrub finds it. Thread-safe.
   void Notify(const Effects& effects);
   // The pools of this replica, for whoever sweeps. Thread-safe.
   std::vector<PoolKey> Pools() const;
   MatcherStats Stats() const;
 
-  // One round without the thread, for tests: takes what has come, and matches until nothing is left to
-  // do now.
+  // One round without the thread, for tests: takes what has come, and matches until nothing is left
+  // to do now.
   void RunRoundForTest();
 
  private:
@@ -113,8 +113,8 @@ class Matcher {
   bool WaitForWork();
   void Round();
   void Absorb(Inbox inbox);
-  void SendHints(const std::vector<TicketChange>& tickets, const std::vector<SponsorSeats>& sponsors,
-                 Announce announce);
+  void SendHints(const std::vector<TicketChange>& tickets,
+                 const std::vector<SponsorSeats>& sponsors, Announce announce);
   bool MatchOnce();
   std::vector<Attempt> Choose();
   std::vector<Attempt> ClaimAll(std::vector<Attempt> attempts);
@@ -163,7 +163,7 @@ class Matcher {
   absl::flat_hash_set<MemberId> sponsors_queued_;
   std::deque<std::pair<absl::Time, TicketId>> resting_;
   std::map<PoolKey, PoolLease> leases_;
-  absl::flat_hash_map<TicketId, int64_t> sent_tickets_;   // versions that we announced ourselves
+  absl::flat_hash_map<TicketId, int64_t> sent_tickets_;  // versions that we announced ourselves
   absl::flat_hash_map<MemberId, int64_t> sent_sponsors_;
   absl::Time queue_rest_until_ = absl::InfinitePast();
   absl::Time scrub_at_ = absl::InfinitePast();

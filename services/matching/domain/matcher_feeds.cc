@@ -5,8 +5,8 @@
 #include "common/base/status.h"
 #include "services/matching/domain/matcher.h"
 
-// What feeds the matcher's rounds: events of this replica, the streams of the pools, the ledger when a
-// lease is won, and the slow scrub.
+// What feeds the matcher's rounds: events of this replica, the streams of the pools, the ledger
+// when a lease is won, and the slow scrub.
 namespace handrail::matching {
 namespace {
 
@@ -150,12 +150,13 @@ void Matcher::Scrub() {
   const absl::Time now = clock_.Now();
   if (now < scrub_at_) return;
   scrub_at_ = now + options_.scrub;
-  const auto sponsors = ledger_.ScanSponsors(LedgerDeadline(), options_.scrub_chunk, scrub_sponsor_);
+  const auto sponsors =
+      ledger_.ScanSponsors(LedgerDeadline(), options_.scrub_chunk, scrub_sponsor_);
   if (!sponsors.ok()) return;
   scrub_sponsor_ = sponsors->empty() ? MemberId() : sponsors->back().availability.sponsor;
   index_.PutSponsors(LedgerDeadline(), now, *sponsors).IgnoreError();
-  // Time alone makes pairs possible again: a cooldown ends, hours change. So everybody with a free seat
-  // looks again, now and then.
+  // Time alone makes pairs possible again: a cooldown ends, hours change. So everybody with a free
+  // seat looks again, now and then.
   for (const SponsorSeats& sponsor : *sponsors) {
     const MemberId& id = sponsor.availability.sponsor;
     if (index_.FreeSeats(id) > 0 && sponsors_queued_.insert(id).second) {
@@ -169,10 +170,10 @@ void Matcher::Scrub() {
     const auto tickets =
         ledger_.LoadWaiting(LedgerDeadline(), pool, options_.scrub_chunk, lease.scrub_after);
     if (!tickets.ok()) return;
-    lease.scrub_after = tickets->empty() ? std::nullopt
-                                         : std::optional<PageStart>(PageStart{
-                                               tickets->back().create_time,
-                                               tickets->back().ticket});
+    lease.scrub_after = tickets->empty()
+                            ? std::nullopt
+                            : std::optional<PageStart>(
+                                  PageStart{tickets->back().create_time, tickets->back().ticket});
     index_.PutTickets(LedgerDeadline(), now, *tickets).IgnoreError();
   }
 }

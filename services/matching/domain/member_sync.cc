@@ -42,8 +42,8 @@ absl::Status MemberSync::RecheckOffers(absl::Time deadline, const MemberId& memb
     const bool both = newcomer.has_value() && newcomer->newcomer.has_value() &&
                       sponsor.has_value() && sponsor->sponsor.has_value();
     if (both) {
-      const NewcomerRecord asks = MakeNewcomerRecord(*newcomer, offer.philosophy,
-                                                     offer.relationship_type, policies_, week);
+      const NewcomerRecord asks =
+          MakeNewcomerRecord(*newcomer, offer.philosophy, offer.relationship_type, policies_, week);
       const SponsorRecord gives = MakeSponsorRecord(*sponsor, offer.philosophy, policies_, week);
       if (!rules_.FirstBrokenOfTraits(asks, gives, now).has_value()) continue;
     }

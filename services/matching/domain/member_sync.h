@@ -19,8 +19,8 @@ class MemberSync {
   MemberSync(Ledger& ledger, MemberCache& members, const ProgramPolicies& policies,
              const RuleSet& rules, const Clock& clock, Sink sink);
 
-  // Keeps the copy, and rescinds open offers that break a hard rule as the people are now (M5). All of
-  // it is on disk when this returns OK.
+  // Keeps the copy, and rescinds open offers that break a hard rule as the people are now (M5). All
+  // of it is on disk when this returns OK.
   absl::Status ApplyMember(absl::Time deadline, const MemberTraits& member);
   absl::Status ApplyBlock(absl::Time deadline, const BlockId& id, const MemberId& blocker,
                           const MemberId& blocked);

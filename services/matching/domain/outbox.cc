@@ -37,8 +37,7 @@ void OutboxSender::Wake() {
 }
 
 bool OutboxSender::SendDue() {
-  const auto due =
-      ledger_.DueOutbox(clock_.Now() + options_.timeout, clock_.Now(), options_.batch);
+  const auto due = ledger_.DueOutbox(clock_.Now() + options_.timeout, clock_.Now(), options_.batch);
   if (!due.ok()) {
     Log(Severity::kWarning, "outbox_not_read", {{LogField::kReason, ReasonOf(due.status())}});
     return false;

@@ -47,8 +47,8 @@ struct OutboxOptions {
   int threads = 8;
 };
 
-// Tells messaging what the ledger's outbox says, at least once, in order for each pairing. An entry that
-// fails is tried again with a jittered back-off, for as long as it takes.
+// Tells messaging what the ledger's outbox says, at least once, in order for each pairing. An entry
+// that fails is tried again with a jittered back-off, for as long as it takes.
 class OutboxSender {
  public:
   using Sink = std::function<void(const Effects&)>;

@@ -12,12 +12,13 @@
 #include "services/matching/domain/ledger.h"
 #include "services/matching/domain/types.h"
 
-// The queues of a pool in Redis: who waits and who has a free seat. An index that may be lost: every
-// entry can be written again from the ledger, and nothing here decides anything. Holds ids, scores,
-// seats and versions, and no trait.
+// The queues of a pool in Redis: who waits and who has a free seat. An index that may be lost:
+// every entry can be written again from the ledger, and nothing here decides anything. Holds ids,
+// scores, seats and versions, and no trait.
 //
-// All calls block until every command of the batch is answered or `deadline` has passed. UNAVAILABLE /
-// REDIS_UNAVAILABLE or DEADLINE_EXCEEDED when Redis does not answer: any part may have been applied.
+// All calls block until every command of the batch is answered or `deadline` has passed.
+// UNAVAILABLE / REDIS_UNAVAILABLE or DEADLINE_EXCEEDED when Redis does not answer: any part may
+// have been applied.
 namespace handrail::matching {
 
 // What SQL says of one ticket. An entry older than the one that the queue holds is ignored.
@@ -46,9 +47,9 @@ struct Claim {
 };
 enum class ClaimResult : uint8_t {
   kClaimed = 0,
-  kNoTicket = 1,       // it is not queued: claimed by another, gone, or not there yet
-  kNoSeat = 2,         // no free seat is queued
-  kStaleTicket = 3,    // the queue knows a newer version
+  kNoTicket = 1,     // it is not queued: claimed by another, gone, or not there yet
+  kNoSeat = 2,       // no free seat is queued
+  kStaleTicket = 3,  // the queue knows a newer version
   kStaleSponsor = 4,
 };
 struct Settlement {

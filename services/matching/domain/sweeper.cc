@@ -55,9 +55,8 @@ void Sweeper::Sweep() {
 
 void Sweeper::SweepClaims() {
   for (const PoolKey& pool : pools_()) {
-    const auto claims =
-        queue_.ExpiredClaims(clock_.Now() + options_.redis_timeout, pool, clock_.Now(),
-                             options_.limit);
+    const auto claims = queue_.ExpiredClaims(clock_.Now() + options_.redis_timeout, pool,
+                                             clock_.Now(), options_.limit);
     if (!claims.ok()) return;  // Redis is down; so are its claims
     if (claims->empty()) continue;
     std::vector<TicketId> ticket_ids;
@@ -83,8 +82,8 @@ void Sweeper::SweepClaims() {
       sponsor_of.try_emplace(claim.sponsor, QueueSponsor{claim.sponsor, 0, 0, 0});
       settlements.push_back({ticket_of[claim.ticket], sponsor_of[claim.sponsor]});
     }
-    const absl::Status settled = queue_.Settle(clock_.Now() + options_.redis_timeout, pool,
-                                               settlements, Announce::kYes);
+    const absl::Status settled =
+        queue_.Settle(clock_.Now() + options_.redis_timeout, pool, settlements, Announce::kYes);
     if (!settled.ok()) return;
     Effects again;
     for (const TicketChange& ticket : *tickets) again.tickets.push_back(ticket);
@@ -94,8 +93,8 @@ void Sweeper::SweepClaims() {
 }
 
 void Sweeper::ResendMarks() {
-  auto marks = ledger_.LoadMarks(clock_.Now() + options_.timeout,
-                                 clock_.Now() - options_.mark_age, 5 * options_.limit);
+  auto marks = ledger_.LoadMarks(clock_.Now() + options_.timeout, clock_.Now() - options_.mark_age,
+                                 5 * options_.limit);
   if (!marks.ok()) {
     Move("marks", marks.status());
     return;
@@ -152,9 +151,9 @@ absl::StatusOr<std::vector<PoolKey>> Reconciler::PoolsOfSponsors() {
 absl::Status Reconciler::RebuildTickets(const PoolKey& pool) {
   std::optional<PageStart> after;
   while (true) {
-    ASSIGN_OR_RETURN(const std::vector<TicketChange> tickets,
-                     ledger_.LoadWaiting(clock_.Now() + absl::Seconds(10), pool,
-                                         Queue::kRebuildChunk, after));
+    ASSIGN_OR_RETURN(
+        const std::vector<TicketChange> tickets,
+        ledger_.LoadWaiting(clock_.Now() + absl::Seconds(10), pool, Queue::kRebuildChunk, after));
     if (tickets.empty()) return absl::OkStatus();
     std::vector<QueueTicket> entries;
     for (const TicketChange& ticket : tickets) entries.push_back(QueueTicketOf(ticket));
@@ -166,9 +165,9 @@ absl::Status Reconciler::RebuildTickets(const PoolKey& pool) {
 absl::Status Reconciler::RebuildSponsors(const std::vector<PoolKey>& pools) {
   MemberId after;
   while (true) {
-    ASSIGN_OR_RETURN(const std::vector<SponsorSeats> sponsors,
-                     ledger_.ScanSponsors(clock_.Now() + absl::Seconds(10),
-                                          Queue::kRebuildChunk, after));
+    ASSIGN_OR_RETURN(
+        const std::vector<SponsorSeats> sponsors,
+        ledger_.ScanSponsors(clock_.Now() + absl::Seconds(10), Queue::kRebuildChunk, after));
     if (sponsors.empty()) return absl::OkStatus();
     after = sponsors.back().availability.sponsor;
     std::map<PoolKey, std::vector<QueueSponsor>> entries;
@@ -180,8 +179,7 @@ absl::Status Reconciler::RebuildSponsors(const std::vector<PoolKey>& pools) {
       }
     }
     for (const PoolKey& pool : pools) {
-      RETURN_IF_ERROR(
-          queue_.RebuildSponsors(clock_.Now() + absl::Seconds(5), pool, entries[pool]));
+      RETURN_IF_ERROR(queue_.RebuildSponsors(clock_.Now() + absl::Seconds(5), pool, entries[pool]));
     }
   }
 }
@@ -210,8 +208,7 @@ absl::Status Reconciler::Reconcile() {
     for (const PoolKey& pool : lost) {
       RETURN_IF_ERROR(queue_.SetEpoch(clock_.Now() + absl::Seconds(1), pool, run));
     }
-    Log(Severity::kInfo, "queues_rebuilt",
-        {{LogField::kCount, static_cast<int64_t>(lost.size())}});
+    Log(Severity::kInfo, "queues_rebuilt", {{LogField::kCount, static_cast<int64_t>(lost.size())}});
   }
   server_run_ = run;
   return absl::OkStatus();

@@ -28,15 +28,16 @@ struct SweeperOptions {
 };
 
 // The one periodic task that moves what only time moves: offers and tickets past their deadline,
-// trials that have passed, attestations that have lapsed, claims in Redis that nobody settled, hints
-// that got lost, and old request ids. Any number of replicas may sweep at once: each move is a
-// compare-and-set.
+// trials that have passed, attestations that have lapsed, claims in Redis that nobody settled,
+// hints that got lost, and old request ids. Any number of replicas may sweep at once: each move is
+// a compare-and-set.
 class Sweeper {
  public:
   using Sink = std::function<void(const Effects&)>;
   using PoolList = std::function<std::vector<PoolKey>()>;
 
-  // `sink` hears of what was moved, and of every lost hint. `pools` are those whose claims are swept.
+  // `sink` hears of what was moved, and of every lost hint. `pools` are those whose claims are
+  // swept.
   Sweeper(Ledger& ledger, Queue& queue, const Clock& clock, const SweeperOptions& options,
           PoolList pools, Sink sink);
 
@@ -60,9 +61,9 @@ class Sweeper {
   std::unique_ptr<PeriodicTask> task_;
 };
 
-// Notices that Redis has lost its data (a pool's epoch is gone), or may have lost some (another run of
-// the server, another primary), and writes every waiting ticket and every free seat again, longest
-// waiting first, in chunks. No call waits for it.
+// Notices that Redis has lost its data (a pool's epoch is gone), or may have lost some (another run
+// of the server, another primary), and writes every waiting ticket and every free seat again,
+// longest waiting first, in chunks. No call waits for it.
 class Reconciler {
  public:
   Reconciler(Ledger& ledger, Queue& queue, MemberCache& members, const Clock& clock,

@@ -62,8 +62,8 @@ absl::Status TicketDesk::Check(const Request& request, const MemberTraits& membe
 
 void TicketDesk::RequestMatch(const Call& call, RelationshipType relationship_type,
                               Philosophy philosophy, Done done) {
-  auto request = std::make_shared<Request>(
-      Request{call, relationship_type, philosophy, std::move(done), 0});
+  auto request =
+      std::make_shared<Request>(Request{call, relationship_type, philosophy, std::move(done), 0});
   const MemberCache::Member member = members_.Find(call.who.member);
   if (member != nullptr && has_room_() && Check(*request, *member).ok()) {
     Open(std::move(request), *member);
@@ -81,9 +81,16 @@ void TicketDesk::HandOver(std::shared_ptr<Request> request) {
 }
 
 void TicketDesk::RunSlowly(const std::shared_ptr<Request>& request) {
-  const auto member = LoadMember(request->call.deadline, request->call.who.member);
+  auto member = LoadMember(request->call.deadline, request->call.who.member);
   absl::Status status = member.status();
   if (status.ok()) status = Check(*request, **member);
+  if (member.ok() && !status.ok() && !HasReason(status, reason::kRelationshipNotOffered)) {
+    auto newer = FetchMember(request->call.deadline, request->call.who.member);
+    if (newer.ok()) {
+      member = std::move(newer);
+      status = Check(*request, **member);
+    }
+  }
   if (status.ok() && !has_room_()) {
     status = Error(absl::StatusCode::kResourceExhausted, reason::kPoolFull)
                  .Message("as many people wait as we can look after; please try again later")
@@ -131,6 +138,11 @@ absl::StatusOr<MemberCache::Member> TicketDesk::LoadMember(absl::Time deadline,
                                                            const MemberId& id) {
   ASSIGN_OR_RETURN(std::optional<MemberTraits> held, ledger_.LoadMember(deadline, id));
   if (held.has_value()) return members_.Put(*std::move(held));
+  return FetchMember(deadline, id);
+}
+
+absl::StatusOr<MemberCache::Member> TicketDesk::FetchMember(absl::Time deadline,
+                                                            const MemberId& id) {
   const auto entry = directory_.Fetch(deadline, id);
   if (entry.status().code() == absl::StatusCode::kNotFound) {
     return Error(absl::StatusCode::kFailedPrecondition, reason::kProfileIncomplete)
@@ -145,7 +157,9 @@ absl::StatusOr<MemberCache::Member> TicketDesk::LoadMember(absl::Time deadline,
   ASSIGN_OR_RETURN(const Effects effects,
                    ledger_.ApplyMember(deadline, clock_.Now(), entry->member));
   sink_(effects);
-  return members_.Put(entry->member);
+  // The ledger keeps the newest; what was fetched may have been overtaken.
+  ASSIGN_OR_RETURN(std::optional<MemberTraits> newest, ledger_.LoadMember(deadline, id));
+  return members_.Put(newest.has_value() ? *std::move(newest) : entry->member);
 }
 
 }  // namespace handrail::matching

@@ -15,8 +15,8 @@
 
 namespace handrail::matching {
 
-// Opens tickets: checks what our copy of the member says, asks profiles only on a miss, and lets the
-// ledger decide. Thread-safe.
+// Opens tickets: checks what our copy of the member says, asks profiles only on a miss, and lets
+// the ledger decide. Thread-safe.
 class TicketDesk {
  public:
   using Sink = std::function<void(const Effects&)>;
@@ -38,6 +38,9 @@ class TicketDesk {
 
   // The newest copy of a member: from the ledger, else from profiles, which is then kept.
   absl::StatusOr<MemberCache::Member> LoadMember(absl::Time deadline, const MemberId& id);
+  // The copy that profiles has now, which is then kept. For a caller whom our own copy would
+  // refuse: what they have just told profiles may still be on its way.
+  absl::StatusOr<MemberCache::Member> FetchMember(absl::Time deadline, const MemberId& id);
 
  private:
   struct Request {

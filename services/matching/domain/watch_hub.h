@@ -27,8 +27,8 @@ class WakeChannel {
   virtual bool IsUp() const = 0;
 };
 
-// Who watches what, on this replica. A watcher reads once when it comes, after it is subscribed, again
-// after each wake-up, and every few seconds in any case. Thread-safe.
+// Who watches what, on this replica. A watcher reads once when it comes, after it is subscribed,
+// again after each wake-up, and every few seconds in any case. Thread-safe.
 class WatchHub {
  public:
   // Reads and writes; may block. False: the watch is over.

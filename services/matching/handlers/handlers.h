@@ -31,10 +31,10 @@ class MatchingHandler final : public v1::MatchingService::CallbackService {
  public:
   explicit MatchingHandler(const HandlerContext& context) : in_(context) {}
 
-#define HANDRAIL_UNARY(method, request_type, response_type)                            \
-  grpc::ServerUnaryReactor* method(grpc::CallbackServerContext* context,               \
-                                   const v1::request_type* request,                    \
-                                   v1::response_type* response) override
+#define HANDRAIL_UNARY(method, request_type, response_type)                                      \
+  grpc::ServerUnaryReactor* method(grpc::CallbackServerContext* context,                         \
+                                   const v1::request_type* request, v1::response_type* response) \
+      override
   HANDRAIL_UNARY(RequestMatch, RequestMatchRequest, Ticket);
   HANDRAIL_UNARY(GetTicket, GetTicketRequest, Ticket);
   HANDRAIL_UNARY(ListTickets, ListTicketsRequest, ListTicketsResponse);

@@ -51,13 +51,12 @@ grpc::ServerUnaryReactor* MatchingHandler::RequestMatch(grpc::CallbackServerCont
       context, request, response,
       [this](const Call& call, const v1::RequestMatchRequest& request, v1::Ticket* response,
              std::function<void(absl::Status)> done) {
-        in_.desk.RequestMatch(
-            call, static_cast<RelationshipType>(request.relationship_type()),
-            static_cast<Philosophy>(request.philosophy()),
-            [response, done = std::move(done)](absl::StatusOr<Ticket> ticket) {
-              if (ticket.ok()) Fill(*ticket, response);
-              done(ticket.status());
-            });
+        in_.desk.RequestMatch(call, static_cast<RelationshipType>(request.relationship_type()),
+                              static_cast<Philosophy>(request.philosophy()),
+                              [response, done = std::move(done)](absl::StatusOr<Ticket> ticket) {
+                                if (ticket.ok()) Fill(*ticket, response);
+                                done(ticket.status());
+                              });
       });
 }
 
@@ -75,32 +74,32 @@ grpc::ServerUnaryReactor* MatchingHandler::GetTicket(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* MatchingHandler::ListTickets(grpc::CallbackServerContext* context,
                                                        const v1::ListTicketsRequest* request,
                                                        v1::ListTicketsResponse* response) {
-  return in_.edge.Unary(
-      context, request, response,
-      [this](const Call& call, const v1::ListTicketsRequest& request,
-             v1::ListTicketsResponse* response) -> absl::Status {
-        ASSIGN_OR_RETURN(const auto page,
-                         in_.pages.Read(call, "", request.page_size(), request.page_token()));
-        ASSIGN_OR_RETURN(const Page<Ticket> tickets,
-                         in_.ledger.ListTickets(call, page.limit, page.after));
-        for (const Ticket& ticket : tickets.items) {
-          RETURN_IF_ERROR(FillTicket(call, ticket, response->add_tickets()));
-        }
-        response->set_next_page_token(in_.pages.Write(call, "", tickets));
-        return absl::OkStatus();
-      });
+  return in_.edge.Unary(context, request, response,
+                        [this](const Call& call, const v1::ListTicketsRequest& request,
+                               v1::ListTicketsResponse* response) -> absl::Status {
+                          ASSIGN_OR_RETURN(
+                              const auto page,
+                              in_.pages.Read(call, "", request.page_size(), request.page_token()));
+                          ASSIGN_OR_RETURN(const Page<Ticket> tickets,
+                                           in_.ledger.ListTickets(call, page.limit, page.after));
+                          for (const Ticket& ticket : tickets.items) {
+                            RETURN_IF_ERROR(FillTicket(call, ticket, response->add_tickets()));
+                          }
+                          response->set_next_page_token(in_.pages.Write(call, "", tickets));
+                          return absl::OkStatus();
+                        });
 }
 
 grpc::ServerUnaryReactor* MatchingHandler::CancelTicket(grpc::CallbackServerContext* context,
                                                         const v1::CancelTicketRequest* request,
                                                         v1::Ticket* response) {
-  return in_.edge.Unary(
-      context, request, response,
-      [this](const Call& call, const v1::CancelTicketRequest& request,
-             v1::Ticket* response) -> absl::Status {
-        ASSIGN_OR_RETURN(const TicketId id, TicketId::FromName(request.name()));
-        return Answer(in_.ledger.CancelTicket(call, in_.clock.Now(), id), response);
-      });
+  return in_.edge.Unary(context, request, response,
+                        [this](const Call& call, const v1::CancelTicketRequest& request,
+                               v1::Ticket* response) -> absl::Status {
+                          ASSIGN_OR_RETURN(const TicketId id, TicketId::FromName(request.name()));
+                          return Answer(in_.ledger.CancelTicket(call, in_.clock.Now(), id),
+                                        response);
+                        });
 }
 
 grpc::ServerUnaryReactor* MatchingHandler::GetAvailability(
@@ -119,20 +118,20 @@ grpc::ServerUnaryReactor* MatchingHandler::GetAvailability(
 grpc::ServerUnaryReactor* MatchingHandler::SetAvailability(
     grpc::CallbackServerContext* context, const v1::SetAvailabilityRequest* request,
     v1::Availability* response) {
-  return in_.edge.Unary(
-      context, request, response,
-      [this](const Call& call, const v1::SetAvailabilityRequest& request,
-             v1::Availability* response) -> absl::Status {
-        auto changed = in_.ledger.SetAvailability(call, in_.clock.Now(), request.capacity(),
-                                                  request.accepting());
-        if (HasReason(changed.status(), reason::kSponsorProfileRequired)) {
-          // Perhaps profiles has not told us yet.
-          RETURN_IF_ERROR(in_.desk.LoadMember(call.deadline, call.who.member).status());
-          changed = in_.ledger.SetAvailability(call, in_.clock.Now(), request.capacity(),
-                                               request.accepting());
-        }
-        return Answer(std::move(changed), response);
-      });
+  return in_.edge.Unary(context, request, response,
+                        [this](const Call& call, const v1::SetAvailabilityRequest& request,
+                               v1::Availability* response) -> absl::Status {
+                          auto changed = in_.ledger.SetAvailability(
+                              call, in_.clock.Now(), request.capacity(), request.accepting());
+                          if ((HasReason(changed.status(), reason::kSponsorProfileRequired) ||
+                               HasReason(changed.status(), reason::kConsentRequired)) &&
+                              in_.desk.FetchMember(call.deadline, call.who.member).ok()) {
+                            // What the caller has just told profiles was still on its way.
+                            changed = in_.ledger.SetAvailability(
+                                call, in_.clock.Now(), request.capacity(), request.accepting());
+                          }
+                          return Answer(std::move(changed), response);
+                        });
 }
 
 grpc::ServerUnaryReactor* MatchingHandler::ListOffers(grpc::CallbackServerContext* context,
@@ -157,25 +156,25 @@ grpc::ServerUnaryReactor* MatchingHandler::ListOffers(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* MatchingHandler::AcceptOffer(grpc::CallbackServerContext* context,
                                                        const v1::AcceptOfferRequest* request,
                                                        v1::Pairing* response) {
-  return in_.edge.Unary(
-      context, request, response,
-      [this](const Call& call, const v1::AcceptOfferRequest& request,
-             v1::Pairing* response) -> absl::Status {
-        ASSIGN_OR_RETURN(const OfferId id, OfferId::FromName(request.name()));
-        return Answer(in_.ledger.AcceptOffer(call, in_.clock.Now(), id), response);
-      });
+  return in_.edge.Unary(context, request, response,
+                        [this](const Call& call, const v1::AcceptOfferRequest& request,
+                               v1::Pairing* response) -> absl::Status {
+                          ASSIGN_OR_RETURN(const OfferId id, OfferId::FromName(request.name()));
+                          return Answer(in_.ledger.AcceptOffer(call, in_.clock.Now(), id),
+                                        response);
+                        });
 }
 
 grpc::ServerUnaryReactor* MatchingHandler::DeclineOffer(grpc::CallbackServerContext* context,
                                                         const v1::DeclineOfferRequest* request,
                                                         v1::Offer* response) {
-  return in_.edge.Unary(
-      context, request, response,
-      [this](const Call& call, const v1::DeclineOfferRequest& request,
-             v1::Offer* response) -> absl::Status {
-        ASSIGN_OR_RETURN(const OfferId id, OfferId::FromName(request.name()));
-        return Answer(in_.ledger.DeclineOffer(call, in_.clock.Now(), id), response);
-      });
+  return in_.edge.Unary(context, request, response,
+                        [this](const Call& call, const v1::DeclineOfferRequest& request,
+                               v1::Offer* response) -> absl::Status {
+                          ASSIGN_OR_RETURN(const OfferId id, OfferId::FromName(request.name()));
+                          return Answer(in_.ledger.DeclineOffer(call, in_.clock.Now(), id),
+                                        response);
+                        });
 }
 
 grpc::ServerUnaryReactor* MatchingHandler::GetPairing(grpc::CallbackServerContext* context,
@@ -194,68 +193,69 @@ grpc::ServerUnaryReactor* MatchingHandler::GetPairing(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* MatchingHandler::ListPairings(grpc::CallbackServerContext* context,
                                                         const v1::ListPairingsRequest* request,
                                                         v1::ListPairingsResponse* response) {
-  return in_.edge.Unary(
-      context, request, response,
-      [this](const Call& call, const v1::ListPairingsRequest& request,
-             v1::ListPairingsResponse* response) -> absl::Status {
-        ASSIGN_OR_RETURN(const auto page,
-                         in_.pages.Read(call, "", request.page_size(), request.page_token()));
-        ASSIGN_OR_RETURN(const Page<Pairing> pairings,
-                         in_.ledger.ListPairings(call, page.limit, page.after));
-        for (const Pairing& pairing : pairings.items) Fill(pairing, response->add_pairings());
-        response->set_next_page_token(in_.pages.Write(call, "", pairings));
-        return absl::OkStatus();
-      });
+  return in_.edge.Unary(context, request, response,
+                        [this](const Call& call, const v1::ListPairingsRequest& request,
+                               v1::ListPairingsResponse* response) -> absl::Status {
+                          ASSIGN_OR_RETURN(
+                              const auto page,
+                              in_.pages.Read(call, "", request.page_size(), request.page_token()));
+                          ASSIGN_OR_RETURN(const Page<Pairing> pairings,
+                                           in_.ledger.ListPairings(call, page.limit, page.after));
+                          for (const Pairing& pairing : pairings.items)
+                            Fill(pairing, response->add_pairings());
+                          response->set_next_page_token(in_.pages.Write(call, "", pairings));
+                          return absl::OkStatus();
+                        });
 }
 
 grpc::ServerUnaryReactor* MatchingHandler::ConfirmContact(grpc::CallbackServerContext* context,
                                                           const v1::ConfirmContactRequest* request,
                                                           v1::Pairing* response) {
-  return in_.edge.Unary(
-      context, request, response,
-      [this](const Call& call, const v1::ConfirmContactRequest& request,
-             v1::Pairing* response) -> absl::Status {
-        ASSIGN_OR_RETURN(const PairingId id, PairingId::FromName(request.name()));
-        return Answer(in_.ledger.ConfirmContact(call, in_.clock.Now(), id), response);
-      });
+  return in_.edge.Unary(context, request, response,
+                        [this](const Call& call, const v1::ConfirmContactRequest& request,
+                               v1::Pairing* response) -> absl::Status {
+                          ASSIGN_OR_RETURN(const PairingId id, PairingId::FromName(request.name()));
+                          return Answer(in_.ledger.ConfirmContact(call, in_.clock.Now(), id),
+                                        response);
+                        });
 }
 
 grpc::ServerUnaryReactor* MatchingHandler::PausePairing(grpc::CallbackServerContext* context,
                                                         const v1::PausePairingRequest* request,
                                                         v1::Pairing* response) {
-  return in_.edge.Unary(
-      context, request, response,
-      [this](const Call& call, const v1::PausePairingRequest& request,
-             v1::Pairing* response) -> absl::Status {
-        ASSIGN_OR_RETURN(const PairingId id, PairingId::FromName(request.name()));
-        return Answer(in_.ledger.PausePairing(call, in_.clock.Now(), id), response);
-      });
+  return in_.edge.Unary(context, request, response,
+                        [this](const Call& call, const v1::PausePairingRequest& request,
+                               v1::Pairing* response) -> absl::Status {
+                          ASSIGN_OR_RETURN(const PairingId id, PairingId::FromName(request.name()));
+                          return Answer(in_.ledger.PausePairing(call, in_.clock.Now(), id),
+                                        response);
+                        });
 }
 
 grpc::ServerUnaryReactor* MatchingHandler::ResumePairing(grpc::CallbackServerContext* context,
                                                          const v1::ResumePairingRequest* request,
                                                          v1::Pairing* response) {
-  return in_.edge.Unary(
-      context, request, response,
-      [this](const Call& call, const v1::ResumePairingRequest& request,
-             v1::Pairing* response) -> absl::Status {
-        ASSIGN_OR_RETURN(const PairingId id, PairingId::FromName(request.name()));
-        return Answer(in_.ledger.ResumePairing(call, in_.clock.Now(), id), response);
-      });
+  return in_.edge.Unary(context, request, response,
+                        [this](const Call& call, const v1::ResumePairingRequest& request,
+                               v1::Pairing* response) -> absl::Status {
+                          ASSIGN_OR_RETURN(const PairingId id, PairingId::FromName(request.name()));
+                          return Answer(in_.ledger.ResumePairing(call, in_.clock.Now(), id),
+                                        response);
+                        });
 }
 
 grpc::ServerUnaryReactor* MatchingHandler::EndPairing(grpc::CallbackServerContext* context,
                                                       const v1::EndPairingRequest* request,
                                                       v1::Pairing* response) {
-  return in_.edge.Unary(
-      context, request, response,
-      [this](const Call& call, const v1::EndPairingRequest& request,
-             v1::Pairing* response) -> absl::Status {
-        ASSIGN_OR_RETURN(const PairingId id, PairingId::FromName(request.name()));
-        return Answer(in_.ledger.EndPairing(call, in_.clock.Now(), id,
-                                            static_cast<EndReason>(request.reason())),
-                      response);
-      });
+  return in_.edge.Unary(context, request, response,
+                        [this](const Call& call, const v1::EndPairingRequest& request,
+                               v1::Pairing* response) -> absl::Status {
+                          ASSIGN_OR_RETURN(const PairingId id, PairingId::FromName(request.name()));
+                          return Answer(
+                              in_.ledger.EndPairing(call, in_.clock.Now(), id,
+                                                    static_cast<EndReason>(request.reason())),
+                              response);
+                        });
 }
 
 grpc::ServerUnaryReactor* MemberSyncHandler::ApplyMembers(grpc::CallbackServerContext* context,
@@ -265,7 +265,8 @@ grpc::ServerUnaryReactor* MemberSyncHandler::ApplyMembers(grpc::CallbackServerCo
                         [this](const Call& call, const v1::ApplyMembersRequest& request,
                                v1::ApplyMembersResponse*) -> absl::Status {
                           for (const common::v1::MemberSnapshot& snapshot : request.members()) {
-                            ASSIGN_OR_RETURN(const MemberTraits member, MemberTraitsFromProto(snapshot));
+                            ASSIGN_OR_RETURN(const MemberTraits member,
+                                             MemberTraitsFromProto(snapshot));
                             RETURN_IF_ERROR(in_.sync.ApplyMember(call.deadline, member));
                           }
                           return absl::OkStatus();

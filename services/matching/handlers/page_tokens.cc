@@ -19,8 +19,7 @@ std::string QuestionOf(const Call& call, absl::string_view filter) {
 }  // namespace
 
 absl::StatusOr<PageTokens::Request> PageTokens::Read(const Call& call, absl::string_view filter,
-                                                     int page_size,
-                                                     absl::string_view token) const {
+                                                     int page_size, absl::string_view token) const {
   Request request;
   request.limit = page_size == 0 ? kStandardPage : std::min(page_size, kLargestPage);
   if (token.empty()) return request;
@@ -29,13 +28,12 @@ absl::StatusOr<PageTokens::Request> PageTokens::Read(const Call& call, absl::str
   // 16 bytes of id, then the time in decimal digits.
   int64_t micros = 0;
   const absl::string_view view = cursor;
-  if (view.size() <= RawId::kBytes ||
-      !absl::SimpleAtoi(view.substr(RawId::kBytes), &micros)) {
+  if (view.size() <= RawId::kBytes || !absl::SimpleAtoi(view.substr(RawId::kBytes), &micros)) {
     return Error(absl::StatusCode::kInvalidArgument, reason::kPageTokenInvalid)
         .Message("the page token is not of this list");
   }
-  request.after = PageStart{absl::FromUnixMicros(micros),
-                            *MemberId::FromBytes(view.substr(0, RawId::kBytes))};
+  request.after =
+      PageStart{absl::FromUnixMicros(micros), *MemberId::FromBytes(view.substr(0, RawId::kBytes))};
   return request;
 }
 

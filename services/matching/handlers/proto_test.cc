@@ -40,8 +40,7 @@ TEST(TraitsProtoTest, CarriesWhatWasSaid) {
   EXPECT_EQ(member->newcomer->person.languages.at(0).Tag(), "pt");
   EXPECT_TRUE(member->newcomer->person.modalities.Contains(Modality::kVideo));
   EXPECT_EQ(member->newcomer->person.age_band, AgeBand::k45To54);
-  EXPECT_EQ(member->newcomer->person.availability,
-            (std::vector<WeeklyWindow>{{7, 1400, 90}}));
+  EXPECT_EQ(member->newcomer->person.availability, (std::vector<WeeklyWindow>{{7, 1400, 90}}));
   EXPECT_TRUE(member->newcomer->philosophies.Contains(Philosophy::kLifeRing));
 }
 

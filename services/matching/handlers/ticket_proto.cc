@@ -32,15 +32,13 @@ int RoundWaitingAhead(int64_t exact) {
     if (exact <= step) return step;
   }
   const int64_t hundreds = (exact + 99) / 100;
-  return static_cast<int>(
-      std::min<int64_t>(hundreds, std::numeric_limits<int>::max() / 100) * 100);
+  return static_cast<int>(std::min<int64_t>(hundreds, std::numeric_limits<int>::max() / 100) * 100);
 }
 
 void TicketToProto(const Ticket& ticket, const std::optional<Offer>& offer, int64_t waiting_ahead,
                    v1::Ticket* proto) {
   proto->set_name(ticket.id.Name());
-  proto->set_relationship_type(
-      static_cast<common::v1::RelationshipType>(ticket.relationship_type));
+  proto->set_relationship_type(static_cast<common::v1::RelationshipType>(ticket.relationship_type));
   proto->set_philosophy(static_cast<common::v1::Philosophy>(ticket.philosophy));
   proto->set_state(static_cast<v1::TicketState>(ticket.state));
   TimeToProto(ticket.create_time, proto->mutable_create_time());

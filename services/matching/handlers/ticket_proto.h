@@ -8,14 +8,15 @@
 
 namespace handrail::matching {
 
-// The ticket as its newcomer sees it. `offer` is its open offer, if any: only its reasons and its deadline
-// are shown, nothing that identifies the sponsor. `waiting_ahead` is rounded up here: 0, 5, 10, 25, 50, 100,
-// then hundreds.
+// The ticket as its newcomer sees it. `offer` is its open offer, if any: only its reasons and its
+// deadline are shown, nothing that identifies the sponsor. `waiting_ahead` is rounded up here: 0,
+// 5, 10, 25, 50, 100, then hundreds.
 void TicketToProto(const Ticket& ticket, const std::optional<Offer>& offer, int64_t waiting_ahead,
                    v1::Ticket* proto);
 // The offer as its sponsor sees it: nothing that identifies the newcomer.
 void OfferToProto(const Offer& offer, v1::Offer* proto);
-// The pairing as either of the two sees it: without the reason it ended for, and without who confirmed.
+// The pairing as either of the two sees it: without the reason it ended for, and without who
+// confirmed.
 void PairingToProto(const Pairing& pairing, v1::Pairing* proto);
 void AvailabilityToProto(const Availability& availability, v1::Availability* proto);
 

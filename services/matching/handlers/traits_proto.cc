@@ -29,8 +29,8 @@ std::optional<absl::CivilDay> DayFromProto(bool present, const google::type::Dat
   if (!present) return std::nullopt;
   const absl::CivilDay day(date.year(), date.month(), date.day());
   // CivilDay moves the 31st of April to the 1st of May: such a day was never said.
-  const bool exists = date.year() > 0 && day.year() == date.year() &&
-                      day.month() == date.month() && day.day() == date.day();
+  const bool exists = date.year() > 0 && day.year() == date.year() && day.month() == date.month() &&
+                      day.day() == date.day();
   return exists ? std::optional<absl::CivilDay>(day) : std::nullopt;
 }
 
@@ -39,9 +39,9 @@ CoarsePlace PlaceFromProto(const common::v1::CoarsePlace& proto) {
   place.country = proto.country();
   place.region = proto.region();
   if (proto.has_cell()) {
-    place.cell = CoarseCell{
-        static_cast<int16_t>(std::clamp(proto.latitude_decidegrees(), -900, 900)),
-        static_cast<int16_t>(std::clamp(proto.longitude_decidegrees(), -1800, 1800))};
+    place.cell =
+        CoarseCell{static_cast<int16_t>(std::clamp(proto.latitude_decidegrees(), -900, 900)),
+                   static_cast<int16_t>(std::clamp(proto.longitude_decidegrees(), -1800, 1800))};
   }
   return place;
 }
@@ -125,8 +125,7 @@ SponsorTraits SponsorFromProto(const common::v1::SponsorTraits& proto) {
   for (const common::v1::SponsorProgram& program : proto.programs()) {
     sponsor.programs.push_back(ProgramFromProto(program));
   }
-  sponsor.access_offered =
-      SetFromProto<AccessNeed, common::v1::AccessNeed>(proto.access_offered());
+  sponsor.access_offered = SetFromProto<AccessNeed, common::v1::AccessNeed>(proto.access_offered());
   if (proto.has_attest_time()) {
     sponsor.attest_time = absl::FromUnixSeconds(proto.attest_time().seconds()) +
                           absl::Nanoseconds(proto.attest_time().nanos());

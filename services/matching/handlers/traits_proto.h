@@ -8,8 +8,8 @@
 namespace handrail::matching {
 
 // What profiles says of a member, as the domain knows it. The message was validated at the edge of
-// whoever made it; here unknown numbers of closed lists are dropped (a newer profiles may know more than
-// we do), a day that does not exist counts as not said, and windows out of range are left out.
+// whoever made it; here unknown numbers of closed lists are dropped (a newer profiles may know more
+// than we do), a day that does not exist counts as not said, and windows out of range are left out.
 // INVALID_ARGUMENT / RESOURCE_NAME_INVALID for a member's name that is none.
 absl::StatusOr<MemberTraits> MemberTraitsFromProto(const common::v1::MemberSnapshot& snapshot);
 

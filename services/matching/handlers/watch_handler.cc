@@ -7,7 +7,8 @@
 #include "services/matching/handlers/handlers.h"
 #include "services/matching/handlers/ticket_proto.h"
 
-// The streams. Each event is the thing as it is now, so a wake-up that is lost or doubled costs nothing.
+// The streams. Each event is the thing as it is now, so a wake-up that is lost or doubled costs
+// nothing.
 namespace handrail::matching {
 namespace {
 
@@ -88,16 +89,14 @@ grpc::ServerWriteReactor<v1::WatchTicketResponse>* MatchingHandler::WatchTicket(
   const std::string topic = WatchHub::TopicOf(*id);
   auto end = std::make_shared<WatchEnd>(in_.hub);
   auto stream = rpc::StreamWriter<Response>::Open(
-      in_.streams, context,
-      OptionsFor<Response>(std::move(admitted->slot), in_.hub, topic, end));
+      in_.streams, context, OptionsFor<Response>(std::move(admitted->slot), in_.hub, topic, end));
   auto sent = std::make_shared<std::string>();
   const auto refresh = [this, stream, sent, id = *id, call = admitted->call]() -> bool {
     if (stream->IsClosed()) return false;
     Call read = call;
     read.deadline = in_.clock.Now() + kReadTimeout;
     Response response;
-    if (const absl::Status status = ReadTicket(read, id, response.mutable_ticket());
-        !status.ok()) {
+    if (const absl::Status status = ReadTicket(read, id, response.mutable_ticket()); !status.ok()) {
       if (IsTransient(status)) return true;
       stream->Close(status);
       return false;
@@ -127,8 +126,7 @@ grpc::ServerWriteReactor<v1::WatchOffersResponse>* MatchingHandler::WatchOffers(
   const std::string topic = WatchHub::TopicOf(admitted->call.who.member);
   auto end = std::make_shared<WatchEnd>(in_.hub);
   auto stream = rpc::StreamWriter<Response>::Open(
-      in_.streams, context,
-      OptionsFor<Response>(std::move(admitted->slot), in_.hub, topic, end));
+      in_.streams, context, OptionsFor<Response>(std::move(admitted->slot), in_.hub, topic, end));
   struct Seen {
     absl::Time since;
     std::map<OfferId, int64_t> versions;

@@ -7,10 +7,10 @@
 #include "absl/strings/string_view.h"
 #include "services/matching/domain/types.h"
 
-// How the ledger stores what has no columns of its own: a version byte, then fields in a fixed order,
-// numbers as variable-length integers. A new field goes to the end of its message and raises the
-// version; every version ever written can be read. DATA_LOSS / DATA_CORRUPT for bytes that are not
-// ours.
+// How the ledger stores what has no columns of its own: a version byte, then fields in a fixed
+// order, numbers as variable-length integers. A new field goes to the end of its message and raises
+// the version; every version ever written can be read. DATA_LOSS / DATA_CORRUPT for bytes that are
+// not ours.
 namespace handrail::matching {
 
 // The two sides of a member; standing, consents and versions have columns.

@@ -85,15 +85,14 @@ const std::vector<Invariant>& LedgerInvariants() {
 
 absl::StatusOr<std::vector<Violation>> CheckLedger(storage::Database& database, absl::Time now) {
   std::vector<Violation> violations;
-  RETURN_IF_ERROR(database.Read(
-      absl::InfiniteFuture(), [&](storage::Transaction& tx) -> absl::Status {
+  RETURN_IF_ERROR(
+      database.Read(absl::InfiniteFuture(), [&](storage::Transaction& tx) -> absl::Status {
         violations.clear();
         for (const Invariant& invariant : LedgerInvariants()) {
           ASSIGN_OR_RETURN(const storage::Rows rows, tx.Query(invariant.sql, {now}));
           const int64_t count = rows.front().Int(0);
           if (count == 0) continue;
-          violations.push_back(
-              {std::string(invariant.name), std::string(invariant.text), count});
+          violations.push_back({std::string(invariant.name), std::string(invariant.text), count});
         }
         return absl::OkStatus();
       }));

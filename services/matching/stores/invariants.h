@@ -9,8 +9,8 @@
 #include "absl/time/time.h"
 #include "common/storage/database.h"
 
-// What must always hold of the ledger (design.md §5, M1 to M7), as queries that anybody can run: tests
-// after every fault, the demo at its end, and `handrail check` on a live system.
+// What must always hold of the ledger (design.md §5, M1 to M7), as queries that anybody can run:
+// tests after every fault, the demo at its end, and `handrail check` on a live system.
 namespace handrail::matching {
 
 // One of the checks, as data.
@@ -25,7 +25,7 @@ const std::vector<Invariant>& LedgerInvariants();
 struct Violation {
   std::string invariant;  // "M2"
   std::string text;
-  int64_t count = 0;      // how many rows break it
+  int64_t count = 0;  // how many rows break it
 };
 
 // Everything that is broken in this ledger at `now`; empty when all is well. One snapshot.

@@ -83,8 +83,8 @@ TEST_P(LedgerTest, AMembersCopyComesBackWholeAndOldVersionsAreIgnored) {
   ASSERT_TRUE(again.ok() && again->has_value());
   EXPECT_EQ((*again)->version, 5);
   EXPECT_EQ((*again)->newcomer->person.time_zone, "Europe/Dublin");
-  EXPECT_FALSE((*env.ledger->LoadMember(absl::InfiniteFuture(), MemberId::Random(env.random)))
-                   .has_value());
+  EXPECT_FALSE(
+      (*env.ledger->LoadMember(absl::InfiniteFuture(), MemberId::Random(env.random))).has_value());
 }
 
 TEST_P(LedgerTest, AnOfferIsMadeAcceptedAndBecomesAPairing) {
@@ -120,9 +120,9 @@ TEST_P(LedgerTest, AnOfferIsMadeAcceptedAndBecomesAPairing) {
       env.ledger->AcceptOffer(env.As(sponsor, "take"), env.clock.Now(), offer->value.id);
   ASSERT_TRUE(again.ok());
   EXPECT_EQ(again->value.id, accepted->value.id);
-  EXPECT_TRUE(HasReason(
-      env.ledger->AcceptOffer(env.As(sponsor), env.clock.Now(), offer->value.id).status(),
-      reason::kOfferNotOpen));
+  EXPECT_TRUE(
+      HasReason(env.ledger->AcceptOffer(env.As(sponsor), env.clock.Now(), offer->value.id).status(),
+                reason::kOfferNotOpen));
   EXPECT_TRUE(HasReason(
       env.ledger->CancelTicket(env.As(newcomer), env.clock.Now(), ticket->value.id).status(),
       reason::kTicketNotOpen));
@@ -261,10 +261,12 @@ TEST_P(LedgerTest, ABlockRescindsEndsAndForbids) {
   ASSERT_TRUE(offer.ok());
   const absl::Time now = env.clock.Now();
   const BlockId id = BlockId::Random(env.random);
-  ASSERT_TRUE(env.ledger->ApplyBlock(absl::InfiniteFuture(), now, id, sponsor,
-                                     ticket->value.newcomer).ok());
-  ASSERT_TRUE(env.ledger->ApplyBlock(absl::InfiniteFuture(), now, id, sponsor,
-                                     ticket->value.newcomer).ok());
+  ASSERT_TRUE(
+      env.ledger->ApplyBlock(absl::InfiniteFuture(), now, id, sponsor, ticket->value.newcomer)
+          .ok());
+  ASSERT_TRUE(
+      env.ledger->ApplyBlock(absl::InfiniteFuture(), now, id, sponsor, ticket->value.newcomer)
+          .ok());
   EXPECT_EQ(env.TicketNow(ticket->value).state, TicketState::kWaiting);
   EXPECT_FALSE(env.MakeOffer(ticket->value, sponsor).ok());
   EXPECT_TRUE(HasReason(env.ledger->AcceptOffer(env.As(sponsor), now, offer->value.id).status(),
@@ -276,8 +278,8 @@ TEST_P(LedgerTest, ABlockRescindsEndsAndForbids) {
   EXPECT_EQ(env.ledger->GetPairing(env.As(sponsor), pairing.id)->state, PairingState::kEnded);
   EXPECT_EQ(env.SeatsOf(sponsor).TakenSeats(), 0);
   env.ExpectWhole();
-  const auto facts = env.ledger->LoadPairFacts(absl::InfiniteFuture(), now,
-                                               {&ticket->value.newcomer, 1});
+  const auto facts =
+      env.ledger->LoadPairFacts(absl::InfiniteFuture(), now, {&ticket->value.newcomer, 1});
   ASSERT_TRUE(facts.ok());
   ASSERT_EQ(facts->size(), 1u);
   EXPECT_TRUE(facts->front().facts.blocked);
@@ -328,9 +330,9 @@ TEST_P(LedgerTest, ALapsedAttestationForbidsAndRescinds) {
   EXPECT_TRUE(env.ledger->RescindLapsed(env.clock.Now(), env.clock.Now() - absl::Hours(24 * 30), 9)
                   ->empty());
   env.clock.Advance(absl::Hours(48));
-  EXPECT_TRUE(HasReason(
-      env.ledger->AcceptOffer(env.As(sponsor), env.clock.Now(), offer->value.id).status(),
-      reason::kOfferNotOpen));
+  EXPECT_TRUE(
+      HasReason(env.ledger->AcceptOffer(env.As(sponsor), env.clock.Now(), offer->value.id).status(),
+                reason::kOfferNotOpen));
   ASSERT_TRUE(
       env.ledger->RescindLapsed(env.clock.Now(), env.clock.Now() - absl::Hours(24 * 30), 9).ok());
   EXPECT_EQ(env.TicketNow(ticket->value).state, TicketState::kWaiting);
@@ -345,8 +347,7 @@ TEST_P(LedgerTest, ParallelOffersOnlyWhereAllowedAndOneAcceptEndsTheRest) {
   ASSERT_TRUE(env.MakeOffer(exclusive->value, a).ok());
   EXPECT_TRUE(HasReason(env.MakeOffer(exclusive->value, b).status(), reason::kEtagMismatch));
   const MemberId c = env.AddSponsor(1);
-  const auto parallel =
-      env.Open(env.As(env.AddNewcomer()), RelationshipType::kTemporaryContact);
+  const auto parallel = env.Open(env.As(env.AddNewcomer()), RelationshipType::kTemporaryContact);
   std::vector<OfferId> offers;
   for (const MemberId& sponsor : {b, c}) {
     Proposal proposal = env.Propose(parallel->value, sponsor);
@@ -358,9 +359,9 @@ TEST_P(LedgerTest, ParallelOffersOnlyWhereAllowedAndOneAcceptEndsTheRest) {
   const MemberId d = env.AddSponsor(1);
   Proposal third = env.Propose(parallel->value, d);
   third.parallel_limit = 2;
-  EXPECT_TRUE(HasReason(
-      env.ledger->MakeOffer(absl::InfiniteFuture(), env.clock.Now(), third).status(),
-      reason::kTicketNotOpen));
+  EXPECT_TRUE(
+      HasReason(env.ledger->MakeOffer(absl::InfiniteFuture(), env.clock.Now(), third).status(),
+                reason::kTicketNotOpen));
   ASSERT_TRUE(env.ledger->DeclineOffer(env.As(b), env.clock.Now(), offers[0]).ok());
   EXPECT_EQ(env.TicketNow(parallel->value).state, TicketState::kOffered);
   third = env.Propose(parallel->value, d);
@@ -395,8 +396,7 @@ TEST_P(LedgerTest, APairingGoesThroughItsStates) {
   EXPECT_EQ(ledger.EndPairing(env.As(pairing.newcomer, "end"), now, pairing.id, EndReason::kSafety)
                 ->value.version,
             ended->value.version);
-  EXPECT_TRUE(
-      ledger.EndPairing(env.As(sponsor), now, pairing.id, EndReason::kUnspecified).ok());
+  EXPECT_TRUE(ledger.EndPairing(env.As(sponsor), now, pairing.id, EndReason::kUnspecified).ok());
   EXPECT_TRUE(HasReason(ledger.ConfirmContact(env.As(sponsor), now, pairing.id).status(),
                         reason::kPairingEnded));
   EXPECT_EQ(env.SeatsOf(sponsor).TakenSeats(), 0);
@@ -426,15 +426,14 @@ TEST_P(LedgerTest, TheOutboxIsOrderedPerPairingAndStoresTheConversation) {
   ASSERT_TRUE(due.ok());
   ASSERT_EQ(due->size(), 1u);
   EXPECT_EQ(due->front().step, OutboxEntry::Step::kOpen);
-  ASSERT_TRUE(env.ledger->OutboxDelayed(absl::InfiniteFuture(), due->front(),
-                                        now + absl::Seconds(1)).ok());
+  ASSERT_TRUE(
+      env.ledger->OutboxDelayed(absl::InfiniteFuture(), due->front(), now + absl::Seconds(1)).ok());
   EXPECT_TRUE(env.ledger->DueOutbox(absl::InfiniteFuture(), now, 10)->empty());
   due = env.ledger->DueOutbox(absl::InfiniteFuture(), now + absl::Seconds(1), 10);
   ASSERT_EQ(due->size(), 1u);
   EXPECT_EQ(due->front().attempts, 1);
   const auto conversation = ConversationId::Random(env.random);
-  ASSERT_TRUE(
-      env.ledger->OutboxDelivered(absl::InfiniteFuture(), due->front(), conversation).ok());
+  ASSERT_TRUE(env.ledger->OutboxDelivered(absl::InfiniteFuture(), due->front(), conversation).ok());
   EXPECT_EQ(env.ledger->GetPairing(env.As(sponsor), pairing.id)->conversation, conversation);
   EXPECT_EQ(env.ledger->GetTicket(env.As(pairing.newcomer), pairing.ticket)->conversation,
             conversation);

@@ -66,8 +66,8 @@ class SqlLedger final : public Ledger {
                                                 const PairingId& id) override;
   absl::StatusOr<Changed<Pairing>> ResumePairing(const Call& call, absl::Time now,
                                                  const PairingId& id) override;
-  absl::StatusOr<Changed<Pairing>> EndPairing(const Call& call, absl::Time now,
-                                              const PairingId& id, EndReason reason) override;
+  absl::StatusOr<Changed<Pairing>> EndPairing(const Call& call, absl::Time now, const PairingId& id,
+                                              EndReason reason) override;
   absl::StatusOr<int64_t> PassTrials(absl::Time now, int limit) override;
 
   absl::StatusOr<std::optional<MemberTraits>> LoadMember(absl::Time deadline,
@@ -111,8 +111,8 @@ class SqlLedger final : public Ledger {
   // A step without a request id.
   absl::StatusOr<Effects> Run(absl::Time deadline, absl::Time now,
                               absl::FunctionRef<absl::Status(Steps&)> step);
-  // A step under the call's request id: `step` gives the encoded answer; repeated, the first answer is
-  // given again and nothing happens.
+  // A step under the call's request id: `step` gives the encoded answer; repeated, the first answer
+  // is given again and nothing happens.
   struct Answered {
     std::string answer;
     Effects effects;

@@ -19,11 +19,11 @@ using storage::Transaction;
 namespace {
 
 // The seats are counted in the same snapshot as the row is read.
-#define HANDRAIL_SPONSOR_QUERY                                                              \
-  "SELECT s.id, s.capacity, s.accepting, s.last_offer_at, s.version, m.version, "           \
-  "CASE WHEN m.standing = 1 AND m.may_match = 1 AND m.has_sponsor = 1 THEN 1 ELSE 0 END, "  \
-  "(SELECT COUNT(*) FROM seats h WHERE h.sponsor = s.id AND h.held_by = 1), "               \
-  "(SELECT COUNT(*) FROM seats h WHERE h.sponsor = s.id AND h.held_by = 2) "                \
+#define HANDRAIL_SPONSOR_QUERY                                                             \
+  "SELECT s.id, s.capacity, s.accepting, s.last_offer_at, s.version, m.version, "          \
+  "CASE WHEN m.standing = 1 AND m.may_match = 1 AND m.has_sponsor = 1 THEN 1 ELSE 0 END, " \
+  "(SELECT COUNT(*) FROM seats h WHERE h.sponsor = s.id AND h.held_by = 1), "              \
+  "(SELECT COUNT(*) FROM seats h WHERE h.sponsor = s.id AND h.held_by = 2) "               \
   "FROM sponsors s LEFT JOIN members m ON m.id = s.id "
 
 }  // namespace
@@ -115,8 +115,8 @@ absl::StatusOr<std::vector<SponsorSeats>> SqlLedger::ReadSponsorSeats(absl::Time
 
 absl::StatusOr<std::vector<SponsorSeats>> SqlLedger::ScanSponsors(absl::Time deadline, int limit,
                                                                   const MemberId& after) {
-  return ReadSponsorSeats(
-      deadline, HANDRAIL_SPONSOR_QUERY "WHERE s.id > $1 ORDER BY s.id LIMIT $2", {after, limit});
+  return ReadSponsorSeats(deadline, HANDRAIL_SPONSOR_QUERY "WHERE s.id > $1 ORDER BY s.id LIMIT $2",
+                          {after, limit});
 }
 
 absl::StatusOr<std::vector<SponsorSeats>> SqlLedger::LoadSponsors(absl::Time deadline,
@@ -144,11 +144,10 @@ absl::StatusOr<Ledger::Marks> SqlLedger::LoadMarks(absl::Time deadline, absl::Ti
                                      " FROM tickets WHERE index_pending > 0 AND "
                                      "index_pending < $1 ORDER BY index_pending LIMIT $2",
                                      {before, limit}));
-  ASSIGN_OR_RETURN(const Rows rows,
-                   ReadRows(deadline,
-                            "SELECT id FROM sponsors WHERE index_pending > 0 AND "
-                            "index_pending < $1 ORDER BY index_pending LIMIT $2",
-                            {before, limit}));
+  ASSIGN_OR_RETURN(const Rows rows, ReadRows(deadline,
+                                             "SELECT id FROM sponsors WHERE index_pending > 0 AND "
+                                             "index_pending < $1 ORDER BY index_pending LIMIT $2",
+                                             {before, limit}));
   for (const storage::Row& row : rows) marks.sponsors.push_back(row.Id<MemberId>(0));
   return marks;
 }
@@ -158,8 +157,8 @@ void SqlLedger::ClearMarks(std::vector<std::pair<TicketId, int64_t>> tickets,
   if (tickets.empty() && sponsors.empty()) return;
   database_.WriteAsync(
       absl::InfiniteFuture(),
-      [tickets = std::move(tickets), sponsors = std::move(sponsors)](
-          Transaction& tx) -> absl::Status {
+      [tickets = std::move(tickets),
+       sponsors = std::move(sponsors)](Transaction& tx) -> absl::Status {
         for (const auto& [id, version] : tickets) {
           RETURN_IF_ERROR(tx.Execute("UPDATE tickets SET index_pending = 0 WHERE id = $1 "
                                      "AND version = $2 AND index_pending > 0",
@@ -226,8 +225,8 @@ absl::StatusOr<Effects> SqlLedger::OutboxDelivered(absl::Time deadline, const Ou
                                       "conversation IS NULL RETURNING offer, ticket",
                                       {entry.pairing, *conversation}));
     if (rows.empty()) return absl::OkStatus();
-    steps.effects().offers.push_back({rows.front().Id<OfferId>(0), rows.front().Id<TicketId>(1),
-                                      entry.newcomer, entry.sponsor});
+    steps.effects().offers.push_back(
+        {rows.front().Id<OfferId>(0), rows.front().Id<TicketId>(1), entry.newcomer, entry.sponsor});
     return absl::OkStatus();
   });
 }

@@ -36,12 +36,11 @@ absl::StatusOr<std::vector<MemberTraits>> SqlLedger::LoadMembers(absl::Time dead
   for (const auto& part : Chunks(ids)) {
     Args args;
     const std::string list = IdList(part, args);
-    ASSIGN_OR_RETURN(const Rows rows,
-                     ReadRows(deadline,
-                              absl::StrCat("SELECT " HANDRAIL_MEMBER_COLUMNS
-                                           " FROM members WHERE id IN ",
-                                           list),
-                              args));
+    ASSIGN_OR_RETURN(
+        const Rows rows,
+        ReadRows(deadline,
+                 absl::StrCat("SELECT " HANDRAIL_MEMBER_COLUMNS " FROM members WHERE id IN ", list),
+                 args));
     for (const storage::Row& row : rows) {
       ASSIGN_OR_RETURN(MemberTraits member, ReadMember(row, context_.vault));
       members.push_back(std::move(member));
@@ -68,17 +67,18 @@ absl::Status SqlLedger::StoreMember(Steps& steps, const MemberTraits& member,
   const absl::Time attested =
       member.sponsor.has_value() ? member.sponsor->attest_time : absl::InfinitePast();
   return steps.tx()
-      .Execute("INSERT INTO members (id, version, standing, may_match, has_newcomer, has_sponsor, "
-               "attested_at, wrapped_key, traits) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
-               "ON CONFLICT (id) DO UPDATE SET version = excluded.version, "
-               "standing = excluded.standing, may_match = excluded.may_match, "
-               "has_newcomer = excluded.has_newcomer, has_sponsor = excluded.has_sponsor, "
-               "attested_at = excluded.attested_at, wrapped_key = excluded.wrapped_key, "
-               "traits = excluded.traits WHERE members.version < excluded.version",
-               {member.member, member.version, static_cast<int64_t>(member.standing),
-                member.consents_to_matching && member.consents_to_health_data,
-                member.newcomer.has_value() && !erased, member.sponsor.has_value() && !erased,
-                NeverIsZero(attested), key, traits})
+      .Execute(
+          "INSERT INTO members (id, version, standing, may_match, has_newcomer, has_sponsor, "
+          "attested_at, wrapped_key, traits) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+          "ON CONFLICT (id) DO UPDATE SET version = excluded.version, "
+          "standing = excluded.standing, may_match = excluded.may_match, "
+          "has_newcomer = excluded.has_newcomer, has_sponsor = excluded.has_sponsor, "
+          "attested_at = excluded.attested_at, wrapped_key = excluded.wrapped_key, "
+          "traits = excluded.traits WHERE members.version < excluded.version",
+          {member.member, member.version, static_cast<int64_t>(member.standing),
+           member.consents_to_matching && member.consents_to_health_data,
+           member.newcomer.has_value() && !erased, member.sponsor.has_value() && !erased,
+           NeverIsZero(attested), key, traits})
       .status();
 }
 
@@ -89,9 +89,9 @@ absl::Status SqlLedger::WithdrawAsNewcomer(Steps& steps, const MemberId& member)
   for (const Offer& offer : offers) {
     RETURN_IF_ERROR(steps.CloseOffer(offer, OfferEvent::kRescind).status());
   }
-  ASSIGN_OR_RETURN(const Rows tickets,
-                   steps.tx().Query("SELECT id FROM tickets WHERE member = $1 AND state IN (1, 2)",
-                                    {member}));
+  ASSIGN_OR_RETURN(
+      const Rows tickets,
+      steps.tx().Query("SELECT id FROM tickets WHERE member = $1 AND state IN (1, 2)", {member}));
   for (const storage::Row& ticket : tickets) {
     RETURN_IF_ERROR(steps.WithdrawTicket(ticket.Id<TicketId>(0)));
   }
@@ -207,14 +207,14 @@ absl::StatusOr<std::vector<Ledger::PairRecord>> SqlLedger::LoadPairFacts(
       records.push_back(record);
     }
     args.pop_back();
-    ASSIGN_OR_RETURN(const Rows blocks,
-                     ReadRows(deadline,
-                              absl::StrCat("SELECT blocker, blocked FROM blocks WHERE blocker IN ",
-                                           list,
-                                           " UNION SELECT blocked, blocker FROM blocks "
-                                           "WHERE blocked IN ",
-                                           list),
-                              args));
+    ASSIGN_OR_RETURN(
+        const Rows blocks,
+        ReadRows(deadline,
+                 absl::StrCat("SELECT blocker, blocked FROM blocks WHERE blocker IN ", list,
+                              " UNION SELECT blocked, blocker FROM blocks "
+                              "WHERE blocked IN ",
+                              list),
+                 args));
     for (const storage::Row& row : blocks) {
       PairRecord record{row.Id<MemberId>(0), row.Id<MemberId>(1), {}};
       record.facts.blocked = true;

@@ -55,11 +55,11 @@ absl::Status SqlLedger::MakeOfferStep(Steps& steps, const Proposal& proposal, Of
   const bool parallel = proposal.parallel_limit > 1;
   ASSIGN_OR_RETURN(
       const Rows rows,
-      tx.Query("UPDATE tickets SET state = 2, version = version + 1, offer_count = offer_count + 1, "
-               "index_pending = $3 WHERE id = $1 AND version = $2 AND member = $4 "
-               "AND (state = 1 OR (state = 2 AND $5 = 1)) RETURNING " HANDRAIL_TICKET_COLUMNS,
-               {proposal.ticket, proposal.ticket_version, steps.now(), proposal.newcomer,
-                parallel}));
+      tx.Query(
+          "UPDATE tickets SET state = 2, version = version + 1, offer_count = offer_count + 1, "
+          "index_pending = $3 WHERE id = $1 AND version = $2 AND member = $4 "
+          "AND (state = 1 OR (state = 2 AND $5 = 1)) RETURNING " HANDRAIL_TICKET_COLUMNS,
+          {proposal.ticket, proposal.ticket_version, steps.now(), proposal.newcomer, parallel}));
   if (rows.empty()) return ChangedMeanwhileError();
   RETURN_IF_ERROR(steps.NoteTicket(rows.front()));
   if (parallel) {
@@ -70,10 +70,10 @@ absl::Status SqlLedger::MakeOfferStep(Steps& steps, const Proposal& proposal, Of
     }
   }
   const TicketChange& ticket = steps.effects().tickets.back();
-  ASSIGN_OR_RETURN(const std::string explanation,
-                   context_.vault.Seal(proposal.newcomer, two.newcomer->wrapped_key,
-                                       kExplanationPlace, proposal.offer,
-                                       EncodeExplanation(proposal.explanation)));
+  ASSIGN_OR_RETURN(
+      const std::string explanation,
+      context_.vault.Seal(proposal.newcomer, two.newcomer->wrapped_key, kExplanationPlace,
+                          proposal.offer, EncodeExplanation(proposal.explanation)));
   RETURN_IF_ERROR(tx.Execute("INSERT INTO seats (sponsor, slot, held_by, holder) "
                              "VALUES ($1, $2, 1, $3)",
                              {proposal.sponsor, *slot, proposal.offer})
@@ -246,9 +246,9 @@ absl::StatusOr<std::string> SqlLedger::DeclineOfferStep(Steps& steps, const Call
 
 absl::StatusOr<Changed<Offer>> SqlLedger::DeclineOffer(const Call& call, absl::Time now,
                                                        const OfferId& id) {
-  ASSIGN_OR_RETURN(
-      Answered answered,
-      RunOnce(call, now, [&](Steps& steps) { return DeclineOfferStep(steps, call, id); }));
+  ASSIGN_OR_RETURN(Answered answered, RunOnce(call, now, [&](Steps& steps) {
+                     return DeclineOfferStep(steps, call, id);
+                   }));
   ASSIGN_OR_RETURN(const Offer answer, DecodeOfferAnswer(answered.answer));
   ASSIGN_OR_RETURN(std::vector<Offer> offers,
                    ReadOffers(call.deadline, HANDRAIL_OFFER_QUERY "WHERE o.id = $1", {answer.id}));
@@ -338,12 +338,12 @@ absl::StatusOr<std::vector<Offer>> SqlLedger::ReadOfferChanges(const Call& call,
 
 absl::StatusOr<std::optional<Offer>> SqlLedger::FindOpenOffer(const Call& call,
                                                               const TicketId& id) {
-  ASSIGN_OR_RETURN(std::vector<Offer> offers,
-                   ReadOffers(call.deadline,
-                              HANDRAIL_OFFER_QUERY
-                              "WHERE o.ticket = $1 AND o.newcomer = $2 AND o.state = 1 "
-                              "ORDER BY o.expires_at DESC LIMIT 1",
-                              {id, call.who.member}));
+  ASSIGN_OR_RETURN(
+      std::vector<Offer> offers,
+      ReadOffers(call.deadline,
+                 HANDRAIL_OFFER_QUERY "WHERE o.ticket = $1 AND o.newcomer = $2 AND o.state = 1 "
+                                      "ORDER BY o.expires_at DESC LIMIT 1",
+                 {id, call.who.member}));
   if (offers.empty()) return std::optional<Offer>();
   return std::optional<Offer>(std::move(offers.front()));
 }

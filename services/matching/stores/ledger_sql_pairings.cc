@@ -54,35 +54,33 @@ absl::StatusOr<Page<Pairing>> SqlLedger::ListPairings(const Call& call, int limi
 absl::StatusOr<Changed<Pairing>> SqlLedger::StepPairing(
     const Call& call, absl::Time now, const PairingId& id,
     absl::FunctionRef<absl::Status(Steps&, Pairing&)> step) {
-  return PairingFromAnswer(
-      RunOnce(call, now, [&](Steps& steps) -> absl::StatusOr<std::string> {
-        // The sponsor is locked before the pairing, as everywhere; who it is never changes.
-        constexpr char kQuery[] = "SELECT " HANDRAIL_PAIRING_COLUMNS
-                                  " FROM pairings WHERE id = $1 AND "
-                                  "(newcomer = $2 OR sponsor = $2) ";
-        ASSIGN_OR_RETURN(Rows rows, steps.tx().Query(kQuery, {id, call.who.member}));
-        if (rows.empty()) return NotFoundError();
-        ASSIGN_OR_RETURN(Pairing pairing, ReadPairing(rows.front(), context_.pools));
-        if (context_.locks_rows) {
-          RETURN_IF_ERROR(steps.LockSponsors({pairing.sponsor}));
-          ASSIGN_OR_RETURN(rows, steps.tx().Query(absl::StrCat(kQuery, "{for_update}"),
-                                                  {id, call.who.member}));
-          if (rows.empty()) return NotFoundError();
-          ASSIGN_OR_RETURN(pairing, ReadPairing(rows.front(), context_.pools));
-        }
-        RETURN_IF_ERROR(step(steps, pairing));
-        return EncodePairingAnswer(pairing, rows.front().Bytes(6));
-      }));
+  return PairingFromAnswer(RunOnce(call, now, [&](Steps& steps) -> absl::StatusOr<std::string> {
+    // The sponsor is locked before the pairing, as everywhere; who it is never changes.
+    constexpr char kQuery[] = "SELECT " HANDRAIL_PAIRING_COLUMNS
+                              " FROM pairings WHERE id = $1 AND "
+                              "(newcomer = $2 OR sponsor = $2) ";
+    ASSIGN_OR_RETURN(Rows rows, steps.tx().Query(kQuery, {id, call.who.member}));
+    if (rows.empty()) return NotFoundError();
+    ASSIGN_OR_RETURN(Pairing pairing, ReadPairing(rows.front(), context_.pools));
+    if (context_.locks_rows) {
+      RETURN_IF_ERROR(steps.LockSponsors({pairing.sponsor}));
+      ASSIGN_OR_RETURN(
+          rows, steps.tx().Query(absl::StrCat(kQuery, "{for_update}"), {id, call.who.member}));
+      if (rows.empty()) return NotFoundError();
+      ASSIGN_OR_RETURN(pairing, ReadPairing(rows.front(), context_.pools));
+    }
+    RETURN_IF_ERROR(step(steps, pairing));
+    return EncodePairingAnswer(pairing, rows.front().Bytes(6));
+  }));
 }
 
 absl::Status SqlLedger::MovePairing(Steps& steps, Pairing& pairing, PairingState next) {
-  ASSIGN_OR_RETURN(
-      const int64_t moved,
-      steps.tx().Execute("UPDATE pairings SET state = $3, version = version + 1, "
-                         "newcomer_confirmed = $4, sponsor_confirmed = $5 "
-                         "WHERE id = $1 AND version = $2",
-                         {pairing.id, pairing.version, static_cast<int64_t>(next),
-                          pairing.newcomer_confirmed, pairing.sponsor_confirmed}));
+  ASSIGN_OR_RETURN(const int64_t moved,
+                   steps.tx().Execute("UPDATE pairings SET state = $3, version = version + 1, "
+                                      "newcomer_confirmed = $4, sponsor_confirmed = $5 "
+                                      "WHERE id = $1 AND version = $2",
+                                      {pairing.id, pairing.version, static_cast<int64_t>(next),
+                                       pairing.newcomer_confirmed, pairing.sponsor_confirmed}));
   if (moved == 0) return RunAgainError();
   pairing.state = next;
   ++pairing.version;
@@ -163,7 +161,8 @@ absl::StatusOr<Availability> SqlLedger::ReadAvailability(Transaction& tx, const 
   availability.accepting = rows.front().Bool(1);
   availability.last_offer_time = TimeOrNever(rows.front().Int(2));
   availability.version = rows.front().Int(3);
-  ASSIGN_OR_RETURN(const Rows seats, tx.Query("SELECT held_by FROM seats WHERE sponsor = $1", {id}));
+  ASSIGN_OR_RETURN(const Rows seats,
+                   tx.Query("SELECT held_by FROM seats WHERE sponsor = $1", {id}));
   for (const storage::Row& seat : seats) {
     ++(seat.Int(0) == 1 ? availability.open_offer_count : availability.pairing_count);
   }

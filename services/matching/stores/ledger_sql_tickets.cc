@@ -17,8 +17,8 @@ using storage::Transaction;
 
 SqlLedger::SqlLedger(storage::Database& database, MemberVault& vault, const PoolNames& pools,
                      Random& random, const ProgramPolicies& policies, const LedgerOptions& options)
-    : database_(database),
-      context_{vault, pools, random, policies, options, database.BackendName() != "sqlite"} {}
+    : database_(database), context_{vault,    pools,   random,
+                                    policies, options, database.BackendName() != "sqlite"} {}
 
 absl::StatusOr<Effects> SqlLedger::Run(absl::Time deadline, absl::Time now,
                                        absl::FunctionRef<absl::Status(Steps&)> step) {
@@ -32,8 +32,7 @@ absl::StatusOr<Effects> SqlLedger::Run(absl::Time deadline, absl::Time now,
 }
 
 absl::StatusOr<SqlLedger::Answered> SqlLedger::RunOnce(
-    const Call& call, absl::Time now,
-    absl::FunctionRef<absl::StatusOr<std::string>(Steps&)> step) {
+    const Call& call, absl::Time now, absl::FunctionRef<absl::StatusOr<std::string>(Steps&)> step) {
   Answered answered;
   RETURN_IF_ERROR(database_.Write(call.deadline, [&](Transaction& tx) -> absl::Status {
     answered = Answered();
@@ -152,10 +151,10 @@ absl::StatusOr<std::optional<Ticket>> SqlLedger::FindOpenTicketAnswer(const Call
 }
 
 absl::StatusOr<Ticket> SqlLedger::GetTicket(const Call& call, const TicketId& id) {
-  ASSIGN_OR_RETURN(const Rows rows,
-                   ReadRows(call.deadline,
-                            HANDRAIL_TICKET_QUERY "WHERE t.id = $1 AND t.member = $2",
-                            {id, call.who.member}));
+  ASSIGN_OR_RETURN(
+      const Rows rows,
+      ReadRows(call.deadline, HANDRAIL_TICKET_QUERY "WHERE t.id = $1 AND t.member = $2",
+               {id, call.who.member}));
   if (rows.empty()) return NotFoundError();
   return ReadTicket(rows.front(), context_.pools);
 }
@@ -163,12 +162,12 @@ absl::StatusOr<Ticket> SqlLedger::GetTicket(const Call& call, const TicketId& id
 absl::StatusOr<Page<Ticket>> SqlLedger::ListTickets(const Call& call, int limit,
                                                     std::optional<PageStart> after) {
   const PageStart start = after.value_or(PageStart{absl::FromUnixMicros(INT64_MAX), {}});
-  ASSIGN_OR_RETURN(const Rows rows,
-                   ReadRows(call.deadline,
-                            HANDRAIL_TICKET_QUERY
-                            "WHERE t.member = $1 AND (t.created_at, t.id) < ($2, $3) "
-                            "ORDER BY t.created_at DESC, t.id DESC LIMIT $4",
-                            {call.who.member, start.create_time, start.id, limit + 1}));
+  ASSIGN_OR_RETURN(
+      const Rows rows,
+      ReadRows(call.deadline,
+               HANDRAIL_TICKET_QUERY "WHERE t.member = $1 AND (t.created_at, t.id) < ($2, $3) "
+                                     "ORDER BY t.created_at DESC, t.id DESC LIMIT $4",
+               {call.who.member, start.create_time, start.id, limit + 1}));
   Page<Ticket> page;
   page.more = rows.size() > static_cast<size_t>(limit);
   for (const storage::Row& row : rows) {
@@ -182,8 +181,7 @@ absl::StatusOr<Page<Ticket>> SqlLedger::ListTickets(const Call& call, int limit,
 absl::StatusOr<Changed<Ticket>> SqlLedger::CancelTicket(const Call& call, absl::Time now,
                                                         const TicketId& id) {
   ASSIGN_OR_RETURN(
-      Answered answered,
-      RunOnce(call, now, [&](Steps& steps) -> absl::StatusOr<std::string> {
+      Answered answered, RunOnce(call, now, [&](Steps& steps) -> absl::StatusOr<std::string> {
         ASSIGN_OR_RETURN(const std::vector<Offer> offers,
                          steps.OpenOffersWhere("ticket = $1", id, kMaxCapacity));
         RETURN_IF_ERROR(steps.LockFor(offers));

@@ -97,8 +97,8 @@ absl::Status LedgerSteps::LockSponsors(std::vector<MemberId> ids) {
   if (!context_.locks_rows) return absl::OkStatus();
   SortUnique(ids);
   for (const MemberId& id : ids) {
-    RETURN_IF_ERROR(tx_.Query("SELECT version FROM sponsors WHERE id = $1 {for_update}", {id})
-                        .status());
+    RETURN_IF_ERROR(
+        tx_.Query("SELECT version FROM sponsors WHERE id = $1 {for_update}", {id}).status());
   }
   return absl::OkStatus();
 }
@@ -115,9 +115,8 @@ absl::Status LedgerSteps::LockTickets(std::vector<TicketId> ids) {
 
 absl::StatusOr<std::optional<int64_t>> LedgerSteps::FindFreeSlot(const MemberId& sponsor,
                                                                  int64_t capacity) {
-  ASSIGN_OR_RETURN(
-      const Rows rows,
-      tx_.Query("SELECT slot FROM seats WHERE sponsor = $1 ORDER BY slot", {sponsor}));
+  ASSIGN_OR_RETURN(const Rows rows,
+                   tx_.Query("SELECT slot FROM seats WHERE sponsor = $1 ORDER BY slot", {sponsor}));
   if (static_cast<int64_t>(rows.size()) >= capacity) return std::optional<int64_t>();
   int64_t slot = 0;
   for (const storage::Row& row : rows) {
@@ -160,11 +159,10 @@ absl::Status LedgerSteps::ExcludeForEver(const MemberId& newcomer, const MemberI
 absl::StatusOr<std::vector<Offer>> LedgerSteps::OpenOffersWhere(absl::string_view condition,
                                                                 const storage::Value& argument,
                                                                 int64_t limit) {
-  ASSIGN_OR_RETURN(const Rows rows,
-                   tx_.Query(absl::StrCat("SELECT " HANDRAIL_OFFER_COLUMNS
-                                          " FROM offers WHERE state = 1 AND ",
-                                          condition, " LIMIT $2"),
-                             {argument, limit}));
+  ASSIGN_OR_RETURN(const Rows rows, tx_.Query(absl::StrCat("SELECT " HANDRAIL_OFFER_COLUMNS
+                                                           " FROM offers WHERE state = 1 AND ",
+                                                           condition, " LIMIT $2"),
+                                              {argument, limit}));
   std::vector<Offer> offers;
   offers.reserve(rows.size());
   for (const storage::Row& row : rows) {
@@ -245,8 +243,8 @@ absl::StatusOr<bool> LedgerSteps::EndPairing(const Pairing& pairing, EndReason r
   if (ForbidsRematch(reason)) {
     RETURN_IF_ERROR(ExcludeForEver(pairing.newcomer, pairing.sponsor));
   } else {
-    RETURN_IF_ERROR(Exclude(pairing.newcomer, pairing.sponsor,
-                            context_.options.cooldowns.after_end, kEnded));
+    RETURN_IF_ERROR(
+        Exclude(pairing.newcomer, pairing.sponsor, context_.options.cooldowns.after_end, kEnded));
   }
   RETURN_IF_ERROR(PutOutbox(pairing, OutboxEntry::Step::kClose));
   return true;
@@ -255,10 +253,11 @@ absl::StatusOr<bool> LedgerSteps::EndPairing(const Pairing& pairing, EndReason r
 absl::Status LedgerSteps::PutOutbox(const Pairing& pairing, OutboxEntry::Step step) {
   effects_.outbox = true;
   return tx_
-      .Execute("INSERT INTO outbox (id, pairing, step, newcomer, sponsor, created_at, due_at, "
-               "attempts) VALUES ($1, $2, $3, $4, $5, $6, $6, 0) ON CONFLICT DO NOTHING",
-               {OutboxId::TimeOrdered(now_, context_.random), pairing.id,
-                static_cast<int64_t>(step), pairing.newcomer, pairing.sponsor, now_})
+      .Execute(
+          "INSERT INTO outbox (id, pairing, step, newcomer, sponsor, created_at, due_at, "
+          "attempts) VALUES ($1, $2, $3, $4, $5, $6, $6, 0) ON CONFLICT DO NOTHING",
+          {OutboxId::TimeOrdered(now_, context_.random), pairing.id, static_cast<int64_t>(step),
+           pairing.newcomer, pairing.sponsor, now_})
       .status();
 }
 

@@ -37,8 +37,8 @@ struct LedgerContext {
 // The pieces that the ledger's steps are made of, inside one transaction. A fresh one is made for
 // each run of a unit of work, with fresh effects.
 //
-// Rows are locked in one order, so that no two steps wait for each other: members by id, sponsors by
-// id, tickets by id, then offers and pairings by compare-and-set.
+// Rows are locked in one order, so that no two steps wait for each other: members by id, sponsors
+// by id, tickets by id, then offers and pairings by compare-and-set.
 class LedgerSteps {
  public:
   LedgerSteps(storage::Transaction& tx, const LedgerContext& context, absl::Time now,
@@ -86,7 +86,8 @@ class LedgerSteps {
   // OPEN → the state that `event` gives; the seat is freed. False when the offer was not open (any
   // more). The ticket is left as it is.
   absl::StatusOr<bool> CloseOffer(const Offer& offer, OfferEvent event);
-  // Closes each and lets its ticket wait again, in its old place, when no other offer is open for it.
+  // Closes each and lets its ticket wait again, in its old place, when no other offer is open for
+  // it.
   absl::Status CloseAndReturn(const std::vector<Offer>& offers, OfferEvent event);
   absl::Status ReturnTicket(const TicketId& id);
   // WAITING or OFFERED → the state that `event` gives, its open offers rescinded.

@@ -131,7 +131,8 @@ Proposal LedgerTestEnv::Propose(const Ticket& ticket, const MemberId& sponsor) {
   return proposal;
 }
 
-absl::StatusOr<Changed<Offer>> LedgerTestEnv::MakeOffer(const Ticket& ticket, const MemberId& sponsor) {
+absl::StatusOr<Changed<Offer>> LedgerTestEnv::MakeOffer(const Ticket& ticket,
+                                                        const MemberId& sponsor) {
   return ledger->MakeOffer(absl::InfiniteFuture(), clock.Now(), Propose(ticket, sponsor));
 }
 
@@ -160,8 +161,8 @@ Availability LedgerTestEnv::SeatsOf(const MemberId& sponsor) {
 
 int64_t LedgerTestEnv::Count(const std::string& sql) {
   int64_t count = -1;
-  const absl::Status status = database->Read(
-      absl::InfiniteFuture(), [&](storage::Transaction& tx) -> absl::Status {
+  const absl::Status status =
+      database->Read(absl::InfiniteFuture(), [&](storage::Transaction& tx) -> absl::Status {
         ASSIGN_OR_RETURN(const storage::Rows rows, tx.Query(sql, {}));
         count = rows.front().Int(0);
         return absl::OkStatus();
@@ -171,10 +172,9 @@ int64_t LedgerTestEnv::Count(const std::string& sql) {
 }
 
 void LedgerTestEnv::Execute(const std::string& sql) {
-  const absl::Status status =
-      database->Write(absl::InfiniteFuture(), [&](storage::Transaction& tx) -> absl::Status {
-        return tx.Execute(sql, {}).status();
-      });
+  const absl::Status status = database->Write(
+      absl::InfiniteFuture(),
+      [&](storage::Transaction& tx) -> absl::Status { return tx.Execute(sql, {}).status(); });
   EXPECT_TRUE(status.ok()) << sql << ": " << status;
 }
 
@@ -182,7 +182,8 @@ void LedgerTestEnv::ExpectWhole() {
   const auto violations = CheckLedger(*database, clock.Now());
   ASSERT_TRUE(violations.ok()) << violations.status();
   for (const Violation& violation : *violations) {
-    ADD_FAILURE() << violation.invariant << ": " << violation.text << " (" << violation.count << ")";
+    ADD_FAILURE() << violation.invariant << ": " << violation.text << " (" << violation.count
+                  << ")";
   }
 }
 

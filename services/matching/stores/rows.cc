@@ -77,9 +77,9 @@ absl::StatusOr<Offer> ReadWholeOffer(const storage::Row& row, const PoolNames& p
                                      MemberVault& vault) {
   ASSIGN_OR_RETURN(Offer offer, ReadOffer(row, pools));
   if (!row.IsNull(11)) {  // without a key the newcomer is erased, and the explanation with them
-    ASSIGN_OR_RETURN(const std::string plain,
-                     vault.Open(offer.newcomer, row.Bytes(11), kExplanationPlace, offer.id,
-                                row.Bytes(10)));
+    ASSIGN_OR_RETURN(
+        const std::string plain,
+        vault.Open(offer.newcomer, row.Bytes(11), kExplanationPlace, offer.id, row.Bytes(10)));
     ASSIGN_OR_RETURN(offer.explanation, DecodeExplanation(plain));
   }
   if (!row.IsNull(12)) offer.pairing = row.Id<PairingId>(12);
@@ -112,9 +112,8 @@ absl::StatusOr<MemberTraits> ReadMember(const storage::Row& row, MemberVault& va
   MemberTraits member;
   member.member = row.Id<MemberId>(0);
   if (!row.IsNull(7) && !row.IsNull(8)) {
-    ASSIGN_OR_RETURN(const std::string plain,
-                     vault.Open(member.member, row.Bytes(7), kTraitsPlace, member.member,
-                                row.Bytes(8)));
+    ASSIGN_OR_RETURN(const std::string plain, vault.Open(member.member, row.Bytes(7), kTraitsPlace,
+                                                         member.member, row.Bytes(8)));
     RETURN_IF_ERROR(DecodeTraits(plain, member));
   }
   member.version = row.Int(1);

@@ -12,14 +12,15 @@
 // Rows of the ledger's tables as domain types. Each reader goes with the list of columns above it.
 namespace handrail::matching {
 
-#define HANDRAIL_TICKET_COLUMNS \
-  "id, member, relationship_type, pool, state, created_at, expires_at, boost, version, offer_count"
+#define HANDRAIL_TICKET_COLUMNS                                                          \
+  "id, member, relationship_type, pool, state, created_at, expires_at, boost, version, " \
+  "offer_count"
 absl::StatusOr<TicketChange> ReadTicketChange(const storage::Row& row, const PoolNames& pools);
 
 // With the pairing and the conversation of a ticket that is paired.
-#define HANDRAIL_TICKET_QUERY                                                                   \
-  "SELECT t.id, t.member, t.relationship_type, t.pool, t.state, t.created_at, t.expires_at, "   \
-  "t.boost, t.version, t.offer_count, p.id, p.conversation "                                    \
+#define HANDRAIL_TICKET_QUERY                                                                 \
+  "SELECT t.id, t.member, t.relationship_type, t.pool, t.state, t.created_at, t.expires_at, " \
+  "t.boost, t.version, t.offer_count, p.id, p.conversation "                                  \
   "FROM tickets t LEFT JOIN pairings p ON p.ticket = t.id "
 absl::StatusOr<Ticket> ReadTicket(const storage::Row& row, const PoolNames& pools);
 Ticket TicketOf(const TicketChange& change);
@@ -31,16 +32,16 @@ Ticket TicketOf(const TicketChange& change);
 absl::StatusOr<Offer> ReadOffer(const storage::Row& row, const PoolNames& pools);
 
 // With the explanation and the pairing of an offer that was accepted.
-#define HANDRAIL_OFFER_QUERY                                                                     \
-  "SELECT o.id, o.ticket, o.newcomer, o.sponsor, o.relationship_type, o.pool, o.state, "         \
-  "o.created_at, o.expires_at, o.version, o.explanation, m.wrapped_key, p.id "                   \
+#define HANDRAIL_OFFER_QUERY                                                             \
+  "SELECT o.id, o.ticket, o.newcomer, o.sponsor, o.relationship_type, o.pool, o.state, " \
+  "o.created_at, o.expires_at, o.version, o.explanation, m.wrapped_key, p.id "           \
   "FROM offers o LEFT JOIN members m ON m.id = o.newcomer LEFT JOIN pairings p ON p.offer = o.id "
 absl::StatusOr<Offer> ReadWholeOffer(const storage::Row& row, const PoolNames& pools,
                                      MemberVault& vault);
 
-#define HANDRAIL_PAIRING_COLUMNS                                                              \
-  "id, offer, ticket, newcomer, sponsor, relationship_type, pool, state, created_at, "        \
-  "trial_end, newcomer_confirmed, sponsor_confirmed, conversation, ended_at, end_reason, "    \
+#define HANDRAIL_PAIRING_COLUMNS                                                           \
+  "id, offer, ticket, newcomer, sponsor, relationship_type, pool, state, created_at, "     \
+  "trial_end, newcomer_confirmed, sponsor_confirmed, conversation, ended_at, end_reason, " \
   "version"
 absl::StatusOr<Pairing> ReadPairing(const storage::Row& row, const PoolNames& pools);
 

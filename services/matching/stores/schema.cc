@@ -11,11 +11,11 @@ constexpr char kMembers[] =
     "CREATE TABLE members ("
     "id {blob} NOT NULL PRIMARY KEY CHECK (length(id) = 16), "
     "version {int} NOT NULL, "
-    "standing {int} NOT NULL, "          // 1 good, 2 suspended, 3 erased
-    "may_match {int} NOT NULL, "         // both consents that matching needs are given
+    "standing {int} NOT NULL, "   // 1 good, 2 suspended, 3 erased
+    "may_match {int} NOT NULL, "  // both consents that matching needs are given
     "has_newcomer {int} NOT NULL, "
     "has_sponsor {int} NOT NULL, "
-    "attested_at {int} NOT NULL, "       // the sponsor's last confirmation; 0 when none
+    "attested_at {int} NOT NULL, "  // the sponsor's last confirmation; 0 when none
     "wrapped_key {blob}, "
     "traits {blob}) {strict}";
 
@@ -36,7 +36,7 @@ constexpr char kTickets[] =
     "state {int} NOT NULL CHECK (state BETWEEN 1 AND 5), "
     "created_at {int} NOT NULL, "
     "expires_at {int} NOT NULL, "
-    "boost {int} NOT NULL, "             // microseconds, bounded, by an operator
+    "boost {int} NOT NULL, "  // microseconds, bounded, by an operator
     "version {int} NOT NULL, "
     "offer_count {int} NOT NULL, "
     "index_pending {int} NOT NULL) {strict}";  // when a hint to Redis became due; 0 when none is
@@ -54,7 +54,7 @@ constexpr char kOffers[] =
     "expires_at {int} NOT NULL, "
     "changed_at {int} NOT NULL, "
     "version {int} NOT NULL, "
-    "exclusive {int} NOT NULL, "         // 0 when the program allows parallel offers
+    "exclusive {int} NOT NULL, "              // 0 when the program allows parallel offers
     "explanation {blob} NOT NULL) {strict}";  // score and codes, enciphered for the newcomer
 
 constexpr char kPairings[] =
@@ -71,9 +71,9 @@ constexpr char kPairings[] =
     "trial_end {int} NOT NULL, "
     "newcomer_confirmed {int} NOT NULL, "
     "sponsor_confirmed {int} NOT NULL, "
-    "conversation {blob}, "              // NULL for the seconds until messaging has answered
-    "ended_at {int} NOT NULL, "          // 0 while it lasts
-    "end_reason {int} NOT NULL, "        // private: no call returns it
+    "conversation {blob}, "        // NULL for the seconds until messaging has answered
+    "ended_at {int} NOT NULL, "    // 0 while it lasts
+    "end_reason {int} NOT NULL, "  // private: no call returns it
     "version {int} NOT NULL) {strict}";
 
 // Capacity as rows, not as a counter: a seat is held or it is not. A row exists while the seat is
@@ -91,7 +91,7 @@ constexpr char kSponsors[] =
     "id {blob} NOT NULL PRIMARY KEY CHECK (length(id) = 16), "
     "capacity {int} NOT NULL CHECK (capacity BETWEEN 0 AND 10), "
     "accepting {int} NOT NULL, "
-    "last_offer_at {int} NOT NULL, "     // 0 when there was none
+    "last_offer_at {int} NOT NULL, "  // 0 when there was none
     "version {int} NOT NULL, "
     "index_pending {int} NOT NULL) {strict}";
 
@@ -100,7 +100,7 @@ constexpr char kPairExclusions[] =
     "newcomer {blob} NOT NULL CHECK (length(newcomer) = 16), "
     "sponsor {blob} NOT NULL CHECK (length(sponsor) = 16), "
     "until {int} NOT NULL, "
-    "kind {int} NOT NULL, "              // 1 timed out, 2 declined, 3 ended, 4 safety
+    "kind {int} NOT NULL, "  // 1 timed out, 2 declined, 3 ended, 4 safety
     "PRIMARY KEY (newcomer, sponsor)) {strict}";
 
 // What messaging must hear. A row goes when messaging has answered.

@@ -11,8 +11,9 @@
 // What the store needs of cryptography. Both are thread-safe and do no I/O.
 namespace handrail::matching {
 
-// A key per member, wrapped by a key ring of this service. What is sealed is bound to the member, to
-// the place it is stored in and to its row. Whoever deletes the wrapped key has destroyed it all.
+// A key per member, wrapped by a key ring of this service. What is sealed is bound to the member,
+// to the place it is stored in and to its row. Whoever deletes the wrapped key has destroyed it
+// all.
 class MemberVault {
  public:
   virtual ~MemberVault() = default;

@@ -25,7 +25,8 @@ std::vector<absl::Span<const Id>> Chunks(absl::Span<const Id> ids) {
 }
 
 // "($1, $2, …)" for 1 to kIdListLimit ids, which are put into `args`, where nothing may be yet. The
-// list is filled up to 1, 16 or 256 places with its last id, so that the database sees few statements.
+// list is filled up to 1, 16 or 256 places with its last id, so that the database sees few
+// statements.
 template <typename Id>
 std::string IdList(absl::Span<const Id> ids, storage::Args& args) {
   const size_t places = ids.size() == 1 ? 1 : ids.size() <= 16 ? 16 : kIdListLimit;

@@ -22,12 +22,10 @@ absl::StatusOr<std::unique_ptr<storage::Database>> OpenToRead(const std::string&
   return storage::OpenDatabase(options);
 }
 
-void Add(absl::string_view what, const std::vector<std::string>& violations,
-         LedgerReport& report) {
-  report.lines.push_back(absl::StrCat(what, ": ",
-                                      violations.empty()
-                                          ? std::string("all hold")
-                                          : absl::StrCat(violations.size(), " VIOLATED")));
+void Add(absl::string_view what, const std::vector<std::string>& violations, LedgerReport& report) {
+  report.lines.push_back(absl::StrCat(
+      what, ": ",
+      violations.empty() ? std::string("all hold") : absl::StrCat(violations.size(), " VIOLATED")));
   for (const std::string& violation : violations) {
     report.lines.push_back(absl::StrCat("    ", violation));
   }

@@ -81,8 +81,6 @@ absl::Status WriteEndpoints(const std::string& data_folder, const Endpoints& end
   return WriteFileAtomically(EndpointsPath(data_folder), document.dump(2) + "\n");
 }
 
-void RemoveEndpoints(const std::string& data_folder) {
-  unlink(EndpointsPath(data_folder).c_str());
-}
+void RemoveEndpoints(const std::string& data_folder) { unlink(EndpointsPath(data_folder).c_str()); }
 
 }  // namespace handrail::tools

@@ -10,15 +10,16 @@
 
 namespace handrail::tools {
 
-// Where the three services of a deployment listen. `handrail up` writes them to endpoints.json in its
-// data folder; commands read them from there or take them as options.
+// Where the three services of a deployment listen. `handrail up` writes them to endpoints.json in
+// its data folder; commands read them from there or take them as options.
 struct Endpoints {
-  std::string profiles;   // host:port or unix:/path, public listener
+  std::string profiles;  // host:port or unix:/path, public listener
   std::string matching;
   std::string messaging;
   // Admin addresses by service name, for `handrail status`.
   std::map<std::string, std::string> admin;
-  // Process ids by name ("profiles", "matching", "messaging", "redis", "up"), for people and the demo.
+  // Process ids by name ("profiles", "matching", "messaging", "redis", "up"), for people and the
+  // demo.
   std::map<std::string, int> pids;
   std::string redis_url;
 };
@@ -29,7 +30,8 @@ absl::StatusOr<Endpoints> ReadEndpoints(const std::string& data_folder);
 absl::Status WriteEndpoints(const std::string& data_folder, const Endpoints& endpoints);
 void RemoveEndpoints(const std::string& data_folder);
 
-// Writes `text` to `path` in one step (a temporary file, fsync, rename), readable by the owner only.
+// Writes `text` to `path` in one step (a temporary file, fsync, rename), readable by the owner
+// only.
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view text);
 absl::StatusOr<std::string> ReadFile(const std::string& path);
 

@@ -1,7 +1,6 @@
 #include "tools/handrail/client/person.h"
 
 #include <nlohmann/json.hpp>
-
 #include <thread>
 
 #include "absl/strings/escaping.h"
@@ -21,9 +20,10 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Channel(const std::string& addres
   return rpc::MakeChannel(options);
 }
 
+// CANCELLED among them: nothing here cancels a unary call, but a server that stops may.
 bool WorthRepeating(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
-         absl::IsAborted(status) ||
+  return absl::IsUnavailable(status) || absl::IsCancelled(status) ||
+         absl::IsDeadlineExceeded(status) || absl::IsAborted(status) ||
          (absl::IsResourceExhausted(status) && DetailsOf(status).retry_after.has_value());
 }
 
@@ -64,8 +64,7 @@ absl::StatusOr<std::unique_ptr<Person>> Person::Load(Services& services, Clock& 
         .Message(absl::StrCat(path, " does not hold a device key"));
   }
   ASSIGN_OR_RETURN(crypto::SigningKey key, crypto::SigningKey::FromSeed(seed));
-  auto person =
-      std::unique_ptr<Person>(new Person(services, clock, random, std::move(key)));
+  auto person = std::unique_ptr<Person>(new Person(services, clock, random, std::move(key)));
   person->member_ = document.value("member", "");
   person->device_ = document.value("device", "");
   return person;
@@ -147,8 +146,7 @@ absl::Status Person::Repeat(Patience patience,
   bool renewed = false;
   while (true) {
     grpc::ClientContext context;
-    context.set_deadline(
-        absl::ToChronoTime(std::min(give_up, clock_.Now() + patience.attempt)));
+    context.set_deadline(absl::ToChronoTime(std::min(give_up, clock_.Now() + patience.attempt)));
     absl::Status status = Authorize(context);
     if (status.ok()) status = rpc::FromGrpcStatus(attempt(context));
     if (status.ok()) return status;

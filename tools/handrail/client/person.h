@@ -61,7 +61,8 @@ class Person {
   // Reads a person that Save wrote. NOT_FOUND when there is none.
   static absl::StatusOr<std::unique_ptr<Person>> Load(Services& services, Clock& clock,
                                                       Random& random, const std::string& path);
-  // Writes key and names to `path`, readable by the owner only. Whoever has the file is this person.
+  // Writes key and names to `path`, readable by the owner only. Whoever has the file is this
+  // person.
   absl::Status Save(const std::string& path) const;
 
   const std::string& member() const { return member_; }  // members/{member}
@@ -71,12 +72,14 @@ class Person {
   // A fresh request id: 32 hexadecimal digits.
   std::string NewRequestId();
 
-  // Calls `method` of `stub` with this person's token. UNAVAILABLE, lost answers and an expired token
-  // are repeated with jitter until patience ends, with the same request and so the same request id.
+  // Calls `method` of `stub` with this person's token. UNAVAILABLE, lost answers and an expired
+  // token are repeated with jitter until patience ends, with the same request and so the same
+  // request id.
   template <typename Stub, typename Request, typename Response>
-  absl::StatusOr<Response> Call(
-      Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-      const Request& request, Patience patience = Patience()) {
+  absl::StatusOr<Response> Call(Stub& stub,
+                                grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                             Response*),
+                                const Request& request, Patience patience = Patience()) {
     Response response;
     RETURN_IF_ERROR(Repeat(patience, [&](grpc::ClientContext& context) {
       response.Clear();

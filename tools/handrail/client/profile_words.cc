@@ -33,8 +33,8 @@ int MinuteOfDay(absl::string_view text) {
   int hour = 0;
   int minute = 0;
   if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &hour) ||
-      !absl::SimpleAtoi(parts[1], &minute) || hour < 0 || hour > 24 || minute < 0 ||
-      minute > 59 || hour * 60 + minute > 24 * 60) {
+      !absl::SimpleAtoi(parts[1], &minute) || hour < 0 || hour > 24 || minute < 0 || minute > 59 ||
+      hour * 60 + minute > 24 * 60) {
     return -1;
   }
   return hour * 60 + minute;
@@ -109,9 +109,8 @@ absl::StatusOr<PersonTraits> ToTraits(const PersonWords& words) {
     traits.add_modalities(modality);
   }
   RETURN_IF_ERROR(SetWord<common::v1::Gender>(words.gender, [&](auto v) { traits.set_gender(v); }));
-  RETURN_IF_ERROR(SetWord<common::v1::GenderRule>(words.gender_rule, [&](auto v) {
-    traits.mutable_gender_preference()->set_rule(v);
-  }));
+  RETURN_IF_ERROR(SetWord<common::v1::GenderRule>(
+      words.gender_rule, [&](auto v) { traits.mutable_gender_preference()->set_rule(v); }));
   RETURN_IF_ERROR(
       SetWord<common::v1::AgeBand>(words.age_band, [&](auto v) { traits.set_age_band(v); }));
   RETURN_IF_ERROR(SetWord<common::v1::SpiritualStance>(

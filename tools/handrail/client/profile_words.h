@@ -9,8 +9,8 @@
 
 namespace handrail::tools {
 
-// Reads "mon-fri 18:00-21:00" or "sat 10:00-14:00" into weekly windows. Days are mon … sun or a range;
-// an end before the start runs past midnight. INVALID_ARGUMENT otherwise.
+// Reads "mon-fri 18:00-21:00" or "sat 10:00-14:00" into weekly windows. Days are mon … sun or a
+// range; an end before the start runs past midnight. INVALID_ARGUMENT otherwise.
 absl::StatusOr<std::vector<common::v1::WeeklyWindow>> ParseHours(absl::string_view text);
 
 // Reads "2019-04-30". INVALID_ARGUMENT otherwise.

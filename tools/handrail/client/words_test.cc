@@ -41,9 +41,9 @@ TEST(ProfileWordsTest, HoursAreReadByDaysAndTimes) {
 }
 
 TEST(ProfileWordsTest, HoursThatAreNoneAreRefused) {
-  for (const char* text : {"", "mon", "mon 18:00", "fri-mon 10:00-11:00", "day 10:00-11:00",
-                           "mon 25:00-26:00", "mon 10:00-10:00", "mon 10:60-11:00",
-                           "mon 24:00-01:00", "mon-tue-wed 10:00-11:00"}) {
+  for (const char* text :
+       {"", "mon", "mon 18:00", "fri-mon 10:00-11:00", "day 10:00-11:00", "mon 25:00-26:00",
+        "mon 10:00-10:00", "mon 10:60-11:00", "mon 24:00-01:00", "mon-tue-wed 10:00-11:00"}) {
     EXPECT_TRUE(HasReason(ParseHours(text).status(), reason::kFieldInvalid)) << text;
   }
 }

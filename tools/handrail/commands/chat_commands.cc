@@ -58,9 +58,9 @@ absl::Status Send(Person& person, const std::string& given, const std::string& t
   ASSIGN_OR_RETURN(*request.mutable_conversation(), ChooseConversation(person, given));
   request.set_message_id(person.NewRequestId());
   request.set_payload(text);
-  ASSIGN_OR_RETURN(const messaging::v1::SendMessageResponse response,
-                   person.Call(person.services().messaging(), &MessagingService::Stub::SendMessage,
-                               request));
+  ASSIGN_OR_RETURN(
+      const messaging::v1::SendMessageResponse response,
+      person.Call(person.services().messaging(), &MessagingService::Stub::SendMessage, request));
   std::cout << "Stored as message " << response.sequence() << ".\n";
   return absl::OkStatus();
 }
@@ -87,17 +87,17 @@ absl::Status Read(Person& person, const std::string& given) {
   }
   messaging::v1::GetConversationRequest get;
   get.set_name(name);
-  ASSIGN_OR_RETURN(const Conversation conversation,
-                   person.Call(person.services().messaging(),
-                               &MessagingService::Stub::GetConversation, get));
+  ASSIGN_OR_RETURN(
+      const Conversation conversation,
+      person.Call(person.services().messaging(), &MessagingService::Stub::GetConversation, get));
   messaging::v1::FetchMessagesRequest fetch;
   fetch.set_conversation(name);
   fetch.set_after_sequence(conversation.acked_sequence());
   bool more = true;
   while (more) {
-    ASSIGN_OR_RETURN(const messaging::v1::FetchMessagesResponse page,
-                     person.Call(person.services().messaging(),
-                                 &MessagingService::Stub::FetchMessages, fetch));
+    ASSIGN_OR_RETURN(
+        const messaging::v1::FetchMessagesResponse page,
+        person.Call(person.services().messaging(), &MessagingService::Stub::FetchMessages, fetch));
     if (page.has_gap()) {
       std::cout << "Messages " << page.gap().first_sequence() << " to "
                 << page.gap().last_sequence() << " are no longer kept.\n";
@@ -125,8 +125,7 @@ absl::Status Follow(Person& person) {
         person.services().messaging().Subscribe(&context, messaging::v1::SubscribeRequest());
     messaging::v1::SubscribeResponse event;
     while (stream->Read(&event)) {
-      if (event.has_closing() &&
-          event.closing().cause() == messaging::v1::CLOSING_CAUSE_REPLACED) {
+      if (event.has_closing() && event.closing().cause() == messaging::v1::CLOSING_CAUSE_REPLACED) {
         std::cout << "Another program reads as this device now.\n";
         context.TryCancel();
         return absl::OkStatus();
@@ -134,8 +133,8 @@ absl::Status Follow(Person& person) {
       if (!event.has_envelope()) continue;
       PrintEnvelope(event.envelope(), person.member());
       std::cout << std::flush;
-      RETURN_IF_ERROR(Acknowledge(person, event.envelope().conversation(),
-                                  event.envelope().sequence()));
+      RETURN_IF_ERROR(
+          Acknowledge(person, event.envelope().conversation(), event.envelope().sequence()));
     }
     const absl::Status status = rpc::FromGrpcStatus(stream->Finish());
     if (!status.ok() && !absl::IsUnavailable(status)) return status;
@@ -149,7 +148,8 @@ void AddChatCommands(CLI::App& app, Context& context) {
   CLI::App* chat = app.add_subcommand("chat", "As either: the conversation of a pairing");
   chat->require_subcommand(1);
   chat->footer(
-      "Messages are stored as the bytes that are sent: this command does not encrypt them, and whoever\n"
+      "Messages are stored as the bytes that are sent: this command does not encrypt them, and "
+      "whoever\n"
       "can read the ledger can read them. Clients that encrypt end to end come next.");
   auto name = std::make_shared<std::string>();
   auto conversation = std::make_shared<std::string>();

@@ -30,7 +30,8 @@ void AddCheckCommand(CLI::App& app, Context& context) {
   CLI::App* check = app.add_subcommand(
       "check", "For operators: compares the ledgers with what must always hold; reads only");
   check->footer(
-      "Works beside running services. Names no person. Exit status 1 when something does not hold: keep\n"
+      "Works beside running services. Names no person. Exit status 1 when something does not hold: "
+      "keep\n"
       "the ledgers as they are, stop matching, and report it.");
   check->add_option("--matching_database_url", *matching_url,
                     "matching's ledger; default: the SQLite file of the data folder");

@@ -13,8 +13,8 @@
 
 namespace handrail::tools {
 
-// What every command of `handrail` shares: the data folder, the services of the deployment and the people
-// whose keys lie in the folder.
+// What every command of `handrail` shares: the data folder, the services of the deployment and the
+// people whose keys lie in the folder.
 class Context {
  public:
   std::string data_folder = "handrail-data";

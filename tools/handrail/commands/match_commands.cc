@@ -56,8 +56,7 @@ absl::Status Watch(Person& person, const std::string& ticket_name) {
     matching::v1::GetTicketRequest get;
     get.set_name(ticket_name);
     RETURN_IF_ERROR(
-        person.Call(person.services().matching(), &MatchingService::Stub::GetTicket, get)
-            .status());
+        person.Call(person.services().matching(), &MatchingService::Stub::GetTicket, get).status());
   }
 }
 
@@ -70,9 +69,9 @@ absl::Status Request(Context& context, const std::string& name, const std::strin
   request.set_philosophy(philosophy);
   request.set_relationship_type(type);
   request.set_request_id(person->NewRequestId());
-  ASSIGN_OR_RETURN(const Ticket ticket,
-                   person->Call(person->services().matching(),
-                                &MatchingService::Stub::RequestMatch, request));
+  ASSIGN_OR_RETURN(
+      const Ticket ticket,
+      person->Call(person->services().matching(), &MatchingService::Stub::RequestMatch, request));
   PrintTicket(ticket);
   return *wait ? Watch(*person, ticket.name()) : absl::OkStatus();
 }
@@ -81,9 +80,9 @@ absl::Status Cancel(Person& person, const Ticket& ticket) {
   matching::v1::CancelTicketRequest request;
   request.set_name(ticket.name());
   request.set_request_id(person.NewRequestId());
-  ASSIGN_OR_RETURN(const Ticket cancelled,
-                   person.Call(person.services().matching(), &MatchingService::Stub::CancelTicket,
-                               request));
+  ASSIGN_OR_RETURN(
+      const Ticket cancelled,
+      person.Call(person.services().matching(), &MatchingService::Stub::CancelTicket, request));
   PrintTicket(cancelled);
   return absl::OkStatus();
 }
@@ -103,8 +102,8 @@ void AddMatchCommands(CLI::App& app, Context& context) {
   request->add_option("--program", *program, "In which program");
   request->add_option(
       "--relationship", *relationship,
-      absl::StrCat("What for: ", WordsOf(google::protobuf::GetEnumDescriptor<
-                                         common::v1::RelationshipType>())));
+      absl::StrCat("What for: ",
+                   WordsOf(google::protobuf::GetEnumDescriptor<common::v1::RelationshipType>())));
   request->add_flag("--wait", *wait, "Stay and show every change");
   request->callback([=, &context] {
     context.action = [=, &context] {

@@ -63,9 +63,8 @@ absl::Status End(Person& person, const std::string& given, const std::string& wo
     request.set_reason(end_reason);
   }
   request.set_request_id(person.NewRequestId());
-  ASSIGN_OR_RETURN(const Pairing pairing,
-                   person.Call(person.services().matching(), &MatchingService::Stub::EndPairing,
-                               request));
+  ASSIGN_OR_RETURN(const Pairing pairing, person.Call(person.services().matching(),
+                                                      &MatchingService::Stub::EndPairing, request));
   PrintPairing(pairing, person.member());
   return absl::OkStatus();
 }

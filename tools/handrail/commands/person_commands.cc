@@ -28,8 +28,8 @@ struct NewPersonWords {
 };
 
 absl::Status GrantConsents(Person& person) {
-  for (const auto purpose : {profiles::v1::CONSENT_PURPOSE_MATCHING,
-                             profiles::v1::CONSENT_PURPOSE_HEALTH_DATA}) {
+  for (const auto purpose :
+       {profiles::v1::CONSENT_PURPOSE_MATCHING, profiles::v1::CONSENT_PURPOSE_HEALTH_DATA}) {
     profiles::v1::GrantConsentRequest request;
     request.set_purpose(purpose);
     request.set_notice_version("2026-11");
@@ -170,10 +170,10 @@ void AddNewPerson(CLI::App& person, Context& context) {
   add->add_option("name", words->name, "What this machine calls the person")->required();
   add->add_flag("--newcomer", words->newcomer, "The person looks for someone");
   add->add_flag("--sponsor", words->sponsor, "The person is there for others");
-  add->add_option("--program", words->programs,
-                  absl::StrCat("One or more of: ",
-                               WordsOf(google::protobuf::GetEnumDescriptor<
-                                       common::v1::Philosophy>())));
+  add->add_option(
+      "--program", words->programs,
+      absl::StrCat("One or more of: ",
+                   WordsOf(google::protobuf::GetEnumDescriptor<common::v1::Philosophy>())));
   add->add_option("--relationship", words->relationships, "What a sponsor is willing to be");
   add->add_option("--recovery-date", words->recovery_date, "A day, such as 2019-04-30");
   add->add_option("--language", words->person.languages, "BCP 47, best first");

@@ -16,8 +16,8 @@ std::string TimeWord(const google::protobuf::Timestamp& time) {
 
 void PrintTicket(const matching::v1::Ticket& ticket) {
   std::cout << ticket.name() << "  " << Word(ticket.state()) << "  "
-            << Word(ticket.relationship_type()) << " in " << Word(ticket.philosophy())
-            << ", asked " << TimeWord(ticket.create_time()) << "\n";
+            << Word(ticket.relationship_type()) << " in " << Word(ticket.philosophy()) << ", asked "
+            << TimeWord(ticket.create_time()) << "\n";
   switch (ticket.state()) {
     case matching::v1::TICKET_STATE_WAITING:
       if (ticket.waiting_ahead() > 0) {
@@ -36,8 +36,7 @@ void PrintTicket(const matching::v1::Ticket& ticket) {
     case matching::v1::TICKET_STATE_EXPIRED:
       std::cout << "  nobody suitable was free in time; you can ask again at once\n";
       break;
-    default:
-      break;
+    default: break;
   }
 }
 

@@ -34,10 +34,10 @@ absl::Status SetSeats(Context& context, const std::string& name, int capacity, c
 
 absl::Status ShowSeats(Context& context, const std::string& name) {
   ASSIGN_OR_RETURN(std::unique_ptr<Person> person, context.LoadPerson(name));
-  ASSIGN_OR_RETURN(const Availability availability,
-                   person->Call(person->services().matching(),
-                                &MatchingService::Stub::GetAvailability,
-                                matching::v1::GetAvailabilityRequest()));
+  ASSIGN_OR_RETURN(
+      const Availability availability,
+      person->Call(person->services().matching(), &MatchingService::Stub::GetAvailability,
+                   matching::v1::GetAvailabilityRequest()));
   PrintAvailability(availability);
   return absl::OkStatus();
 }
@@ -99,9 +99,9 @@ absl::Status Accept(Person& person, const std::string& given) {
   matching::v1::AcceptOfferRequest request;
   ASSIGN_OR_RETURN(*request.mutable_name(), ChooseOffer(person, given));
   request.set_request_id(person.NewRequestId());
-  ASSIGN_OR_RETURN(const matching::v1::Pairing pairing,
-                   person.Call(person.services().matching(), &MatchingService::Stub::AcceptOffer,
-                               request));
+  ASSIGN_OR_RETURN(
+      const matching::v1::Pairing pairing,
+      person.Call(person.services().matching(), &MatchingService::Stub::AcceptOffer, request));
   PrintPairing(pairing, person.member());
   return absl::OkStatus();
 }
@@ -110,10 +110,9 @@ absl::Status Decline(Person& person, const std::string& given) {
   matching::v1::DeclineOfferRequest request;
   ASSIGN_OR_RETURN(*request.mutable_name(), ChooseOffer(person, given));
   request.set_request_id(person.NewRequestId());
-  RETURN_IF_ERROR(person
-                      .Call(person.services().matching(), &MatchingService::Stub::DeclineOffer,
-                            request)
-                      .status());
+  RETURN_IF_ERROR(
+      person.Call(person.services().matching(), &MatchingService::Stub::DeclineOffer, request)
+          .status());
   std::cout << "Passed on to the next sponsor. Thank you for answering.\n";
   return absl::OkStatus();
 }
@@ -163,11 +162,12 @@ void AddOffersCommands(CLI::App& app, Context& context) {
   };
   add("list", "Open offers, and why each was made", ListOffers);
   add("watch", "Shows offers as they come, until Ctrl-C", WatchOffers);
-  add("accept", "Accepts an offer", [offer](Person& person) { return Accept(person, *offer); })
-      ->add_option("offer", *offer, "offers/…; may be left out when there is one");
-  add("decline", "Passes an offer on; no reason is asked",
-      [offer](Person& person) { return Decline(person, *offer); })
-      ->add_option("offer", *offer, "offers/…; may be left out when there is one");
+  add("accept", "Accepts an offer", [offer](Person& person) {
+    return Accept(person, *offer);
+  })->add_option("offer", *offer, "offers/…; may be left out when there is one");
+  add("decline", "Passes an offer on; no reason is asked", [offer](Person& person) {
+    return Decline(person, *offer);
+  })->add_option("offer", *offer, "offers/…; may be left out when there is one");
 }
 
 }  // namespace handrail::tools

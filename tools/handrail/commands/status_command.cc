@@ -76,8 +76,8 @@ absl::Status ShowStatus(Context& context) {
 }  // namespace
 
 void AddStatusCommand(CLI::App& app, Context& context) {
-  CLI::App* status = app.add_subcommand(
-      "status", "For operators: what runs, whether it is ready, and what waits");
+  CLI::App* status =
+      app.add_subcommand("status", "For operators: what runs, whether it is ready, and what waits");
   status->footer("Exit status 1 when something is down or not ready.");
   status->callback([&context] { context.action = [&context] { return ShowStatus(context); }; });
 }

@@ -20,8 +20,8 @@ constexpr Patience kPatience = {.total = absl::Seconds(60), .attempt = absl::Sec
 
 // Gives both consents.
 absl::Status Agree(Person& person) {
-  for (const auto purpose : {profiles::v1::CONSENT_PURPOSE_MATCHING,
-                             profiles::v1::CONSENT_PURPOSE_HEALTH_DATA}) {
+  for (const auto purpose :
+       {profiles::v1::CONSENT_PURPOSE_MATCHING, profiles::v1::CONSENT_PURPOSE_HEALTH_DATA}) {
     profiles::v1::GrantConsentRequest request;
     request.set_purpose(purpose);
     request.set_notice_version("demo-1");
@@ -55,10 +55,8 @@ std::string WhyWord(const Offer& offer) {
 
 absl::StatusOr<std::unique_ptr<SponsorActor>> SponsorActor::Join(Services& services, Clock& clock,
                                                                  Random& random, SponsorPlan plan,
-                                                                 Narrator& narrator,
-                                                                 Tally& tally) {
-  auto actor =
-      std::unique_ptr<SponsorActor>(new SponsorActor(std::move(plan), narrator, tally));
+                                                                 Narrator& narrator, Tally& tally) {
+  auto actor = std::unique_ptr<SponsorActor>(new SponsorActor(std::move(plan), narrator, tally));
   ASSIGN_OR_RETURN(actor->person_, Person::Register(services, clock, random));
   Person& person = *actor->person_;
   profiles::v1::Profile profile;
@@ -67,10 +65,9 @@ absl::StatusOr<std::unique_ptr<SponsorActor>> SponsorActor::Join(Services& servi
   RETURN_IF_ERROR(Agree(person));
   profiles::v1::AttestAvailabilityRequest attest;
   attest.set_request_id(person.NewRequestId());
-  RETURN_IF_ERROR(person
-                      .Call(services.profile(), &ProfileService::Stub::AttestAvailability, attest,
-                            kPatience)
-                      .status());
+  RETURN_IF_ERROR(
+      person.Call(services.profile(), &ProfileService::Stub::AttestAvailability, attest, kPatience)
+          .status());
   return actor;
 }
 
@@ -112,8 +109,8 @@ void SponsorActor::Loop() {
       stream_ = &context;
     }
     if (person_->Authorize(context).ok()) {
-      auto stream = person_->services().matching().WatchOffers(
-          &context, matching::v1::WatchOffersRequest());
+      auto stream =
+          person_->services().matching().WatchOffers(&context, matching::v1::WatchOffersRequest());
       matching::v1::WatchOffersResponse event;
       while (stream->Read(&event)) {
         if (event.has_offer()) OnOffer(event.offer());
@@ -205,8 +202,8 @@ void SponsorActor::Decline(const Offer& offer) {
                                   "sponsor"));
 }
 
-absl::StatusOr<std::unique_ptr<NewcomerActor>> NewcomerActor::Join(Services& services,
-                                                                   Clock& clock, Random& random,
+absl::StatusOr<std::unique_ptr<NewcomerActor>> NewcomerActor::Join(Services& services, Clock& clock,
+                                                                   Random& random,
                                                                    NewcomerPlan plan) {
   auto actor = std::unique_ptr<NewcomerActor>(new NewcomerActor(std::move(plan)));
   ASSIGN_OR_RETURN(actor->person_, Person::Register(services, clock, random));
@@ -222,18 +219,17 @@ absl::Status NewcomerActor::Ask() {
   request.set_philosophy(plan_.philosophy);
   request.set_relationship_type(plan_.relationship_type);
   request.set_request_id(person_->NewRequestId());
-  ASSIGN_OR_RETURN(ticket_, person_->Call(person_->services().matching(),
-                                          &MatchingService::Stub::RequestMatch, request,
-                                          kPatience));
+  ASSIGN_OR_RETURN(
+      ticket_, person_->Call(person_->services().matching(), &MatchingService::Stub::RequestMatch,
+                             request, kPatience));
   return absl::OkStatus();
 }
 
 absl::Status NewcomerActor::Look() {
   matching::v1::GetTicketRequest request;
   request.set_name(ticket_.name());
-  ASSIGN_OR_RETURN(ticket_,
-                   person_->Call(person_->services().matching(),
-                                 &MatchingService::Stub::GetTicket, request, kPatience));
+  ASSIGN_OR_RETURN(ticket_, person_->Call(person_->services().matching(),
+                                          &MatchingService::Stub::GetTicket, request, kPatience));
   return absl::OkStatus();
 }
 

@@ -12,8 +12,9 @@ int main(int argc, char** argv) {
   options.data_folder = "build/demo-data";
   options.directories = "../shared/data";
   options.sample = "tools/handrail/demo/sample_meetings.json";
-  CLI::App app("Plays Handrail's main job: newcomers ask, sponsors accept, people talk, things break.",
-               "handrail_demo");
+  CLI::App app(
+      "Plays Handrail's main job: newcomers ask, sponsors accept, people talk, things break.",
+      "handrail_demo");
   app.option_defaults()->always_capture_default();
   app.add_option("--data", options.data_folder, "Made anew; removed first if it exists");
   app.add_option("--directories", options.directories,

@@ -11,7 +11,8 @@
 
 namespace handrail::tools {
 
-// Tells on standard output what happens, a line each, with the seconds since the start. Thread-safe.
+// Tells on standard output what happens, a line each, with the seconds since the start.
+// Thread-safe.
 class Narrator {
  public:
   explicit Narrator(const Clock& clock) : clock_(clock), start_(clock.Now()) {}

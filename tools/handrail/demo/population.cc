@@ -24,15 +24,17 @@ struct Feed {
   absl::string_view time_zone;
 };
 constexpr Feed kMeetingGuideFeeds[] = {
-    {"orange-county-2023.json", "America/Los_Angeles"}, {"san-jose-2021.json", "America/Los_Angeles"},
-    {"sf-marin-2021.json", "America/Los_Angeles"},      {"edmonton-2024.json", "America/Edmonton"},
+    {"orange-county-2023.json", "America/Los_Angeles"},
+    {"san-jose-2021.json", "America/Los_Angeles"},
+    {"sf-marin-2021.json", "America/Los_Angeles"},
+    {"edmonton-2024.json", "America/Edmonton"},
     {"kansas-city-2021.json", "America/Chicago"},
 };
 
 // Meeting Guide type codes of languages.
 constexpr std::pair<absl::string_view, absl::string_view> kLanguageCodes[] = {
-    {"S", "es"}, {"FR", "fr"}, {"PL", "pl"}, {"KOR", "ko"}, {"POR", "pt"}, {"RUS", "ru"},
-    {"ITA", "it"}, {"JA", "ja"}, {"PUN", "pa"},
+    {"S", "es"},   {"FR", "fr"},  {"PL", "pl"}, {"KOR", "ko"}, {"POR", "pt"},
+    {"RUS", "ru"}, {"ITA", "it"}, {"JA", "ja"}, {"PUN", "pa"},
 };
 
 std::string TextOf(const json& row, const char* key) {

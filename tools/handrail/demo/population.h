@@ -27,11 +27,12 @@ struct Directory {
   std::string source;  // for the eye: where they come from
 };
 
-// Reads the Meeting Guide and BMLT files below `data_folder` (see its SOURCES.md). Rows without a day or a
-// time, and rows that are no objects, are left out. An empty directory when there are none.
+// Reads the Meeting Guide and BMLT files below `data_folder` (see its SOURCES.md). Rows without a
+// day or a time, and rows that are no objects, are left out. An empty directory when there are
+// none.
 Directory ReadRealDirectories(const std::string& data_folder);
-// Add what the text of one feed says. Anyone's text: what is no feed, and rows as above, are left out.
-// `time_zone` is that of rows which do not say one.
+// Add what the text of one feed says. Anyone's text: what is no feed, and rows as above, are left
+// out. `time_zone` is that of rows which do not say one.
 void AddMeetingGuideFeed(absl::string_view text, absl::string_view time_zone, Directory& directory);
 void AddBmltFeed(absl::string_view text, Directory& directory);
 // Reads a small Meeting Guide file of our own.
@@ -63,8 +64,8 @@ struct Population {
   size_t zones = 0;
 };
 
-// Draws people whose places, languages, zones and hours come from the directory. The same random source
-// gives the same people. `today` is what recovery dates are counted back from.
+// Draws people whose places, languages, zones and hours come from the directory. The same random
+// source gives the same people. `today` is what recovery dates are counted back from.
 Population DrawPopulation(const Directory& directory, Random& random, absl::CivilDay today,
                           int newcomers, int sponsors);
 

@@ -17,8 +17,7 @@ TEST(PopulationTest, TheSampleOfOurOwnHasZonesLanguagesAndHours) {
   ASSERT_TRUE(directory.ok()) << directory.status();
   EXPECT_GE(directory->meetings.size(), 30u);
   testing::SeededRandom random(1);
-  const Population people =
-      DrawPopulation(*directory, random, absl::CivilDay(2026, 3, 1), 200, 48);
+  const Population people = DrawPopulation(*directory, random, absl::CivilDay(2026, 3, 1), 200, 48);
   EXPECT_EQ(people.newcomers.size(), 200u);
   EXPECT_EQ(people.sponsors.size(), 48u);
   EXPECT_GE(people.programs, 3u);
@@ -34,8 +33,7 @@ TEST(PopulationTest, TheSameSeedDrawsTheSamePeople) {
   const Population a = DrawPopulation(*directory, one, absl::CivilDay(2026, 3, 1), 30, 10);
   const Population b = DrawPopulation(*directory, two, absl::CivilDay(2026, 3, 1), 30, 10);
   for (size_t i = 0; i < 30; ++i) {
-    EXPECT_EQ(a.newcomers[i].traits.SerializeAsString(),
-              b.newcomers[i].traits.SerializeAsString());
+    EXPECT_EQ(a.newcomers[i].traits.SerializeAsString(), b.newcomers[i].traits.SerializeAsString());
   }
   for (size_t i = 0; i < 10; ++i) EXPECT_EQ(a.sponsors[i].capacity, b.sponsors[i].capacity);
 }

@@ -101,8 +101,8 @@ absl::Status Demo::BringPeople() {
   }
   narrator_.Say(absl::StrCat(newcomers_.size(), " newcomers and ", sponsors_.size(),
                              " sponsors with ", seats, " seats; ", population.programs,
-                             " programs, ", population.languages, " languages, ",
-                             population.zones, " time zones"));
+                             " programs, ", population.languages, " languages, ", population.zones,
+                             " time zones"));
   return absl::OkStatus();
 }
 
@@ -111,12 +111,12 @@ std::string Demo::Counts() const {
   for (const auto& newcomer : newcomers_) {
     if (newcomer->asked()) ++by_state[newcomer->ticket().state()];
   }
-  return absl::StrFormat("waiting %3d   offered %3d   paired %3d   | offers %d, accepted %d, passed "
-                         "on %d, timed out %d",
-                         by_state[matching::v1::TICKET_STATE_WAITING],
-                         by_state[matching::v1::TICKET_STATE_OFFERED],
-                         by_state[matching::v1::TICKET_STATE_PAIRED], tally_.offers.load(),
-                         tally_.accepted.load(), tally_.declined.load(), tally_.timed_out.load());
+  return absl::StrFormat(
+      "waiting %3d   offered %3d   paired %3d   | offers %d, accepted %d, passed "
+      "on %d, timed out %d",
+      by_state[matching::v1::TICKET_STATE_WAITING], by_state[matching::v1::TICKET_STATE_OFFERED],
+      by_state[matching::v1::TICKET_STATE_PAIRED], tally_.offers.load(), tally_.accepted.load(),
+      tally_.declined.load(), tally_.timed_out.load());
 }
 
 absl::Status Demo::LookAtEveryone() {
@@ -228,8 +228,7 @@ absl::Status Demo::BreakThings() {
     RETURN_IF_ERROR(newcomer->Look());
     const auto state = newcomer->ticket().state();
     if (state != matching::v1::TICKET_STATE_WAITING &&
-        state != matching::v1::TICKET_STATE_OFFERED &&
-        state != matching::v1::TICKET_STATE_PAIRED) {
+        state != matching::v1::TICKET_STATE_OFFERED && state != matching::v1::TICKET_STATE_PAIRED) {
       ++lost;
     }
   }
@@ -264,8 +263,7 @@ absl::Status Demo::TalkTogether() {
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(clock_.Now() + absl::Seconds(20)));
   RETURN_IF_ERROR(newcomer->person().Authorize(context));
-  auto stream =
-      services_->messaging().Subscribe(&context, messaging::v1::SubscribeRequest());
+  auto stream = services_->messaging().Subscribe(&context, messaging::v1::SubscribeRequest());
   messaging::v1::SubscribeResponse event;
   bool delivered = false;
   while (!delivered && stream->Read(&event)) {
@@ -278,10 +276,10 @@ absl::Status Demo::TalkTogether() {
   auto* cursor = ack.add_cursors();
   cursor->set_conversation(conversation);
   cursor->set_after_sequence(sent.sequence());
-  RETURN_IF_ERROR(newcomer->person()
-                      .Call(services_->messaging(), &MessagingService::Stub::AckMessages, ack,
-                            kPatience)
-                      .status());
+  RETURN_IF_ERROR(
+      newcomer->person()
+          .Call(services_->messaging(), &MessagingService::Stub::AckMessages, ack, kPatience)
+          .status());
   narrator_.Say(absl::StrCat(newcomer->plan().label, " receives it on a stream and acknowledges ",
                              sent.sequence()));
   return absl::OkStatus();
@@ -300,10 +298,9 @@ absl::Status Demo::TalkThroughRestart() {
     send.set_conversation(newcomer->ticket().conversation());
     send.set_message_id(newcomer->person().NewRequestId());
     send.set_payload(absl::StrCat("message ", i));
-    ASSIGN_OR_RETURN(
-        const auto sent,
-        newcomer->person().Call(services_->messaging(), &MessagingService::Stub::SendMessage, send,
-                                kPatience));
+    ASSIGN_OR_RETURN(const auto sent, newcomer->person().Call(services_->messaging(),
+                                                              &MessagingService::Stub::SendMessage,
+                                                              send, kPatience));
     if (!acknowledged.emplace(sent.sequence(), send.message_id()).second) {
       return Lost("two messages were acknowledged with one sequence");
     }
@@ -311,10 +308,10 @@ absl::Status Demo::TalkThroughRestart() {
   std::map<int64_t, std::string> stored;
   bool more = true;
   while (more) {
-    ASSIGN_OR_RETURN(const auto page,
-                     newcomer->person().Call(services_->messaging(),
-                                             &MessagingService::Stub::FetchMessages, fetch,
-                                             kPatience));
+    ASSIGN_OR_RETURN(
+        const auto page,
+        newcomer->person().Call(services_->messaging(), &MessagingService::Stub::FetchMessages,
+                                fetch, kPatience));
     for (const auto& envelope : page.envelopes()) {
       stored[envelope.sequence()] = envelope.message_id();
       fetch.set_after_sequence(envelope.sequence());

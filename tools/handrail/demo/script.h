@@ -17,8 +17,8 @@ namespace handrail::tools {
 
 struct DemoOptions {
   std::string data_folder;
-  std::string directories;   // folder of real meeting directories; may be missing
-  std::string sample;        // a Meeting Guide file of our own
+  std::string directories;  // folder of real meeting directories; may be missing
+  std::string sample;       // a Meeting Guide file of our own
   std::string binary_folder;
   int port = 7700;
   int newcomers = 200;

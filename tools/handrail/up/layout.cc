@@ -51,12 +51,11 @@ absl::StatusOr<Layout> MakeLayout(const std::string& data_folder) {
   Layout layout{root.string()};
   while (layout.root.size() > 1 && layout.root.back() == '/') layout.root.pop_back();
   if (layout.InternalSocket("messaging").size() > kSocketPathLimit) {
-    return ConfigurationError(
-        absl::StrCat("the path of the data folder is too long for Unix sockets (", layout.root,
-                     "); choose one of at most ",
-                     kSocketPathLimit - layout.InternalSocket("messaging").size() +
-                         layout.root.size(),
-                     " bytes"));
+    return ConfigurationError(absl::StrCat(
+        "the path of the data folder is too long for Unix sockets (", layout.root,
+        "); choose one of at most ",
+        kSocketPathLimit - layout.InternalSocket("messaging").size() + layout.root.size(),
+        " bytes"));
   }
   for (const char* folder : {"", "db", "keys", "run", "log", "people"}) {
     const fs::path path = fs::path(layout.root) / folder;

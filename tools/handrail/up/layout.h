@@ -29,8 +29,8 @@ struct Layout {
   std::string PersonFile(absl::string_view name) const;
 };
 
-// Makes the folders, for the owner only. FAILED_PRECONDITION when that is not possible or when the path
-// is too long for Unix sockets (the limit is 107 bytes).
+// Makes the folders, for the owner only. FAILED_PRECONDITION when that is not possible or when the
+// path is too long for Unix sockets (the limit is 107 bytes).
 absl::StatusOr<Layout> MakeLayout(const std::string& data_folder);
 
 // Keeps the folder ours until it is destroyed, or until the process ends in any way.

@@ -44,8 +44,8 @@ Process::~Process() {
 absl::Status Process::Start() {
   const auto failed = [this](absl::string_view what, int code) -> absl::Status {
     return Error(absl::StatusCode::kFailedPrecondition, reason::kConfigurationInvalid)
-        .Message(absl::StrCat("cannot start ", options_.name, ": ", what, ": ",
-                              std::strerror(code)));
+        .Message(
+            absl::StrCat("cannot start ", options_.name, ": ", what, ": ", std::strerror(code)));
   };
   const int log_fd =
       open(options_.log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

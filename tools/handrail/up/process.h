@@ -12,8 +12,8 @@
 
 namespace handrail::tools {
 
-// A child process whose output goes to a log file. It is killed when its parent dies, so that nothing
-// is left behind by a `handrail up` that was killed. Not thread-safe.
+// A child process whose output goes to a log file. It is killed when its parent dies, so that
+// nothing is left behind by a `handrail up` that was killed. Not thread-safe.
 class Process {
  public:
   struct Options {

@@ -74,8 +74,7 @@ absl::StatusOr<std::unique_ptr<Supervisor>> Supervisor::Create(UpOptions options
   int offset = 1;
   for (const std::string& service : ServiceNames()) {
     const std::string address = absl::StrCat("127.0.0.1:", supervisor->options_.port + offset);
-    endpoints.admin[service] =
-        absl::StrCat("127.0.0.1:", supervisor->options_.port + 10 + offset);
+    endpoints.admin[service] = absl::StrCat("127.0.0.1:", supervisor->options_.port + 10 + offset);
     (service == "profiles"   ? endpoints.profiles
      : service == "matching" ? endpoints.matching
                              : endpoints.messaging) = address;
@@ -93,17 +92,30 @@ Supervisor::~Supervisor() { Stop(); }
 
 void Supervisor::AddChild(const std::string& name, std::vector<std::string> command) {
   Child child;
-  child.process = std::make_unique<Process>(
-      Process::Options{name, std::move(command), layout_.Log(name)});
+  child.process =
+      std::make_unique<Process>(Process::Options{name, std::move(command), layout_.Log(name)});
   children_.push_back(std::move(child));
 }
 
 std::vector<std::string> Supervisor::RedisCommand() const {
   // Nothing in this Redis needs to outlive it: it is an index, rebuilt from the ledgers.
-  return {"redis-server", "--port",       "0",          "--unixsocket", layout_.RedisSocket(),
-          "--unixsocketperm", "700",      "--save",     "",             "--appendonly",
-          "no",           "--daemonize",  "no",         "--maxmemory-policy", "noeviction",
-          "--dir",        layout_.root + "/run"};
+  return {"redis-server",
+          "--port",
+          "0",
+          "--unixsocket",
+          layout_.RedisSocket(),
+          "--unixsocketperm",
+          "700",
+          "--save",
+          "",
+          "--appendonly",
+          "no",
+          "--daemonize",
+          "no",
+          "--maxmemory-policy",
+          "noeviction",
+          "--dir",
+          layout_.root + "/run"};
 }
 
 std::vector<std::string> Supervisor::ServiceCommand(const std::string& service) const {
@@ -117,16 +129,14 @@ std::vector<std::string> Supervisor::ServiceCommand(const std::string& service) 
       options_.database_url.empty()
           ? layout_.Database(service)
           : absl::StrReplaceAll(options_.database_url, {{"{service}", service}});
-  std::vector<std::string> command = {absl::StrCat(options_.binary_folder, "/handrail_", service),
-                                      "--public_address", listen,
-                                      "--internal_address", internal(service),
-                                      "--admin_address", endpoints_.admin.at(service),
-                                      "--database_url", database,
-                                      "--redis_url", endpoints_.redis_url,
-                                      "--data_folder", layout_.root,
-                                      // Nothing stands between us and the callers that would
-                                      // need time to look elsewhere.
-                                      "--drain_serve_on", "0s"};
+  std::vector<std::string> command = {
+      absl::StrCat(options_.binary_folder, "/handrail_", service), "--public_address", listen,
+      "--internal_address", internal(service), "--admin_address", endpoints_.admin.at(service),
+      "--database_url", database, "--redis_url", endpoints_.redis_url, "--data_folder",
+      layout_.root,
+      // Nothing stands between us and the callers that would
+      // need time to look elsewhere.
+      "--drain_serve_on", "0s"};
   for (const std::string& other : ServiceNames()) {
     if (other == service) continue;
     command.push_back(absl::StrCat("--", other, "_internal_address"));
@@ -160,11 +170,10 @@ absl::Status Supervisor::WaitUntilReady(Child& child) {
     const auto ended = child.process->Ended();
     if (ended.has_value() || clock_.Now() > give_up) {
       return Error(absl::StatusCode::kFailedPrecondition, reason::kConfigurationInvalid)
-          .Message(absl::StrCat(
-              child.process->name(), " did not become ready",
-              ended.has_value() ? absl::StrCat(" (", *ended, ")") : std::string(),
-              ". The end of ", child.process->log_path(), ":\n",
-              LogTail(child.process->log_path())));
+          .Message(absl::StrCat(child.process->name(), " did not become ready",
+                                ended.has_value() ? absl::StrCat(" (", *ended, ")") : std::string(),
+                                ". The end of ", child.process->log_path(), ":\n",
+                                LogTail(child.process->log_path())));
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
@@ -199,7 +208,8 @@ void Supervisor::LookAfter(Child& child) {
 }
 
 void Supervisor::PublishEndpoints() {
-  for (const Child& child : children_) endpoints_.pids[child.process->name()] = child.process->pid();
+  for (const Child& child : children_)
+    endpoints_.pids[child.process->name()] = child.process->pid();
   endpoints_.pids["up"] = getpid();
   const absl::Status written = WriteEndpoints(layout_.root, endpoints_);
   if (!written.ok()) std::cerr << written.message() << "\n";

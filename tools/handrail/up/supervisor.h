@@ -16,8 +16,8 @@ namespace handrail::tools {
 
 struct UpOptions {
   std::string data_folder;
-  // profiles listens on port + 1, matching on + 2, messaging on + 3, their admin ports on + 11, 12, 13;
-  // all on 127.0.0.1.
+  // profiles listens on port + 1, matching on + 2, messaging on + 3, their admin ports on + 11, 12,
+  // 13; all on 127.0.0.1.
   int port = 7600;
   // Where the service binaries are; empty means beside this program.
   std::string binary_folder;
@@ -36,8 +36,8 @@ class Supervisor {
   // Stops everything: services first, Redis last.
   ~Supervisor();
 
-  // Starts everything and waits until every service says it is ready. FAILED_PRECONDITION with the end of
-  // the log of the one that could not start.
+  // Starts everything and waits until every service says it is ready. FAILED_PRECONDITION with the
+  // end of the log of the one that could not start.
   absl::Status Start();
   // Looks after the processes until `stop_requested` returns true; asks about every 100 ms.
   void Run(const std::function<bool()>& stop_requested);

@@ -40,8 +40,8 @@ TEST(LayoutTest, APathTooLongForSocketsIsRefusedInWords) {
 TEST(LayoutTest, AFolderThatCannotBeMadeIsRefused) {
   const TemporaryDirectory directory;
   ASSERT_TRUE(WriteFileAtomically(directory.File("file"), "x").ok());
-  EXPECT_TRUE(HasReason(MakeLayout(directory.File("file")).status(),
-                        reason::kConfigurationInvalid));
+  EXPECT_TRUE(
+      HasReason(MakeLayout(directory.File("file")).status(), reason::kConfigurationInvalid));
 }
 
 TEST(FolderLockTest, ASecondHolderIsRefusedAndToldWho) {
@@ -52,8 +52,7 @@ TEST(FolderLockTest, ASecondHolderIsRefusedAndToldWho) {
   ASSERT_TRUE(first.ok()) << first.status();
   const auto second = FolderLock::Take(*layout);
   ASSERT_FALSE(second.ok());
-  EXPECT_NE(second.status().message().find(absl::StrCat("process ", getpid())),
-            std::string::npos)
+  EXPECT_NE(second.status().message().find(absl::StrCat("process ", getpid())), std::string::npos)
       << second.status();
   first->reset();
   EXPECT_TRUE(FolderLock::Take(*layout).ok());
@@ -61,8 +60,8 @@ TEST(FolderLockTest, ASecondHolderIsRefusedAndToldWho) {
 
 TEST(PersonNameTest, NamesBecomeFileNamesAndNothingElse) {
   EXPECT_TRUE(CheckPersonName("maria-2").ok());
-  for (const char* name : {"", "../x", "A", "a b", "a/b", "a.json",
-                           "a23456789012345678901234567890123"}) {
+  for (const char* name :
+       {"", "../x", "A", "a b", "a/b", "a.json", "a23456789012345678901234567890123"}) {
     EXPECT_FALSE(CheckPersonName(name).ok()) << name;
   }
 }
