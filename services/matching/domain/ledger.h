@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -127,6 +128,17 @@ struct CooldownPolicy {
   absl::Duration after_end = absl::Hours(24 * 90);
 };
 
+// An offer as a watch of offers looks at it first.
+struct OfferVersion {
+  OfferId offer;
+  OfferState state = OfferState::kOpen;
+  int64_t version = 0;
+};
+struct OfferChanges {
+  std::vector<OfferVersion> all;
+  std::vector<Offer> wanted;
+};
+
 class Ledger {
  public:
   virtual ~Ledger() = default;
@@ -180,10 +192,11 @@ class Ledger {
   // PERMISSION_DENIED / SPONSOR_PROFILE_REQUIRED when the caller has no sponsor's side.
   virtual absl::StatusOr<Page<Offer>> ListOffers(const Call& call, bool include_closed, int limit,
                                                  std::optional<PageStart> after) = 0;
-  // The caller's offers that are open, and those that changed at or after `since`; at most 200, the
-  // earliest change first.
-  virtual absl::StatusOr<std::vector<Offer>> ReadOfferChanges(const Call& call,
-                                                              absl::Time since) = 0;
+  // The caller's offers that are open, and the 200 newest of those that changed at or after
+  // `since`; the earliest change first. `wants` says which are read whole: a watch has seen most of
+  // them. It must not call the ledger. PERMISSION_DENIED as ListOffers.
+  virtual absl::StatusOr<OfferChanges> ReadOfferChanges(
+      const Call& call, absl::Time since, absl::FunctionRef<bool(const OfferVersion&)> wants) = 0;
   // The open offer of a ticket of the caller, if there is one: the one that ends last.
   virtual absl::StatusOr<std::optional<Offer>> FindOpenOffer(const Call& call,
                                                              const TicketId& id) = 0;

@@ -13,8 +13,9 @@ namespace handrail::matching {
 namespace {
 
 constexpr absl::Duration kReadTimeout = absl::Seconds(5);
-// How far back a change of an offer is looked for; wake-ups and sweeps come more often than this.
-constexpr absl::Duration kLookBack = absl::Seconds(60);
+// How long before the last read an offer may have been stamped that it did not see: a write waits
+// at most its deadline for the commit, and the clocks of replicas differ by less than a second.
+constexpr absl::Duration kLookBack = absl::Seconds(35);
 
 // Ends the watch with the stream, whichever of them is there first.
 class WatchEnd {
@@ -138,25 +139,28 @@ grpc::ServerWriteReactor<v1::WatchOffersResponse>* MatchingHandler::WatchOffers(
     Call read = call;
     const absl::Time now = in_.clock.Now();
     read.deadline = now + kReadTimeout;
-    const auto offers = in_.ledger.ReadOfferChanges(read, seen->since);
-    if (!offers.ok()) {
-      if (IsTransient(offers.status())) return true;
-      stream->Close(offers.status());
+    const auto is_news = [&seen](const OfferVersion& offer) {
+      const auto known = seen->versions.find(offer.offer);
+      // What was closed before the stream began is not news.
+      return known == seen->versions.end() ? IsOpen(offer.state) : offer.version > known->second;
+    };
+    const auto changes = in_.ledger.ReadOfferChanges(read, seen->since, is_news);
+    if (!changes.ok()) {
+      if (IsTransient(changes.status())) return true;
+      stream->Close(changes.status());
       return false;
     }
+    for (const Offer& offer : changes->wanted) {
+      Response response;
+      OfferToProto(offer, response.mutable_offer());
+      if (!stream->TryWrite(std::move(response))) return !stream->IsClosed();
+      seen->versions[offer.id] = offer.version;
+    }
     std::map<OfferId, int64_t> versions;
-    for (const Offer& offer : *offers) {
-      const auto known = seen->versions.find(offer.id);
+    for (const OfferVersion& offer : changes->all) {
+      const auto known = seen->versions.find(offer.offer);
       const int64_t version = known == seen->versions.end() ? 0 : known->second;
-      // What was closed before the stream began is not news.
-      const bool news = offer.version > version && (version > 0 || IsOpen(offer.state));
-      if (news) {
-        Response response;
-        OfferToProto(offer, response.mutable_offer());
-        if (!stream->TryWrite(std::move(response))) return !stream->IsClosed();
-        seen->versions[offer.id] = offer.version;
-      }
-      versions[offer.id] = std::max(offer.version, version);
+      versions[offer.offer] = std::max(offer.version, version);
     }
     seen->versions = std::move(versions);  // forgets what has been closed for a while
     seen->since = std::max(seen->since, now - kLookBack);

@@ -48,7 +48,9 @@ class SqlLedger final : public Ledger {
                                         int limit) override;
   absl::StatusOr<Page<Offer>> ListOffers(const Call& call, bool include_closed, int limit,
                                          std::optional<PageStart> after) override;
-  absl::StatusOr<std::vector<Offer>> ReadOfferChanges(const Call& call, absl::Time since) override;
+  absl::StatusOr<OfferChanges> ReadOfferChanges(
+      const Call& call, absl::Time since,
+      absl::FunctionRef<bool(const OfferVersion&)> wants) override;
   absl::StatusOr<std::optional<Offer>> FindOpenOffer(const Call& call, const TicketId& id) override;
   absl::StatusOr<std::vector<Offer>> OpenOffersOf(absl::Time deadline,
                                                   const MemberId& member) override;

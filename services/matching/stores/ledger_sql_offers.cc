@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -326,14 +328,40 @@ absl::StatusOr<Page<Offer>> SqlLedger::ListOffers(const Call& call, bool include
   return page;
 }
 
-absl::StatusOr<std::vector<Offer>> SqlLedger::ReadOfferChanges(const Call& call, absl::Time since) {
-  RETURN_IF_ERROR(database_.Read(
-      call.deadline, [&](Transaction& tx) { return RequireSponsor(tx, call.who.member); }));
-  return ReadOffers(call.deadline,
-                    HANDRAIL_OFFER_QUERY
-                    "WHERE o.sponsor = $1 AND (o.state = 1 OR o.changed_at >= $2) "
-                    "ORDER BY o.changed_at, o.id LIMIT 200",
-                    {call.who.member, since});
+absl::StatusOr<OfferChanges> SqlLedger::ReadOfferChanges(
+    const Call& call, absl::Time since, absl::FunctionRef<bool(const OfferVersion&)> wants) {
+  OfferChanges changes;
+  Rows whole;
+  RETURN_IF_ERROR(database_.Read(call.deadline, [&](Transaction& tx) -> absl::Status {
+    changes = OfferChanges();
+    whole.clear();
+    RETURN_IF_ERROR(RequireSponsor(tx, call.who.member));
+    ASSIGN_OR_RETURN(Rows rows, tx.Query("SELECT id, state, version, changed_at FROM offers "
+                                         "WHERE sponsor = $1 AND state = 1 LIMIT 200",
+                                         {call.who.member}));
+    ASSIGN_OR_RETURN(Rows closed, tx.Query("SELECT id, state, version, changed_at FROM offers "
+                                           "WHERE sponsor = $1 AND changed_at >= $2 AND state <> 1 "
+                                           "ORDER BY changed_at DESC LIMIT 200",
+                                           {call.who.member, since}));
+    rows.insert(rows.end(), std::make_move_iterator(closed.begin()),
+                std::make_move_iterator(closed.end()));
+    std::sort(rows.begin(), rows.end(), [](const storage::Row& a, const storage::Row& b) {
+      return std::make_pair(a.Int(3), a.Bytes(0)) < std::make_pair(b.Int(3), b.Bytes(0));
+    });
+    for (const storage::Row& row : rows) {
+      const OfferVersion& offer = changes.all.emplace_back(
+          OfferVersion{row.Id<OfferId>(0), static_cast<OfferState>(row.Int(1)), row.Int(2)});
+      if (!wants(offer)) continue;
+      ASSIGN_OR_RETURN(Rows found, tx.Query(HANDRAIL_OFFER_QUERY "WHERE o.id = $1", {offer.offer}));
+      for (storage::Row& one : found) whole.push_back(std::move(one));
+    }
+    return absl::OkStatus();
+  }));
+  for (const storage::Row& row : whole) {
+    ASSIGN_OR_RETURN(Offer offer, ReadWholeOffer(row, context_.pools, context_.vault));
+    changes.wanted.push_back(std::move(offer));
+  }
+  return changes;
 }
 
 absl::StatusOr<std::optional<Offer>> SqlLedger::FindOpenOffer(const Call& call,

@@ -150,6 +150,12 @@ const std::vector<storage::Migration>& LedgerMigrations() {
            kOutbox,
            "CREATE INDEX outbox_due ON outbox (due_at)",
        }},
+      // What a watch of offers reads at every wake-up must not grow with the sponsor's history.
+      {"0002_offers_by_change",
+       {
+           "CREATE INDEX offers_by_sponsor_open ON offers (sponsor) WHERE state = 1",
+           "CREATE INDEX offers_by_sponsor_change ON offers (sponsor, changed_at)",
+       }},
   };
   return *migrations;
 }
