@@ -271,7 +271,8 @@ absl::StatusOr<std::unique_ptr<rpc::ServiceProcess>> MakeMatchingProcess(
   redis_options.url = context.options.redis_url;
   redis_options.clock = &context.clock;
   ASSIGN_OR_RETURN(auto redis, storage::ConnectRedis(redis_options));
-  ASSIGN_OR_RETURN(auto channel, RedisWakeChannel::Create(*redis, redis_options, context.clock));
+  ASSIGN_OR_RETURN(auto channel,
+                   RedisWakeChannel::Create(*redis, redis_options, context.clock, context.random));
   ASSIGN_OR_RETURN(auto messaging,
                    context.InternalChannel(context.options.messaging_internal_address));
   ASSIGN_OR_RETURN(auto profiles,

@@ -118,7 +118,8 @@ absl::StatusOr<std::unique_ptr<rpc::ServiceProcess>> BuildMessaging(
   ASSIGN_OR_RETURN(crypto::SecretKey key,
                    LoadOrCreatePageTokenKey(*parts.database, context.clock, context.random));
   parts.page_tokens = std::make_unique<crypto::PageTokenCodec>(std::move(key));
-  ASSIGN_OR_RETURN(parts.bus, RedisWakeUpBus::Create(context.options.redis_url, context.clock));
+  ASSIGN_OR_RETURN(
+      parts.bus, RedisWakeUpBus::Create(context.options.redis_url, context.clock, context.random));
   std::shared_ptr<grpc::Channel> profiles;
   if (!context.options.profiles_internal_address.empty()) {
     ASSIGN_OR_RETURN(profiles, context.InternalChannel(context.options.profiles_internal_address));

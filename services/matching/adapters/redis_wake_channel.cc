@@ -15,15 +15,26 @@ std::string ChannelOf(const std::string& topic) { return absl::StrCat(kPrefix, t
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RedisWakeChannel>> RedisWakeChannel::Create(
-    storage::Redis& redis, const storage::RedisOptions& options, const Clock& clock) {
-  return std::unique_ptr<RedisWakeChannel>(new RedisWakeChannel(redis, options, clock));
+    storage::Redis& redis, const storage::RedisOptions& options, const Clock& clock,
+    Random& random) {
+  return std::unique_ptr<RedisWakeChannel>(new RedisWakeChannel(redis, options, clock, random));
 }
+
+RedisWakeChannel::RedisWakeChannel(storage::Redis& redis, const storage::RedisOptions& options,
+                                   const Clock& clock, Random& random)
+    : redis_(redis),
+      options_(options),
+      clock_(clock),
+      origin_(absl::StrCat(absl::Hex(random.Next64(), absl::kZeroPad16))) {}
 
 void RedisWakeChannel::Listen(OnWake on_wake, std::function<void()> on_reconnect) {
   auto subscriber = storage::ConnectRedisSubscriber(
       options_,
-      [on_wake = std::move(on_wake)](absl::string_view channel, absl::string_view) {
-        if (channel.size() > kPrefix.size()) on_wake(std::string(channel.substr(kPrefix.size())));
+      [on_wake = std::move(on_wake), origin = origin_](absl::string_view channel,
+                                                       absl::string_view payload) {
+        // Who publishes has woken its own watches already.
+        if (channel.size() <= kPrefix.size() || payload == origin) return;
+        on_wake(std::string(channel.substr(kPrefix.size())));
       },
       std::move(on_reconnect));
   if (subscriber.ok()) subscriber_ = *std::move(subscriber);  // the URL was checked by ConnectRedis
@@ -32,7 +43,7 @@ void RedisWakeChannel::Listen(OnWake on_wake, std::function<void()> on_reconnect
 void RedisWakeChannel::Publish(const std::string& topic) {
   if (!redis_.IsConnected()) return;
   const std::string channel = ChannelOf(topic);
-  redis_.CommandAsync(clock_.Now() + kPublishTimeout, {"PUBLISH", channel, ""},
+  redis_.CommandAsync(clock_.Now() + kPublishTimeout, {"PUBLISH", channel, origin_},
                       [](const absl::StatusOr<storage::RedisReply>&) {});
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/base/clock.h"
+#include "common/base/random.h"
 #include "common/storage/redis.h"
 #include "services/matching/domain/watch_hub.h"
 
@@ -18,7 +19,8 @@ class RedisWakeChannel final : public WakeChannel {
 
   // `redis` and `clock` must outlive it. INVALID_ARGUMENT / CONFIGURATION_INVALID for a bad URL.
   static absl::StatusOr<std::unique_ptr<RedisWakeChannel>> Create(
-      storage::Redis& redis, const storage::RedisOptions& options, const Clock& clock);
+      storage::Redis& redis, const storage::RedisOptions& options, const Clock& clock,
+      Random& random);
 
   // Once, before anybody subscribes. Neither may block.
   void Listen(OnWake on_wake, std::function<void()> on_reconnect);
@@ -32,12 +34,13 @@ class RedisWakeChannel final : public WakeChannel {
   bool IsUp() const override;
 
  private:
-  RedisWakeChannel(storage::Redis& redis, const storage::RedisOptions& options, const Clock& clock)
-      : redis_(redis), options_(options), clock_(clock) {}
+  RedisWakeChannel(storage::Redis& redis, const storage::RedisOptions& options, const Clock& clock,
+                   Random& random);
 
   storage::Redis& redis_;
   const storage::RedisOptions options_;
   const Clock& clock_;
+  const std::string origin_;  // what we publish carries it, so that we know it when it comes back
   std::unique_ptr<storage::RedisSubscriber> subscriber_;
 };
 

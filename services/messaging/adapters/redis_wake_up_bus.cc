@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -17,9 +18,13 @@ std::string ChannelOf(const DeviceId& device) { return absl::StrCat(kPrefix, dev
 
 }  // namespace
 
+RedisWakeUpBus::RedisWakeUpBus(const Clock& clock, Random& random)
+    : clock_(clock), origin_(absl::StrCat("@", absl::Hex(random.Next64(), absl::kZeroPad16))) {}
+
 absl::StatusOr<std::unique_ptr<RedisWakeUpBus>> RedisWakeUpBus::Create(const std::string& url,
-                                                                       const Clock& clock) {
-  std::unique_ptr<RedisWakeUpBus> bus(new RedisWakeUpBus(clock));
+                                                                       const Clock& clock,
+                                                                       Random& random) {
+  std::unique_ptr<RedisWakeUpBus> bus(new RedisWakeUpBus(clock, random));
   if (url.empty()) return bus;
   storage::RedisOptions options;
   options.url = url;
@@ -47,8 +52,9 @@ void RedisWakeUpBus::SetListener(WakeUpListener* listener) {
 }
 
 void RedisWakeUpBus::Publish(const WakeUp& wake_up) {
-  Send(wake_up.device,
-       wake_up.conversation.IsZero() ? "w" : absl::StrCat("w", wake_up.conversation.ToString()));
+  const std::string conversation =
+      wake_up.conversation.IsZero() ? std::string() : wake_up.conversation.ToString();
+  Send(wake_up.device, absl::StrCat("w", conversation, origin_));
 }
 
 void RedisWakeUpBus::PublishGeneration(const DeviceId& device, int64_t generation) {
@@ -90,7 +96,8 @@ void RedisWakeUpBus::OnMessage(absl::string_view channel, absl::string_view payl
   if (absl::ConsumePrefix(&payload, "g")) {
     if (absl::SimpleAtoi(payload, &generation)) listener_->OnGeneration(*device, generation);
   } else if (absl::ConsumePrefix(&payload, "w")) {
-    const auto conversation = ConversationId::Parse(payload);
+    if (absl::EndsWith(payload, origin_)) return;  // we read at once when we published it
+    const auto conversation = ConversationId::Parse(payload.substr(0, payload.find('@')));
     listener_->OnWakeUp({*device, conversation.ok() ? *conversation : ConversationId()});
   }
 }

@@ -8,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
+#include "common/base/random.h"
 #include "common/storage/redis.h"
 #include "services/messaging/domain/wake_up_bus.h"
 
@@ -18,9 +19,10 @@ namespace handrail::messaging {
 // a server (an empty URL) it is down for ever, and the sweep delivers. Thread-safe.
 class RedisWakeUpBus final : public WakeUpBus {
  public:
-  // Codes as of ConnectRedis. `clock` must outlive the bus.
+  // Codes as of ConnectRedis. `clock` must outlive the bus. A wake-up that this bus published is
+  // not heard by its own listener, who knows; `random` makes the mark by which it is recognised.
   static absl::StatusOr<std::unique_ptr<RedisWakeUpBus>> Create(const std::string& url,
-                                                                const Clock& clock);
+                                                                const Clock& clock, Random& random);
   ~RedisWakeUpBus() override;
 
   // Who hears; null for nobody. When it returns, the one before is not called any more.
@@ -34,12 +36,13 @@ class RedisWakeUpBus final : public WakeUpBus {
   bool IsUp() const override;
 
  private:
-  explicit RedisWakeUpBus(const Clock& clock) : clock_(clock) {}
+  RedisWakeUpBus(const Clock& clock, Random& random);
   void Send(const DeviceId& device, absl::string_view payload);
   void OnMessage(absl::string_view channel, absl::string_view payload);
   void OnReconnect();
 
   const Clock& clock_;
+  const std::string origin_;  // "@" and 16 hexadecimal digits
   Mutex mutex_;
   WakeUpListener* listener_ ABSL_GUARDED_BY(mutex_) = nullptr;
   std::unique_ptr<storage::Redis> redis_;
