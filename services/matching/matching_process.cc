@@ -131,10 +131,16 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
           ledger_, *parts_.directory, members_, policies_, clock_, context.random, kDeskThreads,
           [this, limit = options.waiting_limit] { return matcher_.Stats().waiting < limit; },
           [this](const Effects& effects) { OnEffects(effects); }),
-      handlers_{
-          context.edge, context.streams, ledger_,
-          desk_,        sync_,           hub_,
-          pages_,       clock_,          [this](const Effects& effects) { OnEffects(effects); }},
+      handlers_{context.edge,
+                context.streams,
+                ledger_,
+                desk_,
+                sync_,
+                hub_,
+                pages_,
+                clock_,
+                [this](const Effects& effects) { OnEffects(effects); },
+                context.revocations},
       matching_handler_(handlers_),
       sync_handler_(handlers_) {}
 

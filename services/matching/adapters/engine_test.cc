@@ -401,7 +401,7 @@ TEST_F(EngineTest, TheDeskAsksProfilesOnAMissAndChecksWhatItKnows) {
   const auto later = ask(env_.As(id, "later"), RelationshipType::kTemporarySponsor, kAa);
   ASSERT_TRUE(later.ok()) << later.status();
   const int fetches = directory.fetches;
-  EXPECT_TRUE(HasReason(ask(env_.As(id), RelationshipType::kSponsor, kAa).status(),
+  EXPECT_TRUE(HasReason(ask(env_.As(id), RelationshipType::kTemporarySponsor, kAa).status(),
                         reason::kTicketAlreadyOpen));
   EXPECT_EQ(directory.fetches, fetches) << "a copy that allows the request is not asked for again";
 }

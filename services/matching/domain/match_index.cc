@@ -165,13 +165,14 @@ std::optional<Match> MatchIndex::ToMatch(const PoolKey& pool, const Candidate& c
   const auto ticket = tickets_.find(candidate.ticket->ticket);
   const auto sponsor = sponsors_.find(candidate.sponsor->member);
   if (ticket == tickets_.end() || sponsor == sponsors_.end()) return std::nullopt;
-  const MemberCache::Member newcomer = members_.Find(ticket->second.newcomer);
-  if (newcomer == nullptr || sponsor->second.traits == nullptr) return std::nullopt;
+  if (sponsor->second.traits == nullptr) return std::nullopt;
   Match match;
   match.pool = pool;
   match.ticket = ticket->second;
   match.sponsor = sponsor->first;
-  match.newcomer_version = newcomer->version;
+  // Of the traits that were judged, not of the newest copy: the ledger compares it and refuses what
+  // was decided from older ones.
+  match.newcomer_version = PoolOf(pool).NewcomerVersion(candidate.ticket->ticket);
   match.sponsor_member_version = sponsor->second.traits->version;
   match.sponsor_version = sponsor->second.seats.availability.version;
   match.explanation = PoolOf(pool).Explain(candidate, now);
@@ -194,12 +195,14 @@ std::optional<Match> MatchIndex::FindForTicket(const TicketId& ticket, const Tak
 
 std::optional<Match> MatchIndex::FindForSponsor(const MemberId& sponsor, const Taken& taken,
                                                 const absl::flat_hash_set<TicketId>& busy,
-                                                absl::Time now) {
+                                                absl::Time now,
+                                                absl::FunctionRef<bool(const PoolKey&)> is_ours) {
   const auto used = taken.find(sponsor);
   if ((used == taken.end() ? 0 : used->second) >= FreeSeats(sponsor)) return std::nullopt;
   std::optional<Candidate> best;
   PoolKey best_pool;
   for (const PoolKey& key : PoolsOf(sponsor)) {
+    if (!is_ours(key)) continue;  // what we know of its tickets may be old
     PoolIndex& pool = PoolOf(key);
     if (pool.ticket_count() == 0) continue;
     const Choice choice = pool.FindTickets(sponsor, now, kCandidates);

@@ -10,6 +10,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
@@ -58,6 +59,8 @@ class MatchIndex {
   // What stands between a newcomer and sponsors, read again.
   absl::Status RefreshPairs(absl::Time deadline, absl::Time now,
                             absl::Span<const MemberId> newcomers);
+  // Forgets cooldowns that have passed.
+  void PrunePairs(absl::Time now) { pairs_.Prune(now); }
   // The pair is left alone for a while, because the ledger refused it for a reason not known here.
   void Rest(const MemberId& newcomer, const MemberId& sponsor, absl::Time until) {
     pairs_.CoolDown(newcomer, sponsor, until);
@@ -68,7 +71,8 @@ class MatchIndex {
   std::optional<Match> FindForTicket(const TicketId& ticket, const Taken& taken, absl::Time now);
   // The best match of a sponsor in any of their pools, leaving out tickets in `busy`.
   std::optional<Match> FindForSponsor(const MemberId& sponsor, const Taken& taken,
-                                      const absl::flat_hash_set<TicketId>& busy, absl::Time now);
+                                      const absl::flat_hash_set<TicketId>& busy, absl::Time now,
+                                      absl::FunctionRef<bool(const PoolKey&)> is_ours);
 
   const TicketChange* FindTicket(const TicketId& id) const;
   const SponsorSeats* FindSponsor(const MemberId& id) const;

@@ -180,20 +180,29 @@ std::vector<Matcher::Attempt> Matcher::Choose() {
       again.push_back(id);  // its sponsors may only be busy with this round
     }
   }
+  const auto is_ours = [this](const PoolKey& pool) { return MayMatch(pool); };
+  std::vector<MemberId> sponsors_again;
   while (!sponsors_to_match_.empty() && attempts.size() < limit) {
     const MemberId id = sponsors_to_match_.front();
-    auto match = index_.FindForSponsor(id, taken, busy, now);
-    if (match.has_value() && MayMatch(match->pool)) {
+    if (auto match = index_.FindForSponsor(id, taken, busy, now, is_ours); match.has_value()) {
       add(*std::move(match));
       continue;  // the next free seat of the same sponsor
     }
     sponsors_to_match_.pop_front();
     sponsors_queued_.erase(id);
+    const auto used = taken.find(id);
+    const int wanted = used == taken.end() ? 0 : used->second;
+    // Its best tickets may only be busy with this round.
+    if (!busy.empty() && index_.FreeSeats(id) > wanted) sponsors_again.push_back(id);
   }
   // Once more, but not for ever: without an attempt there is nothing to wait for.
   for (const TicketId& id : again) {
     if (attempts.empty()) break;
     if (tickets_queued_.insert(id).second) tickets_to_match_.push_back(id);
+  }
+  for (const MemberId& id : sponsors_again) {
+    if (attempts.empty()) break;
+    if (sponsors_queued_.insert(id).second) sponsors_to_match_.push_back(id);
   }
   return attempts;
 }

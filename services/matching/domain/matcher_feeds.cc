@@ -153,6 +153,7 @@ void Matcher::Scrub() {
   const auto sponsors =
       ledger_.ScanSponsors(LedgerDeadline(), options_.scrub_chunk, scrub_sponsor_);
   if (!sponsors.ok()) return;
+  if (sponsors->empty()) index_.PrunePairs(now);  // once a round
   scrub_sponsor_ = sponsors->empty() ? MemberId() : sponsors->back().availability.sponsor;
   index_.PutSponsors(LedgerDeadline(), now, *sponsors).IgnoreError();
   // Time alone makes pairs possible again: a cooldown ends, hours change. So everybody with a free

@@ -16,6 +16,13 @@ PoolIndex::PoolIndex(const PoolKey& key, const ProgramPolicies& policies, const 
                      const PairHistory& history)
     : key_(key), policies_(policies), chooser_(chooser), history_(history) {}
 
+int64_t PoolIndex::NewcomerVersion(const TicketId& ticket) const {
+  const auto slot = ticket_slots_.find(ticket);
+  if (slot == ticket_slots_.end()) return 0;
+  const TraitsPtr& traits = ticket_sides_[slot->second].traits;
+  return traits == nullptr ? 0 : traits->version;
+}
+
 void PoolIndex::EnsureWeek(absl::Time now) {
   const absl::Time week_start = UtcWeekStart(now);
   if (week_start == week_start_) return;

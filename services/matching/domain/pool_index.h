@@ -51,7 +51,9 @@ class PoolIndex {
   Explanation Explain(const Candidate& candidate, absl::Time now) const;
 
   const PoolKey& key() const { return key_; }
-  size_t ticket_count() const { return live_tickets_; }    // that are searched
+  size_t ticket_count() const { return live_tickets_; }  // that are searched
+  // The version of the newcomer's traits that a ticket is judged by; 0 when it is not known here.
+  int64_t NewcomerVersion(const TicketId& ticket) const;
   size_t sponsor_count() const { return live_sponsors_; }  // whose traits are known
   // Sponsors who have room now. O(sponsors).
   size_t free_sponsor_count() const;

@@ -9,6 +9,12 @@
 #include "common/base/status.h"
 
 namespace handrail::matching {
+namespace {
+
+constexpr int kTrimRows = 1000;
+constexpr int kTrimBatches = 30;
+
+}  // namespace
 
 Sweeper::Sweeper(Ledger& ledger, Queue& queue, const Clock& clock, const SweeperOptions& options,
                  PoolList pools, Sink sink)
@@ -48,8 +54,15 @@ void Sweeper::Sweep() {
   if (sweeps_++ % options_.rare_every != 0) return;
   Move("attestations",
        ledger_.RescindLapsed(now, now - options_.attestation_lifetime, options_.limit));
-  if (const auto trimmed = ledger_.TrimRequests(now, 1000); !trimmed.ok()) {
-    Move("requests", trimmed.status());
+  TrimRequests(now);
+}
+
+void Sweeper::TrimRequests(absl::Time now) {
+  // As many batches as keep up with a thousand writes a second, and an end all the same.
+  for (int batch = 0; batch < kTrimBatches; ++batch) {
+    const auto trimmed = ledger_.TrimRequests(now, kTrimRows);
+    if (!trimmed.ok()) Move("requests", trimmed.status());
+    if (!trimmed.ok() || *trimmed < kTrimRows) return;
   }
 }
 

@@ -48,6 +48,7 @@ class Sweeper {
 
  private:
   void Move(absl::string_view what, absl::StatusOr<Effects> effects);
+  void TrimRequests(absl::Time now);
   void SweepClaims();
   void ResendMarks();
 

@@ -332,7 +332,7 @@ struct MemberTraits {
 // What stands between two particular people. It is never shown to either.
 struct PairFacts {
   bool blocked = false;  // either asked not to meet the other: permanent, both ways
-  // On the private avoid-list of either (workplace, household, same treatment), or paired already.
+  // On the private avoid-list of either (workplace, household, same treatment).
   bool avoided = false;
   bool dual_role = false;  // the sponsor is the newcomer's clinician, employer or facility staff
   bool ended_for_safety = false;  // never again

@@ -1,6 +1,7 @@
 #ifndef HANDRAIL_SERVICES_MATCHING_HANDLERS_HANDLERS_H_
 #define HANDRAIL_SERVICES_MATCHING_HANDLERS_HANDLERS_H_
 
+#include "common/rpc/authenticator.h"
 #include "common/rpc/edge.h"
 #include "common/rpc/stream_writer.h"
 #include "handrail/matching/v1/matching.grpc.pb.h"
@@ -25,6 +26,8 @@ struct HandlerContext {
   const PageTokens& pages;
   const Clock& clock;
   std::function<void(const Effects&)> sink;
+  // Watches of a revoked device end at the next wake-up or sweep.
+  const rpc::RevocationSet& revocations;
 };
 
 class MatchingHandler final : public v1::MatchingService::CallbackService {

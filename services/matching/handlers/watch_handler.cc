@@ -17,6 +17,11 @@ constexpr absl::Duration kReadTimeout = absl::Seconds(5);
 // at most its deadline for the commit, and the clocks of replicas differ by less than a second.
 constexpr absl::Duration kLookBack = absl::Seconds(35);
 
+absl::Status RevokedError() {
+  return Error(absl::StatusCode::kUnauthenticated, reason::kTokenRevoked)
+      .Message("the device was removed");
+}
+
 // Ends the watch with the stream, whichever of them is there first.
 class WatchEnd {
  public:
@@ -94,6 +99,10 @@ grpc::ServerWriteReactor<v1::WatchTicketResponse>* MatchingHandler::WatchTicket(
   auto sent = std::make_shared<std::string>();
   const auto refresh = [this, stream, sent, id = *id, call = admitted->call]() -> bool {
     if (stream->IsClosed()) return false;
+    if (in_.revocations.IsRevoked(call.who.device)) {
+      stream->Close(RevokedError());
+      return false;
+    }
     Call read = call;
     read.deadline = in_.clock.Now() + kReadTimeout;
     Response response;
@@ -136,6 +145,10 @@ grpc::ServerWriteReactor<v1::WatchOffersResponse>* MatchingHandler::WatchOffers(
   seen->since = in_.clock.Now();
   const auto refresh = [this, stream, seen, call = admitted->call]() -> bool {
     if (stream->IsClosed()) return false;
+    if (in_.revocations.IsRevoked(call.who.device)) {
+      stream->Close(RevokedError());
+      return false;
+    }
     Call read = call;
     const absl::Time now = in_.clock.Now();
     read.deadline = now + kReadTimeout;

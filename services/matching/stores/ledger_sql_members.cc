@@ -228,7 +228,8 @@ absl::StatusOr<std::vector<Ledger::PairRecord>> SqlLedger::LoadPairFacts(
                               args));
     for (const storage::Row& row : together) {
       PairRecord record{row.Id<MemberId>(0), row.Id<MemberId>(1), {}};
-      record.facts.avoided = true;
+      // Asked again long before; what decides is the check in MakeOffer.
+      record.facts.cooldown_until = now + absl::Hours(1);
       records.push_back(record);
     }
   }

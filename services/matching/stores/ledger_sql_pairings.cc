@@ -206,6 +206,8 @@ absl::StatusOr<Changed<Availability>> SqlLedger::SetAvailability(const Call& cal
       Answered answered, RunOnce(call, now, [&](Steps& steps) -> absl::StatusOr<std::string> {
         ASSIGN_OR_RETURN(const std::optional<Steps::MemberRow> row, steps.LockMember(me));
         RETURN_IF_ERROR(RequireSponsor(steps.tx(), me));
+        // The first copy of the caller was committed between the two reads: decide again.
+        if (!row.has_value()) return ChangedMeanwhileError();
         // Saying that one is not there needs no consent.
         if (accepting && row->standing != Standing::kGood) {
           return RefusedError(reason::kMemberSuspended);

@@ -15,6 +15,7 @@ constexpr size_t kQueueLimit = 1;
 // Sends of one stream that are not answered yet, answers that wait for a frame included; the client
 // is read no further until half of them are.
 constexpr int64_t kSendsLimit = 512;
+constexpr size_t kMessageIdBytes = 32;
 constexpr absl::Duration kSendTimeout = absl::Seconds(10);
 
 v1::Refused Refusal(const std::string& message_id, const absl::Status& status) {
@@ -71,20 +72,28 @@ bool ConnectStream::Fail(absl::Status status) {
   return false;
 }
 
+bool ConnectStream::RefuseSend(const std::string& message_id, const absl::Status& why) {
+  bool read_on = false;
+  {
+    MutexLock lock(mutex_);
+    ++sends_under_way_;
+    read_on = sends_under_way_ < kSendsLimit;
+    reads_paused_ = !read_on;
+    // An id that is none is not sent back: it may be as long as a message.
+    const bool is_id = message_id.size() <= kMessageIdBytes;
+    refused_.push_back(Refusal(is_id ? message_id : std::string(), why));
+  }
+  Wake();
+  return read_on;
+}
+
 bool ConnectStream::OnMessage(v1::ConnectRequest& request) {
   const absl::Status valid = edge_.ValidateMessage(&request);
   if (request.command_case() == v1::ConnectRequest::kSend && !valid.ok()) {
-    // One bad message is refused alone.
-    MutexLock lock(mutex_);
-    ++sends_under_way_;
-    refused_.push_back(Refusal(request.send().message_id(), valid));
-  } else if (!valid.ok()) {
-    return Fail(valid);
+    // One bad message is refused alone; it counts like a good one, so that refusals stay few.
+    return RefuseSend(request.send().message_id(), valid);
   }
-  if (!valid.ok()) {
-    Wake();
-    return true;
-  }
+  if (!valid.ok()) return Fail(valid);
   bool in_order = false;
   {
     MutexLock lock(mutex_);

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstring>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
@@ -77,6 +78,7 @@ absl::Status Process::Start() {
     return failed(options_.command.front(), code);
   }
   pid_ = pid;
+  asked_to_stop_ = false;
   return absl::OkStatus();
 }
 
@@ -92,7 +94,9 @@ std::optional<std::string> Process::Ended() {
 }
 
 void Process::Signal(int signal) {
-  if (pid_ > 0) kill(pid_, signal);
+  if (pid_ <= 0) return;
+  if (signal == SIGTERM && std::exchange(asked_to_stop_, true)) return;
+  kill(pid_, signal);
 }
 
 void Process::Stop(absl::Duration grace) {

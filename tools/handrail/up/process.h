@@ -43,6 +43,7 @@ class Process {
  private:
   const Options options_;
   pid_t pid_ = -1;
+  bool asked_to_stop_ = false;  // a second SIGTERM would cut the drain short
 };
 
 }  // namespace handrail::tools

@@ -136,6 +136,24 @@ TEST_F(ProcessTest, OneThatIgnoresTermIsKilled) {
   EXPECT_NE(kill(pid, 0), 0);
 }
 
+TEST_F(ProcessTest, ItIsAskedToStopOnce) {
+  Process process(
+      Shell("trap 'echo term' TERM; echo ready; for i in 1 2 3 4 5 6; do sleep 0.1; done"));
+  ASSERT_TRUE(process.Start().ok());
+  const SystemClock clock;
+  const absl::Time give_up = clock.Now() + absl::Seconds(10);
+  while (clock.Now() < give_up) {
+    const auto log = ReadFile(directory_.File("log"));
+    if (log.ok() && !log->empty()) break;
+    std::this_thread::yield();
+  }
+  process.Signal(SIGTERM);
+  process.Stop(absl::Seconds(5));
+  const auto log = ReadFile(directory_.File("log"));
+  ASSERT_TRUE(log.ok());
+  EXPECT_EQ(*log, "ready\nterm\n") << "a second SIGTERM would cut a drain short";
+}
+
 TEST_F(ProcessTest, ItCanBeStartedAgain) {
   Process process(Shell("exit 0"));
   ASSERT_TRUE(process.Start().ok());
