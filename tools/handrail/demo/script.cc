@@ -24,6 +24,26 @@ using messaging::v1::MessagingService;
 constexpr char kOfferDeadline[] = "4s";
 constexpr Patience kPatience = {.total = absl::Seconds(60), .attempt = absl::Seconds(5)};
 
+// Runs `work(0)` to `work(count - 1)` on 16 threads: one fsync then serves many. The first error.
+absl::Status SideBySide(size_t count, const std::function<absl::Status(size_t)>& work) {
+  std::atomic<size_t> next = 0;
+  Mutex mutex;
+  absl::Status first_error;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 16; ++t) {
+    threads.emplace_back([&] {
+      for (size_t i = next++; i < count; i = next++) {
+        const absl::Status status = work(i);
+        MutexLock lock(mutex);
+        if (first_error.ok()) first_error = status;
+        if (!first_error.ok()) return;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return first_error;
+}
+
 absl::Status Lost(absl::string_view what) { return absl::DataLossError(what); }
 
 }  // namespace
@@ -32,7 +52,9 @@ Demo::Demo(DemoOptions options, Clock& clock, Random& system_random)
     : options_(std::move(options)), clock_(clock), random_(system_random), narrator_(clock) {}
 
 Demo::~Demo() {
-  for (auto& sponsor : sponsors_) sponsor->Stop();
+  for (auto& sponsor : sponsors_) {
+    if (sponsor != nullptr) sponsor->Stop();  // null when not everybody could join
+  }
   stop_supervisor_ = true;
   if (supervisor_thread_.joinable()) supervisor_thread_.join();
 }
@@ -80,25 +102,29 @@ absl::Status Demo::BringPeople() {
       DrawPopulation(directory, draw, today, options_.newcomers, options_.sponsors);
   narrator_.Say(absl::StrCat("places, languages, zones and hours of ", directory.meetings.size(),
                              " meetings, from ", directory.source));
-  for (SponsorPlan& plan : population.sponsors) {
-    ASSIGN_OR_RETURN(auto sponsor, SponsorActor::Join(*services_, clock_, random_, std::move(plan),
-                                                      narrator_, tally_));
-    sponsors_.push_back(std::move(sponsor));
-  }
-  for (NewcomerPlan& plan : population.newcomers) {
-    ASSIGN_OR_RETURN(auto newcomer,
-                     NewcomerActor::Join(*services_, clock_, random_, std::move(plan)));
-    newcomers_.push_back(std::move(newcomer));
-    if (newcomers_.size() % 50 == 0) {
-      narrator_.Say(absl::StrCat(newcomers_.size(), " of ", options_.newcomers,
+  sponsors_.resize(population.sponsors.size());
+  RETURN_IF_ERROR(SideBySide(sponsors_.size(), [&](size_t i) -> absl::Status {
+    ASSIGN_OR_RETURN(sponsors_[i],
+                     SponsorActor::Join(*services_, clock_, random_,
+                                        std::move(population.sponsors[i]), narrator_, tally_));
+    return absl::OkStatus();
+  }));
+  newcomers_.resize(population.newcomers.size());
+  std::atomic<size_t> joined = 0;
+  RETURN_IF_ERROR(SideBySide(newcomers_.size(), [&](size_t i) -> absl::Status {
+    ASSIGN_OR_RETURN(newcomers_[i], NewcomerActor::Join(*services_, clock_, random_,
+                                                        std::move(population.newcomers[i])));
+    if (++joined % 50 == 0) {
+      narrator_.Say(absl::StrCat(joined.load(), " of ", options_.newcomers,
                                  " newcomers have a device key, a profile and consents"));
     }
-  }
+    return absl::OkStatus();
+  }));
   int seats = 0;
   for (auto& sponsor : sponsors_) {
-    RETURN_IF_ERROR(sponsor->Open());
     seats += sponsor->plan().capacity;
   }
+  RETURN_IF_ERROR(SideBySide(sponsors_.size(), [&](size_t i) { return sponsors_[i]->Open(); }));
   narrator_.Say(absl::StrCat(newcomers_.size(), " newcomers and ", sponsors_.size(),
                              " sponsors with ", seats, " seats; ", population.programs,
                              " programs, ", population.languages, " languages, ", population.zones,
