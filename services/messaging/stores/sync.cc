@@ -268,7 +268,9 @@ absl::StatusOr<OpenedConversation> SqlMessageStore::OpenConversation(
     absl::Span<const MemberId> members) {
   // 8 random bytes of the id are its key: a collision is refused by the primary key, and repeated.
   const ConversationId fresh = ConversationId::Random(random_);
-  const auto [low, high] = Ordered(members[0], members[1]);
+  const auto pair = Ordered(members[0], members[1]);
+  const MemberId low = pair.first;
+  const MemberId high = pair.second;
   OpenedConversation opened;
   RETURN_IF_ERROR(database_.Write(deadline, [&](Transaction& tx) -> absl::Status {
     opened = OpenedConversation();
@@ -342,7 +344,9 @@ absl::StatusOr<std::vector<WakeUp>> SqlMessageStore::ApplyMembers(
 
 absl::StatusOr<std::vector<WakeUp>> SqlMessageStore::ApplyBlock(absl::Time deadline, absl::Time now,
                                                                 const Block& block) {
-  const auto [low, high] = Ordered(block.blocker, block.blocked);
+  const auto pair = Ordered(block.blocker, block.blocked);
+  const MemberId low = pair.first;
+  const MemberId high = pair.second;
   std::vector<WakeUp> wake_ups;
   RETURN_IF_ERROR(database_.Write(deadline, [&](Transaction& tx) -> absl::Status {
     wake_ups.clear();
