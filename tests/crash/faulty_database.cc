@@ -78,9 +78,10 @@ class AcknowledgesBeforeCommit::Recorder final : public Transaction {
 
 absl::Status AcknowledgesBeforeCommit::Flush() {
   if (pending_.empty()) return absl::OkStatus();
+  const std::vector<Statement>& pending = pending_;
   const absl::Status status =
-      disk_.Write(absl::InfiniteFuture(), [this](Transaction& tx) -> absl::Status {
-        for (const auto& [sql, args] : pending_) {
+      disk_.Write(absl::InfiniteFuture(), [&pending](Transaction& tx) -> absl::Status {
+        for (const auto& [sql, args] : pending) {
           if (absl::StrContains(sql, "RETURNING")) {
             RETURN_IF_ERROR(tx.Query(sql, args).status());
           } else {
