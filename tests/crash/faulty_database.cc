@@ -1,5 +1,7 @@
 #include "tests/crash/faulty_database.h"
 
+#include <utility>
+
 #include "absl/strings/match.h"
 #include "common/base/status.h"
 
@@ -78,20 +80,17 @@ class AcknowledgesBeforeCommit::Recorder final : public Transaction {
 
 absl::Status AcknowledgesBeforeCommit::Flush() {
   if (pending_.empty()) return absl::OkStatus();
-  const std::vector<Statement>& pending = pending_;
-  const absl::Status status =
-      disk_.Write(absl::InfiniteFuture(), [&pending](Transaction& tx) -> absl::Status {
-        for (const auto& [sql, args] : pending) {
-          if (absl::StrContains(sql, "RETURNING")) {
-            RETURN_IF_ERROR(tx.Query(sql, args).status());
-          } else {
-            RETURN_IF_ERROR(tx.Execute(sql, args).status());
-          }
-        }
-        return absl::OkStatus();
-      });
-  pending_.clear();
-  return status;
+  const std::vector<Statement> pending = std::exchange(pending_, {});
+  return disk_.Write(absl::InfiniteFuture(), [&pending](Transaction& tx) -> absl::Status {
+    for (const auto& [sql, args] : pending) {
+      if (absl::StrContains(sql, "RETURNING")) {
+        RETURN_IF_ERROR(tx.Query(sql, args).status());
+      } else {
+        RETURN_IF_ERROR(tx.Execute(sql, args).status());
+      }
+    }
+    return absl::OkStatus();
+  });
 }
 
 absl::Status AcknowledgesBeforeCommit::DoWrite(absl::Time deadline, Work work) {

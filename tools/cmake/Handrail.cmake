@@ -93,8 +93,8 @@ function(handrail_test target)
   endif()
   # Under ThreadSanitizer only what does not go through libgrpc, whose locks it cannot see.
   set(labels ${ARG_LABELS})
-  if(NOT ARG_GRPC AND NOT ARG_NO_TSAN AND ARG_LABELS MATCHES "unit|conformance")
-    list(APPEND labels tsan)
+  if(NOT ARG_GRPC AND NOT ARG_NO_TSAN AND ARG_LABELS MATCHES "^(unit|conformance)$")
+    list(APPEND labels tsan_${ARG_LABELS})
   endif()
   set_tests_properties(${target} PROPERTIES LABELS "${labels}")
   # `ninja tests_unit` builds what `ctest -L unit` runs.

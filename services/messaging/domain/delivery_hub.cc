@@ -129,7 +129,9 @@ void DeliveryHub::OnCommitted(absl::Span<const CommittedMessages> commit) {
         }
       }
     }
-    for (const SessionPtr& session : here) session->OnCommitted(messages);
+    for (const SessionPtr& session : here) {
+      if (!session->OnCommitted(messages)) elsewhere.push_back(session->device());
+    }
     for (const DeviceId& device : elsewhere) bus_.Publish({device, messages.conversation});
   }
 }

@@ -161,9 +161,11 @@ absl::Status Messaging::Acknowledge(const Call& call, const std::vector<Cursor>&
 }
 
 void Messaging::AcknowledgeLazily(const Call& call, StreamSession& session,
-                                  std::vector<Cursor> cursors) {
-  session.Acknowledge(cursors);
-  store_.AckAsync(call.who.device, std::move(cursors), nullptr);
+                                  const std::vector<Cursor>& cursors) {
+  // What a stream says of conversations that are not its own never reaches the shared queue, which
+  // so holds at most one entry for each conversation of each device, however often they are named.
+  std::vector<Cursor> ours = session.Acknowledge(cursors);
+  if (!ours.empty()) store_.AckAsync(call.who.device, std::move(ours), nullptr);
 }
 
 absl::StatusOr<MessagePage> Messaging::Fetch(const Call& call, const ConversationId& conversation,

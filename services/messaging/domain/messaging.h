@@ -57,7 +57,8 @@ class Messaging {
   // Cumulative, on disk when it returns. NOT_FOUND; INVALID_ARGUMENT / SEQUENCE_INVALID.
   absl::Status Acknowledge(const Call& call, const std::vector<Cursor>& cursors);
   // For streams: does not block, is stored within a tick, and drops what Acknowledge would refuse.
-  void AcknowledgeLazily(const Call& call, StreamSession& session, std::vector<Cursor> cursors);
+  void AcknowledgeLazily(const Call& call, StreamSession& session,
+                         const std::vector<Cursor>& cursors);
 
   // `page_size` 0 means the default; more than the most is cut.
   absl::StatusOr<MessagePage> Fetch(const Call& call, const ConversationId& conversation,

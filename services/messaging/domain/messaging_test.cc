@@ -46,13 +46,26 @@ class FakeBus {
     FakeBus& bus_;
   };
 
+  // A visit is over when Leave returns.
+  void Join(WakeUpListener* listener) {
+    MutexLock lock(mutex_);
+    listeners_.push_back(listener);
+  }
+  void Leave(WakeUpListener* listener) {
+    MutexLock lock(mutex_);
+    std::erase(listeners_, listener);
+  }
   template <typename Visit>
   void ForEach(Visit visit) {
     if (!up) return;
-    for (WakeUpListener* listener : listeners) visit(*listener);
+    MutexLock lock(mutex_);
+    for (WakeUpListener* listener : listeners_) visit(*listener);
   }
   std::atomic<bool> up{true};
-  std::vector<WakeUpListener*> listeners;
+
+ private:
+  Mutex mutex_;
+  std::vector<WakeUpListener*> listeners_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Answers what was put in; counts the questions.
@@ -144,17 +157,19 @@ struct Replica {
   Replica(storage::Database& database, FakeBus& shared, FakeDirectory& directory,
           testing::SimulatedClock& clock, testing::SeededRandom& random,
           const DeliveryHub::Options& hub_options)
-      : bus(shared), store(*SqlMessageStore::Create(database, clock, random, {})) {
+      : bus_of_all(shared), bus(shared), store(*SqlMessageStore::Create(database, clock, random, {})) {
     hub = std::make_unique<DeliveryHub>(*store, bus, clock, hub_options);
     messaging = std::make_unique<Messaging>(*store, directory, *hub, clock, Messaging::Options());
     store->SetListener(hub.get());
-    shared.listeners.push_back(hub.get());
+    bus_of_all.Join(hub.get());
   }
   ~Replica() {
     messaging->Stop();
     store->SetListener(nullptr);
+    bus_of_all.Leave(hub.get());
     hub->Stop();
   }
+  FakeBus& bus_of_all;
   FakeBus::Port bus;
   std::unique_ptr<SqlMessageStore> store;
   std::unique_ptr<DeliveryHub> hub;
@@ -179,6 +194,7 @@ class MessagingTest : public ::testing::Test {
   ~MessagingTest() override {
     for (const auto& client : clients_) {
       if (client->session != nullptr) here_->messaging->CloseStream(client->session);
+      client->session = nullptr;  // which holds the client through its wake-up
     }
     const auto violations = CheckMessages(*database_, kForever);
     EXPECT_TRUE(violations.ok() && violations->empty());
@@ -316,6 +332,28 @@ TEST_F(MessagingTest, AcknowledgementsByAnotherProcessOpenTheWindow) {
   ASSERT_TRUE(there_->messaging->Acknowledge(Bob(), {{id_, 8}}).ok());
   ASSERT_TRUE(bob.AwaitSequence(16));
   EXPECT_EQ(bob.sequences, Range(1, 16));
+}
+
+TEST_F(MessagingTest, AStreamAcknowledgesItsOwnConversationsOnly) {
+  const ConversationId elsewhere = ConversationId::Random(random_);
+  Client& bob = Subscribe(*here_, Bob(), {{elsewhere, 3}});  // named by the client, not known to us
+  SendMany(*here_, 2);
+  ASSERT_TRUE(bob.AwaitSequence(2));
+  const std::vector<Cursor> named = {{elsewhere, 7}, {ConversationId::Random(random_), 1}, {id_, 2}};
+  const std::vector<Cursor> kept = bob.session->Acknowledge(named);
+  ASSERT_EQ(kept.size(), 1);
+  EXPECT_EQ(kept[0].conversation, id_);
+}
+
+TEST_F(MessagingTest, AStreamThatMovedIsFoundAtItsNewPlace) {
+  Client& before = Subscribe(*here_, Bob());
+  ASSERT_TRUE(before.AwaitCaughtUp());
+  Client& after = Subscribe(*there_, Bob());
+  ASSERT_TRUE(after.AwaitCaughtUp());
+  ASSERT_TRUE(before.AwaitClosing());
+  SendMany(*here_, 3);  // where the ended stream is still on the books
+  ASSERT_TRUE(after.AwaitSequence(3));
+  EXPECT_EQ(after.sequences, Range(1, 3));
 }
 
 TEST_F(MessagingTest, ASlowReaderDoesNotHoldUpAnother) {

@@ -70,25 +70,29 @@ std::vector<Event> StreamSession::Take(size_t max_events, size_t max_bytes) {
   return events;
 }
 
-void StreamSession::Acknowledge(absl::Span<const Cursor> cursors) {
+std::vector<Cursor> StreamSession::Acknowledge(absl::Span<const Cursor> cursors) {
+  std::vector<Cursor> ours;
   bool read = false;
   {
     MutexLock lock(mutex_);
     for (const Cursor& cursor : cursors) {
       const auto place = places_.find(cursor.conversation);
-      if (place != places_.end()) Settle(place->second, cursor.sequence);
+      if (place == places_.end()) continue;
+      Settle(place->second, cursor.sequence);
+      if (place->second.seen) ours.push_back(cursor);
     }
     read = RequestRead();
   }
   if (read) read_();
+  return ours;
 }
 
-void StreamSession::OnCommitted(const CommittedMessages& messages) {
+bool StreamSession::OnCommitted(const CommittedMessages& messages) {
   bool queued = false;
   bool read = false;
   {
     MutexLock lock(mutex_);
-    if (closed_) return;
+    if (closed_) return false;
     const auto found = places_.find(messages.conversation);
     if (found == places_.end() || !found->second.seen) {
       MarkDirty(messages.conversation);
@@ -107,6 +111,7 @@ void StreamSession::OnCommitted(const CommittedMessages& messages) {
   }
   if (queued) wake_();
   if (read) read_();
+  return true;
 }
 
 void StreamSession::OnWakeUp(const ConversationId& conversation) {

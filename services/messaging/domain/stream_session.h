@@ -42,11 +42,12 @@ class StreamSession {
   // The next events, at most `max_events` and, after the first, `max_bytes` of payload. Nothing
   // comes after `Closing`.
   std::vector<Event> Take(size_t max_events, size_t max_bytes);
-  // Opens the window.
-  void Acknowledge(absl::Span<const Cursor> cursors);
+  // Opens the window. Returns those of `cursors` whose conversation the device was found to have:
+  // only they are worth keeping.
+  std::vector<Cursor> Acknowledge(absl::Span<const Cursor> cursors);
 
-  // A commit of this process.
-  void OnCommitted(const CommittedMessages& messages);
+  // A commit of this process. False when the stream has ended: the device may be at another process.
+  bool OnCommitted(const CommittedMessages& messages);
   // Another process, or this one, has changed something. Zero: everything.
   void OnWakeUp(const ConversationId& conversation);
   void OnGeneration(int64_t generation);

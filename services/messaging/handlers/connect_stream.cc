@@ -191,7 +191,7 @@ bool ConnectStream::OnAck(const v1::AckMessagesRequest& request) {
     MutexLock lock(mutex_);
     session = session_;
   }
-  if (session != nullptr) messaging_.AcknowledgeLazily(call_, *session, *std::move(cursors));
+  if (session != nullptr) messaging_.AcknowledgeLazily(call_, *session, *cursors);
   return true;
 }
 

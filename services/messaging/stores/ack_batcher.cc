@@ -45,16 +45,25 @@ AckBatcher::~AckBatcher() {
 
 void AckBatcher::Add(const DeviceId& device, const std::vector<Cursor>& cursors,
                      MessageStore::AckDone done) {
+  bool left_out = false;
   const bool wait = done != nullptr;
   {
     MutexLock lock(mutex_);
     for (const Cursor& cursor : cursors) {
       const Key key(cursor.conversation, device);
-      if (pending_.size() >= options_.pending_limit && !pending_.contains(key)) continue;
+      if (pending_.size() >= options_.pending_limit && !pending_.contains(key)) {
+        left_out = true;
+        continue;
+      }
       int64_t& sequence = pending_[key];
       sequence = std::max(sequence, cursor.sequence);
     }
-    if (wait) waiters_.push_back(std::move(done));
+    if (wait && !left_out) waiters_.push_back(std::move(done));
+  }
+  if (wait && left_out) {
+    done(Error(absl::StatusCode::kResourceExhausted, reason::kOverloaded)
+             .Message("too many acknowledgements are waiting to be stored")
+             .RetryAfter(absl::Milliseconds(200)));
   }
   if (wait) Flush();
 }

@@ -26,6 +26,7 @@ AppendBatcher::~AppendBatcher() {
 void AppendBatcher::SetListener(CommitListener* listener) {
   MutexLock lock(mutex_);
   listener_ = listener;
+  while (reporting_ > 0) idle_.Wait(mutex_);
 }
 
 void AppendBatcher::Add(Append append, std::shared_ptr<Wakeable> wake_after,
@@ -104,7 +105,7 @@ void AppendBatcher::OnDone(const BatchPtr& batch, absl::Status status) {
   Report(*batch, status);
   MutexLock lock(mutex_);
   --reporting_;
-  if (!in_flight_ && reporting_ == 0) idle_.SignalAll();
+  if (reporting_ == 0) idle_.SignalAll();
 }
 
 void AppendBatcher::Report(Batch& batch, const absl::Status& status) {

@@ -34,6 +34,7 @@ class AppendBatcher {
   ~AppendBatcher();
 
   void Add(Append append, std::shared_ptr<Wakeable> wake_after, MessageStore::AppendDone done);
+  // The listener before it hears nothing more once this returns. Not to be called by a listener.
   void SetListener(CommitListener* listener);
 
  private:

@@ -178,6 +178,15 @@ TEST_P(MessageStoreTest, LazyAcknowledgementsAreStoredWithinTicks) {
   EXPECT_EQ(store_->GetConversation(kForever, bob_, bob_phone_, id)->acked_sequence, 4);
 }
 
+TEST_P(MessageStoreTest, AnAcknowledgementThatFindsNoRoomIsRefusedWhereSomebodyWaits) {
+  const ConversationId id = OpenBetweenKnown();
+  SayMany(id, 2);
+  options_.ack.pending_limit = 0;
+  OpenStore();
+  EXPECT_TRUE(HasReason(Ack(bob_phone_, id, 2), reason::kOverloaded));
+  EXPECT_EQ(store_->GetConversation(kForever, bob_, bob_phone_, id)->acked_sequence, 0);
+}
+
 TEST_P(MessageStoreTest, PagesEndAtTheirLimitAndAtOneMebibyte) {
   const ConversationId id = OpenBetweenKnown();
   for (int i = 0; i < 40; ++i) ASSERT_TRUE(Say(id, std::string(64 << 10, 'x')).ok());
