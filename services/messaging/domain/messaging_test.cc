@@ -157,7 +157,9 @@ struct Replica {
   Replica(storage::Database& database, FakeBus& shared, FakeDirectory& directory,
           testing::SimulatedClock& clock, testing::SeededRandom& random,
           const DeliveryHub::Options& hub_options)
-      : bus_of_all(shared), bus(shared), store(*SqlMessageStore::Create(database, clock, random, {})) {
+      : bus_of_all(shared),
+        bus(shared),
+        store(*SqlMessageStore::Create(database, clock, random, {})) {
     hub = std::make_unique<DeliveryHub>(*store, bus, clock, hub_options);
     messaging = std::make_unique<Messaging>(*store, directory, *hub, clock, Messaging::Options());
     store->SetListener(hub.get());
@@ -339,7 +341,8 @@ TEST_F(MessagingTest, AStreamAcknowledgesItsOwnConversationsOnly) {
   Client& bob = Subscribe(*here_, Bob(), {{elsewhere, 3}});  // named by the client, not known to us
   SendMany(*here_, 2);
   ASSERT_TRUE(bob.AwaitSequence(2));
-  const std::vector<Cursor> named = {{elsewhere, 7}, {ConversationId::Random(random_), 1}, {id_, 2}};
+  const std::vector<Cursor> named = {
+      {elsewhere, 7}, {ConversationId::Random(random_), 1}, {id_, 2}};
   const std::vector<Cursor> kept = bob.session->Acknowledge(named);
   ASSERT_EQ(kept.size(), 1);
   EXPECT_EQ(kept[0].conversation, id_);

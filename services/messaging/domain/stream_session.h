@@ -46,7 +46,8 @@ class StreamSession {
   // only they are worth keeping.
   std::vector<Cursor> Acknowledge(absl::Span<const Cursor> cursors);
 
-  // A commit of this process. False when the stream has ended: the device may be at another process.
+  // A commit of this process. False when the stream has ended: the device may be at another
+  // process.
   bool OnCommitted(const CommittedMessages& messages);
   // Another process, or this one, has changed something. Zero: everything.
   void OnWakeUp(const ConversationId& conversation);
