@@ -130,7 +130,8 @@ absl::Status World::FeedQueue() {
       sponsors.emplace_back(sponsor.availability.sponsor, sponsor.availability.version);
     }
   }
-  if (!done.empty() || !sponsors.empty()) ledger_->ClearMarks(std::move(done), std::move(sponsors));
+  if (!done.empty() || !sponsors.empty())
+    ledger_->ClearMarks(kNoDeadline, std::move(done), std::move(sponsors));
   return absl::OkStatus();
 }
 

@@ -44,23 +44,23 @@ void Sweeper::Move(absl::string_view what, absl::StatusOr<Effects> effects) {
 
 void Sweeper::Sweep() {
   const absl::Time now = clock_.Now();
-  Move("offers", ledger_.TimeOutOffers(now, options_.limit));
-  Move("tickets", ledger_.ExpireTickets(now, options_.limit));
-  if (const auto passed = ledger_.PassTrials(now, options_.limit); !passed.ok()) {
+  Move("offers", ledger_.TimeOutOffers(Deadline(), now, options_.limit));
+  Move("tickets", ledger_.ExpireTickets(Deadline(), now, options_.limit));
+  if (const auto passed = ledger_.PassTrials(Deadline(), now, options_.limit); !passed.ok()) {
     Move("trials", passed.status());
   }
   SweepClaims();
   ResendMarks();
   if (sweeps_++ % options_.rare_every != 0) return;
   Move("attestations",
-       ledger_.RescindLapsed(now, now - options_.attestation_lifetime, options_.limit));
+       ledger_.RescindLapsed(Deadline(), now, now - options_.attestation_lifetime, options_.limit));
   TrimRequests(now);
 }
 
 void Sweeper::TrimRequests(absl::Time now) {
   // As many batches as keep up with a thousand writes a second, and an end all the same.
   for (int batch = 0; batch < kTrimBatches; ++batch) {
-    const auto trimmed = ledger_.TrimRequests(now, kTrimRows);
+    const auto trimmed = ledger_.TrimRequests(Deadline(), now, kTrimRows);
     if (!trimmed.ok()) Move("requests", trimmed.status());
     if (!trimmed.ok() || *trimmed < kTrimRows) return;
   }
@@ -79,8 +79,8 @@ void Sweeper::SweepClaims() {
       sponsor_ids.push_back(claim.sponsor);
     }
     // SQL first: the claim's owner may have decided and died before saying so.
-    const auto tickets = ledger_.LoadTickets(clock_.Now() + options_.timeout, ticket_ids);
-    const auto sponsors = ledger_.LoadSponsors(clock_.Now() + options_.timeout, sponsor_ids);
+    const auto tickets = ledger_.LoadTickets(Deadline(), ticket_ids);
+    const auto sponsors = ledger_.LoadSponsors(Deadline(), sponsor_ids);
     if (!tickets.ok() || !sponsors.ok()) return;
     absl::flat_hash_map<TicketId, QueueTicket> ticket_of;
     absl::flat_hash_map<MemberId, QueueSponsor> sponsor_of;
@@ -106,8 +106,7 @@ void Sweeper::SweepClaims() {
 }
 
 void Sweeper::ResendMarks() {
-  auto marks = ledger_.LoadMarks(clock_.Now() + options_.timeout, clock_.Now() - options_.mark_age,
-                                 5 * options_.limit);
+  auto marks = ledger_.LoadMarks(Deadline(), clock_.Now() - options_.mark_age, 5 * options_.limit);
   if (!marks.ok()) {
     Move("marks", marks.status());
     return;

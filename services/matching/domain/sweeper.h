@@ -23,6 +23,7 @@ struct SweeperOptions {
   absl::Duration mark_age = absl::Seconds(3);
   absl::Duration attestation_lifetime = absl::Hours(24 * 30);
   int limit = 200;
+  // How long each step in the ledger may take.
   absl::Duration timeout = absl::Seconds(10);
   absl::Duration redis_timeout = absl::Seconds(1);
 };
@@ -49,6 +50,8 @@ class Sweeper {
  private:
   void Move(absl::string_view what, absl::StatusOr<Effects> effects);
   void TrimRequests(absl::Time now);
+  // Of each step by itself, so that a database that hangs holds a sweep for a bounded time.
+  absl::Time Deadline() const { return clock_.Now() + options_.timeout; }
   void SweepClaims();
   void ResendMarks();
 
