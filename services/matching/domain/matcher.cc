@@ -134,6 +134,7 @@ void Matcher::Round() {
   ++stats_.rounds;
   stats_.waiting = static_cast<int64_t>(index_.TicketCount());
   stats_.sponsors = static_cast<int64_t>(index_.SponsorCount());
+  stats_.pairs = static_cast<int64_t>(index_.PairCount());
   stats_.redis_up = QueueUp();
   known_pools_ = index_.Pools();
 }
