@@ -130,8 +130,9 @@ absl::Status World::FeedQueue() {
       sponsors.emplace_back(sponsor.availability.sponsor, sponsor.availability.version);
     }
   }
-  if (!done.empty() || !sponsors.empty())
+  if (!done.empty() || !sponsors.empty()) {
     ledger_->ClearMarks(kNoDeadline, std::move(done), std::move(sponsors));
+  }
   return absl::OkStatus();
 }
 
