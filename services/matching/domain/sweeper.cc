@@ -157,6 +157,7 @@ absl::StatusOr<std::vector<PoolKey>> Reconciler::PoolsOfSponsors() {
     }
   }
   std::vector<PoolKey> keys;
+  keys.reserve(pools.size());
   for (auto& [pool, unused] : pools) keys.push_back(pool);
   return keys;
 }
@@ -169,6 +170,7 @@ absl::Status Reconciler::RebuildTickets(const PoolKey& pool) {
         ledger_.LoadWaiting(clock_.Now() + absl::Seconds(10), pool, Queue::kRebuildChunk, after));
     if (tickets.empty()) return absl::OkStatus();
     std::vector<QueueTicket> entries;
+    entries.reserve(tickets.size());
     for (const TicketChange& ticket : tickets) entries.push_back(QueueTicketOf(ticket));
     RETURN_IF_ERROR(queue_.RebuildTickets(clock_.Now() + absl::Seconds(5), pool, entries));
     after = PageStart{tickets.back().create_time, tickets.back().ticket};
