@@ -293,8 +293,9 @@ absl::StatusOr<std::vector<std::string>> RedisQueue::ScanSet(absl::Time deadline
       redis_.Command(deadline, {"ZSCAN", key, cursor.empty() ? "0" : cursor, "COUNT", "500"}));
   if (reply.elements.size() != 2) return UnreadableError();
   next = reply.elements[0].text == "0" ? std::string() : std::move(reply.elements[0].text);
-  std::vector<std::string> members;
   std::vector<RedisReply>& fields = reply.elements[1].elements;  // each is followed by its score
+  std::vector<std::string> members;
+  members.reserve(fields.size() / 2);
   for (size_t i = 0; i < fields.size(); i += 2) members.push_back(std::move(fields[i].text));
   return members;
 }

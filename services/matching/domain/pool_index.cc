@@ -119,7 +119,7 @@ bool PoolIndex::PutNewcomerSide(const TraitsPtr& traits) {
   return newer;
 }
 
-bool PoolIndex::PutMember(TraitsPtr traits, absl::Time now) {
+bool PoolIndex::PutMember(const std::shared_ptr<const MemberTraits>& traits, absl::Time now) {
   EnsureWeek(now);
   const bool sponsor = PutSponsorSide(traits);
   const bool newcomer = PutNewcomerSide(traits);

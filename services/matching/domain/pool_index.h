@@ -30,7 +30,7 @@ class PoolIndex {
   // A member's traits: the sponsor's side if it belongs in this pool, and the newcomer's side of
   // tickets that are here. A side that is gone, or a member who is erased, leaves the search. True
   // when newer.
-  bool PutMember(std::shared_ptr<const MemberTraits> traits, absl::Time now);
+  bool PutMember(const std::shared_ptr<const MemberTraits>& traits, absl::Time now);
   // A sponsor's seats. May come before the traits; a sponsor is found once both are known. True
   // when newer.
   bool PutSeats(const Availability& seats);

@@ -199,6 +199,7 @@ absl::Status Reconciler::RebuildTickets(const PoolKey& pool) {
         ledger_.LoadWaiting(clock_.Now() + kLedgerTimeout, pool, Queue::kRebuildChunk, after));
     if (tickets.empty()) return absl::OkStatus();
     std::vector<QueueTicket> entries;
+    entries.reserve(tickets.size());
     for (const TicketChange& ticket : tickets) entries.push_back(QueueTicketOf(ticket));
     RETURN_IF_ERROR(queue_.RebuildTickets(clock_.Now() + kQueueTimeout, pool, entries));
     after = PageStart{tickets.back().create_time, tickets.back().ticket};
@@ -236,6 +237,7 @@ absl::Status Reconciler::RemoveStaleTickets(const PoolKey& pool) {
       }
     }
     std::vector<QueueTicket> entries;
+    entries.reserve(stale.size());
     for (const auto& [id, entry] : stale) entries.push_back(entry);
     RETURN_IF_ERROR(queue_.PutTickets(clock_.Now() + kQueueTimeout, pool, entries, Announce::kNo));
   } while (!cursor.empty());
@@ -262,6 +264,7 @@ absl::Status Reconciler::RemoveStaleSponsors(const PoolKey& pool) {
       }
     }
     std::vector<QueueSponsor> entries;
+    entries.reserve(stale.size());
     for (const auto& [id, entry] : stale) entries.push_back(entry);
     RETURN_IF_ERROR(queue_.PutSponsors(clock_.Now() + kQueueTimeout, pool, entries, Announce::kNo));
   } while (!cursor.empty());

@@ -66,13 +66,13 @@ void TicketDesk::RequestMatch(const Call& call, RelationshipType relationship_ty
       std::make_shared<Request>(Request{call, relationship_type, philosophy, std::move(done), 0});
   const MemberCache::Member member = members_.Find(call.who.member);
   if (member != nullptr && has_room_() && Check(*request, *member).ok()) {
-    Open(std::move(request), *member);
+    Open(request, *member);
   } else {
-    HandOver(std::move(request));
+    HandOver(request);
   }
 }
 
-void TicketDesk::HandOver(std::shared_ptr<Request> request) {
+void TicketDesk::HandOver(const std::shared_ptr<Request>& request) {
   const bool taken = workers_.TryRun([this, request] { RunSlowly(request); });
   if (taken) return;
   request->done(Error(absl::StatusCode::kResourceExhausted, reason::kOverloaded)
@@ -109,7 +109,7 @@ absl::StatusOr<Ticket> TicketDesk::FirstAnswerOr(const Call& call, const absl::S
   return refusal;
 }
 
-void TicketDesk::Open(std::shared_ptr<Request> request, const MemberTraits& member) {
+void TicketDesk::Open(const std::shared_ptr<Request>& request, const MemberTraits& member) {
   NewTicket ticket;
   ticket.id = TicketId::Random(random_);
   ticket.relationship_type = request->relationship_type;

@@ -52,9 +52,9 @@ class TicketDesk {
   };
 
   absl::Status Check(const Request& request, const MemberTraits& member) const;
-  void Open(std::shared_ptr<Request> request, const MemberTraits& member);
+  void Open(const std::shared_ptr<Request>& request, const MemberTraits& member);
   // On a worker thread: reads the member afresh, decides again.
-  void HandOver(std::shared_ptr<Request> request);
+  void HandOver(const std::shared_ptr<Request>& request);
   void RunSlowly(const std::shared_ptr<Request>& request);
   // A request that is refused now may have been answered before; that answer stands.
   absl::StatusOr<Ticket> FirstAnswerOr(const Call& call, const absl::Status& refusal);

@@ -13,9 +13,13 @@ namespace handrail::matching {
 namespace {
 
 constexpr absl::Duration kReadTimeout = absl::Seconds(5);
-// How long before the last read an offer may have been stamped that it did not see: a write waits
+// How long before the last read an offer may have been closed that it did not see: a write waits
 // at most its deadline for the commit, and the clocks of replicas differ by less than a second.
 constexpr absl::Duration kLookBack = absl::Seconds(35);
+// Nearly all are committed within a moment: so far back looks every read, and only the first and
+// one in `kLookBackInterval` all the way. Open offers are all read every time.
+constexpr absl::Duration kShortLookBack = absl::Seconds(2);
+constexpr absl::Duration kLookBackInterval = absl::Seconds(5);
 
 absl::Status RevokedError() {
   return Error(absl::StatusCode::kUnauthenticated, reason::kTokenRevoked)
@@ -138,11 +142,12 @@ grpc::ServerWriteReactor<v1::WatchOffersResponse>* MatchingHandler::WatchOffers(
   auto stream = rpc::StreamWriter<Response>::Open(
       in_.streams, context, OptionsFor<Response>(std::move(admitted->slot), in_.hub, topic, end));
   struct Seen {
-    absl::Time since;
+    absl::Time began;
+    absl::Time looked = absl::InfinitePast();  // when a read last went all the way back
     std::map<OfferId, int64_t> versions;
   };
   auto seen = std::make_shared<Seen>();
-  seen->since = in_.clock.Now();
+  seen->began = in_.clock.Now();
   const auto refresh = [this, stream, seen, call = admitted->call]() -> bool {
     if (stream->IsClosed()) return false;
     if (in_.revocations.IsRevoked(call.who.device)) {
@@ -157,7 +162,9 @@ grpc::ServerWriteReactor<v1::WatchOffersResponse>* MatchingHandler::WatchOffers(
       // What was closed before the stream began is not news.
       return known == seen->versions.end() ? IsOpen(offer.state) : offer.version > known->second;
     };
-    const auto changes = in_.ledger.ReadOfferChanges(read, seen->since, is_news);
+    const bool all_the_way = now - seen->looked >= kLookBackInterval;
+    const absl::Time since = now - (all_the_way ? kLookBack : kShortLookBack);
+    const auto changes = in_.ledger.ReadOfferChanges(read, std::max(since, seen->began), is_news);
     if (!changes.ok()) {
       if (IsTransient(changes.status())) return true;
       stream->Close(changes.status());
@@ -169,14 +176,16 @@ grpc::ServerWriteReactor<v1::WatchOffersResponse>* MatchingHandler::WatchOffers(
       if (!stream->TryWrite(std::move(response))) return !stream->IsClosed();
       seen->versions[offer.id] = offer.version;
     }
-    std::map<OfferId, int64_t> versions;
-    for (const OfferVersion& offer : changes->all) {
-      const auto known = seen->versions.find(offer.offer);
-      const int64_t version = known == seen->versions.end() ? 0 : known->second;
-      versions[offer.offer] = std::max(offer.version, version);
+    if (all_the_way) {
+      std::map<OfferId, int64_t> versions;
+      for (const OfferVersion& offer : changes->all) {
+        const auto known = seen->versions.find(offer.offer);
+        const int64_t version = known == seen->versions.end() ? 0 : known->second;
+        versions[offer.offer] = std::max(offer.version, version);
+      }
+      seen->versions = std::move(versions);  // forgets what has been closed for a while
+      seen->looked = now;
     }
-    seen->versions = std::move(versions);  // forgets what has been closed for a while
-    seen->since = std::max(seen->since, now - kLookBack);
     return true;
   };
   end->Set(in_.hub.Start(topic, refresh));

@@ -96,6 +96,7 @@ absl::StatusOr<std::vector<Pairing>> SqlLedger::LastingPairingsWhere(Steps& step
                                                  condition, " ORDER BY id"),
                                     args));
   std::vector<Pairing> pairings;
+  pairings.reserve(rows.size());
   for (const storage::Row& row : rows) {
     ASSIGN_OR_RETURN(Pairing pairing, ReadPairing(row, context_.pools));
     pairings.push_back(std::move(pairing));
@@ -129,6 +130,7 @@ absl::Status SqlLedger::Withdraw(Steps& steps, const MemberTraits& member) {
     ASSIGN_OR_RETURN(
         const Rows open,
         steps.tx().Query("SELECT id FROM tickets WHERE member = $1 AND state IN (1, 2)", {id}));
+    tickets.reserve(open.size());
     for (const storage::Row& ticket : open) tickets.push_back(ticket.Id<TicketId>(0));
   }
   if (!gives) {
@@ -136,6 +138,7 @@ absl::Status SqlLedger::Withdraw(Steps& steps, const MemberTraits& member) {
   }
   if (member.standing == Standing::kErased) {
     ASSIGN_OR_RETURN(ending, LastingPairingsWhere(steps, "(newcomer = $1 OR sponsor = $1)", {id}));
+    sponsors.reserve(1 + ending.size());
     for (const Pairing& pairing : ending) sponsors.push_back(pairing.sponsor);
   }
   std::vector<Offer> all = asked;
@@ -190,6 +193,7 @@ absl::StatusOr<bool> SqlLedger::ApplyBlockStep(Steps& steps, const BlockId& id,
                                         "(newcomer = $2 AND sponsor = $1))",
                                         {blocker, blocked}));
   std::vector<MemberId> sponsors;
+  sponsors.reserve(pairings.size());
   for (const Pairing& pairing : pairings) sponsors.push_back(pairing.sponsor);
   RETURN_IF_ERROR(steps.LockFor(offers, std::move(sponsors)));
   RETURN_IF_ERROR(steps.CloseAndReturn(offers, OfferEvent::kRescind));

@@ -105,7 +105,7 @@ auto Messaging::WithKnownDevice(const Call& call, Step step) -> decltype(step())
   return Public(step());
 }
 
-void Messaging::Send(const Call& call, Message message, std::shared_ptr<Wakeable> wake_after,
+void Messaging::Send(const Call& call, Message message, const std::shared_ptr<Wakeable>& wake_after,
                      MessageStore::AppendDone done) {
   if (message.payload.empty() || message.payload.size() > options_.limits.message_bytes) {
     done(FieldError("payload",
@@ -130,19 +130,20 @@ void Messaging::Send(const Call& call, Message message, std::shared_ptr<Wakeable
       });
 }
 
-void Messaging::AppendAgain(Append append, std::shared_ptr<Wakeable> wake_after,
-                            MessageStore::AppendDone done) {
+void Messaging::AppendAgain(Append append, const std::shared_ptr<Wakeable>& wake_after,
+                            const MessageStore::AppendDone& done) {
   const auto fail = [wake_after](const MessageStore::AppendDone& failed, absl::Status status) {
     failed(std::move(status));
     if (wake_after != nullptr) wake_after->Wake();
   };
-  const bool taken = askers_.TryRun([this, append, wake_after, done, fail]() mutable {
-    const absl::Status asked = Ask(append.deadline, append.member);
-    if (!asked.ok()) return fail(done, absl::IsNotFound(asked) ? NotFound() : asked);
-    store_.AppendAsync(std::move(append), wake_after, [done](absl::StatusOr<Appended> result) {
-      done(Public(std::move(result)));
-    });
-  });
+  const bool taken =
+      askers_.TryRun([this, append = std::move(append), wake_after, done, fail]() mutable {
+        const absl::Status asked = Ask(append.deadline, append.member);
+        if (!asked.ok()) return fail(done, absl::IsNotFound(asked) ? NotFound() : asked);
+        store_.AppendAsync(std::move(append), wake_after, [done](absl::StatusOr<Appended> result) {
+          done(Public(std::move(result)));
+        });
+      });
   if (taken) return;
   fail(done, Error(StatusCode::kResourceExhausted, reason::kOverloaded)
                  .Message("too many devices are new at once")

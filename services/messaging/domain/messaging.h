@@ -51,7 +51,7 @@ class Messaging {
   // Stores a message and answers after it is on disk. Does not block; `done` is called exactly once
   // on a thread that must not be blocked. Order of one caller is kept. Codes as of
   // MessageStore::AppendAsync, and INVALID_ARGUMENT / FIELD_INVALID for the payload's size.
-  void Send(const Call& call, Message message, std::shared_ptr<Wakeable> wake_after,
+  void Send(const Call& call, Message message, const std::shared_ptr<Wakeable>& wake_after,
             MessageStore::AppendDone done);
 
   // Cumulative, on disk when it returns. NOT_FOUND; INVALID_ARGUMENT / SEQUENCE_INVALID.
@@ -94,8 +94,8 @@ class Messaging {
   // Runs `step`; when the caller's device is unknown, asks profiles and runs it once more.
   template <typename Step>
   auto WithKnownDevice(const Call& call, Step step) -> decltype(step());
-  void AppendAgain(Append append, std::shared_ptr<Wakeable> wake_after,
-                   MessageStore::AppendDone done);
+  void AppendAgain(Append append, const std::shared_ptr<Wakeable>& wake_after,
+                   const MessageStore::AppendDone& done);
 
   MessageStore& store_;
   MemberDirectory& directory_;

@@ -1,6 +1,7 @@
 #ifndef HANDRAIL_SERVICES_PROFILES_TESTING_WORLD_H_
 #define HANDRAIL_SERVICES_PROFILES_TESTING_WORLD_H_
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -67,7 +68,7 @@ class World {
   std::unique_ptr<SodiumIdentityCrypto> identity_crypto;
   FakeReceiver matching;
   FakeReceiver messaging;
-  int wakes = 0;  // how often the domain asked for delivery
+  std::atomic<int> wakes{0};  // how often the domain asked for delivery
 
   std::unique_ptr<Identity> identity;
   std::unique_ptr<Profiles> profiles;
