@@ -15,8 +15,7 @@ Blob CallerKey(const Principal& who) {
   switch (who.kind) {
     case Principal::Kind::kMember:
     case Principal::Kind::kStaff: return Blob{std::string(who.member.Bytes())};
-    case Principal::Kind::kOperator:
-      return Blob{absl::StrCat("operator:", who.member.Bytes())};
+    case Principal::Kind::kOperator: return Blob{absl::StrCat("operator:", who.member.Bytes())};
     case Principal::Kind::kService: return Blob{absl::StrCat("service:", who.service)};
     case Principal::Kind::kAnonymous: break;
   }

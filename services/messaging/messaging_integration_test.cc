@@ -46,6 +46,7 @@ class Server {
     options_.server.internal_address = "unix:" + folder.File(name + ".internal");
     options_.server.admin_address = "";
     options_.server.drain_serve_on = absl::ZeroDuration();
+    options_.server.drain_refuse = absl::ZeroDuration();
     options_.server.drain_deadline = absl::Seconds(5);
     options_.server.edge.rate_limit_scale = 0;
     auto edge =
