@@ -134,12 +134,18 @@ void StreamSession::OnGeneration(int64_t generation) {
   wake_();
 }
 
-void StreamSession::OnHeads(const StreamHeads& heads) {
+StreamSession::Lag StreamSession::CurrentLag() const {
+  MutexLock lock(mutex_);
+  return {queue_.size(), !closed_ && dirty_ > 0};
+}
+
+bool StreamSession::OnHeads(const StreamHeads& heads) {
   bool read = false;
   bool closed = false;
+  bool news = false;
   {
     MutexLock lock(mutex_);
-    if (!started_ || closed_) return;
+    if (!started_ || closed_) return false;
     if (heads.revoked || heads.generation > generation_) {
       CloseLocked(heads.revoked ? ClosingCause::kRevoked : ClosingCause::kReplaced);
       closed = true;
@@ -147,10 +153,12 @@ void StreamSession::OnHeads(const StreamHeads& heads) {
     for (const StreamHeads::Head& head : heads.heads) {
       const auto place = places_.find(head.conversation);
       if (place == places_.end()) {
+        news = news || !everything_;
         everything_ = look_ = true;
       } else if ((head.deliverable && head.readable_to >= place->second.next) ||
                  head.state != place->second.state ||
                  head.deliverable != place->second.deliverable) {
+        news = news || !place->second.dirty;
         MarkDirty(head.conversation);
         look_ = true;
       }
@@ -161,6 +169,7 @@ void StreamSession::OnHeads(const StreamHeads& heads) {
   }
   if (closed) wake_();
   if (read) read_();
+  return news;
 }
 
 void StreamSession::Close(ClosingCause cause) {

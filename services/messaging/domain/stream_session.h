@@ -52,11 +52,20 @@ class StreamSession {
   // Another process, or this one, has changed something. Zero: everything.
   void OnWakeUp(const ConversationId& conversation);
   void OnGeneration(int64_t generation);
-  void OnHeads(const StreamHeads& heads);
+  // True when the database held something that nobody had told this stream of.
+  bool OnHeads(const StreamHeads& heads);
   // Ends the stream with a last event. The first cause counts.
   void Close(ClosingCause cause);
   // The stream is gone: nothing is wanted any more.
   void Abandon();
+
+  // How far the stream is behind: events that wait to be sent, and whether the database holds more
+  // than there was room for.
+  struct Lag {
+    size_t events = 0;
+    bool more = false;
+  };
+  Lag CurrentLag() const;
 
   // What to read from the database now.
   struct ReadPlan {
