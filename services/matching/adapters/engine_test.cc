@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -271,6 +272,63 @@ TEST_F(EngineTest, TheOutboxHealsAndKeepsTheOrder) {
   }
   EXPECT_EQ(messaging.log, (std::vector<std::string>{"open", "open", "open", "close"}));
   EXPECT_TRUE(env_.ledger->GetPairing(env_.As(sponsor), pairing.id)->conversation.has_value());
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM outbox"), 0);
+}
+
+// Messaging that does not answer for one pairing until it may.
+class StuckConversations final : public Conversations {
+ public:
+  explicit StuckConversations(const PairingId& stuck) : stuck_(stuck) {}
+  absl::StatusOr<ConversationId> Open(absl::Time, const OutboxEntry& entry) override {
+    MutexLock lock(mutex_);
+    ++asked_[entry.pairing];
+    while (entry.pairing == stuck_ && !released_) changed_.Wait(mutex_);
+    ++opened_;
+    changed_.SignalAll();
+    return ConversationId::FromBytes(entry.pairing.Bytes());
+  }
+  absl::Status Close(absl::Time, const OutboxEntry&) override { return absl::OkStatus(); }
+
+  bool AwaitOpened(int count) {
+    MutexLock lock(mutex_);
+    for (int i = 0; i < 100 && opened_ < count; ++i) changed_.WaitFor(mutex_, absl::Seconds(1));
+    return opened_ >= count;
+  }
+  void Release() {
+    MutexLock lock(mutex_);
+    released_ = true;
+    changed_.SignalAll();
+  }
+  int Asked(const PairingId& pairing) {
+    MutexLock lock(mutex_);
+    return asked_[pairing];
+  }
+
+ private:
+  const PairingId stuck_;
+  Mutex mutex_;
+  CondVar changed_;
+  bool released_ ABSL_GUARDED_BY(mutex_) = false;
+  int opened_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<PairingId, int> asked_ ABSL_GUARDED_BY(mutex_);
+};
+
+TEST_F(EngineTest, OneConversationThatIsSlowToOpenHoldsUpNoOther) {
+  const Pairing slow = env_.Pair(env_.AddSponsor(1));
+  StuckConversations messaging(slow.id);
+  OutboxOptions options;
+  options.batch = 4;
+  options.threads = 4;
+  options.interval = absl::Milliseconds(5);
+  OutboxSender sender(*env_.ledger, messaging, env_.clock, env_.random, options,
+                      [](const Effects&) {});
+  sender.Start();
+  for (int i = 0; i < 10; ++i) env_.Pair(env_.AddSponsor(1));
+  EXPECT_TRUE(messaging.AwaitOpened(10));
+  EXPECT_EQ(messaging.Asked(slow.id), 1) << "what is on its way is not sent again";
+  messaging.Release();
+  EXPECT_TRUE(messaging.AwaitOpened(11));
+  sender.Stop();
   EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM outbox"), 0);
 }
 
