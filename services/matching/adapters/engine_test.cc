@@ -8,6 +8,7 @@
 #include "common/base/status.h"
 #include "common/storage/redis.h"
 #include "common/testing/temporary_redis.h"
+#include "services/matching/adapters/program_table.h"
 #include "services/matching/adapters/redis_queue.h"
 #include "services/matching/domain/matcher.h"
 #include "services/matching/domain/member_sync.h"
@@ -42,9 +43,8 @@ class EngineTest : public ::testing::Test {
   std::unique_ptr<Matcher> NewMatcher() {
     MatcherOptions options;
     options.pause_without_redis = absl::Milliseconds(1);
-    return std::make_unique<Matcher>(*env_.ledger, *queue_, members_, chooser_,
-                                     ProgramPolicies::BuiltIn(), env_.clock, env_.random, options,
-                                     Matcher::Sink());
+    return std::make_unique<Matcher>(*env_.ledger, *queue_, members_, chooser_, BuiltInPrograms(),
+                                     env_.clock, env_.random, options, Matcher::Sink());
   }
   // A ticket whose effects the matcher hears of.
   Ticket Ask() {
@@ -299,7 +299,7 @@ TEST_F(EngineTest, ChangedTraitsRescindAnOfferThatTheyForbid) {
   const Ticket ticket = Ask();
   matcher_->RunRoundForTest();
   ASSERT_EQ(StateOf(ticket), TicketState::kOffered);
-  MemberSync sync(*env_.ledger, members_, ProgramPolicies::BuiltIn(), rules_, env_.clock,
+  MemberSync sync(*env_.ledger, members_, BuiltInPrograms(), rules_, env_.clock,
                   [this](const Effects& effects) { matcher_->Notify(effects); });
   MemberTraits changed = env_.Sponsor(sponsor, 2);
   ASSERT_TRUE(sync.ApplyMember(absl::InfiniteFuture(), changed).ok());
@@ -367,7 +367,7 @@ TEST_F(EngineTest, TheDeskAsksProfilesOnAMissAndChecksWhatItKnows) {
   const MemberId id = MemberId::Random(env_.random);
   directory.entry.member = env_.Newcomer(id);
   TicketDesk desk(
-      *env_.ledger, directory, members_, ProgramPolicies::BuiltIn(), env_.clock, env_.random, 2,
+      *env_.ledger, directory, members_, BuiltInPrograms(), env_.clock, env_.random, 2,
       [] { return true; }, [](const Effects&) {});
   const auto ask = [&](const Call& call, RelationshipType type, Philosophy philosophy) {
     std::promise<absl::StatusOr<Ticket>> promise;
