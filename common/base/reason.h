@@ -21,6 +21,7 @@ inline constexpr absl::string_view kDeviceRevoked = "DEVICE_REVOKED";
 
 // The request.
 inline constexpr absl::string_view kFieldInvalid = "FIELD_INVALID";
+inline constexpr absl::string_view kRequestTooLarge = "REQUEST_TOO_LARGE";
 inline constexpr absl::string_view kResourceNameInvalid = "RESOURCE_NAME_INVALID";
 inline constexpr absl::string_view kEnumUnknown = "ENUM_UNKNOWN";
 inline constexpr absl::string_view kPageTokenInvalid = "PAGE_TOKEN_INVALID";

@@ -1,6 +1,5 @@
 #include "common/rpc/bad_request_interceptor.h"
 
-#include "common/base/status.h"
 #include "common/rpc/status_conversion.h"
 
 namespace handrail::rpc {
@@ -18,9 +17,7 @@ class BadRequestInterceptor final : public grpc::experimental::Interceptor {
     }
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS) &&
         unreadable_ && methods->GetSendStatus().error_code() == grpc::StatusCode::UNIMPLEMENTED) {
-      methods->ModifySendStatus(
-          ToGrpcStatus(Error(absl::StatusCode::kInvalidArgument, reason::kFieldInvalid)
-                           .Message("the request cannot be read: is all text UTF-8?")));
+      methods->ModifySendStatus(ToGrpcStatus(UnreadableRequest()));
     }
     methods->Proceed();
   }

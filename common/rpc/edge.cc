@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/rpc/status_conversion.h"
 
@@ -131,18 +132,11 @@ std::shared_ptr<Edge::UnaryCall> Edge::Begin(grpc::CallbackServerContext* contex
     reactor->Finish(ToGrpcStatus(Error(absl::StatusCode::kInternal, reason::kInternal)));
     return nullptr;
   }
-  if (dependencies_.drain.Draining()) {
-    const absl::Status status = Error(absl::StatusCode::kUnavailable, reason::kDraining)
-                                    .Message("this server stops; try again")
-                                    .RetryAfter(absl::Milliseconds(100));
-    recorder_.Record(*row, status, SteadyNanoseconds() - start_ns, start_ns, "");
-    reactor->Finish(ToGrpcStatus(status));
-    return nullptr;
-  }
-  if (!admission_.TryEnter(row->call_class)) {
-    const absl::Status status = Overloaded();
-    recorder_.Record(*row, status, SteadyNanoseconds() - start_ns, start_ns, "");
-    reactor->Finish(ToGrpcStatus(status));
+  absl::Status entry = CheckEntry(*row, Mutable(request));
+  if (entry.ok() && !admission_.TryEnter(row->call_class)) entry = Overloaded();
+  if (!entry.ok()) {
+    recorder_.Record(*row, entry, SteadyNanoseconds() - start_ns, start_ns, "");
+    reactor->Finish(ToGrpcStatus(entry));
     return nullptr;
   }
   auto unary = std::make_shared<UnaryCall>();
@@ -156,6 +150,34 @@ std::shared_ptr<Edge::UnaryCall> Edge::Begin(grpc::CallbackServerContext* contex
     return nullptr;
   }
   return unary;
+}
+
+absl::Status Edge::CheckEntry(const MethodRow& row, google::protobuf::Message* request) {
+  if (dependencies_.drain.Draining()) {
+    return Error(absl::StatusCode::kUnavailable, reason::kDraining)
+        .Message("this server stops; try again on another connection")
+        .RetryAfter(absl::Milliseconds(100));
+  }
+  return request == nullptr ? absl::OkStatus() : CheckSize(row, request);
+}
+
+absl::Status Edge::CheckSize(const MethodRow& row, google::protobuf::Message* request) const {
+  const int most = row.listener == Listener::kInternal ? options_.internal_max_request_bytes
+                                                       : options_.max_request_bytes;
+  const size_t size = request->ByteSizeLong();
+  if (size <= static_cast<size_t>(most)) return absl::OkStatus();
+  const std::unique_ptr<google::protobuf::Message> empty(request->New());
+  request->GetReflection()->Swap(request, empty.get());
+  return Error(absl::StatusCode::kInvalidArgument, reason::kRequestTooLarge)
+      .Message("the request is larger than the server takes")
+      .Detail("bytes", absl::StrCat(size))
+      .Detail("max_bytes", absl::StrCat(most));
+}
+
+absl::Status Edge::ValidateMessage(google::protobuf::Message* message) const {
+  const MethodRow* row = policy_.Find(message->GetDescriptor());
+  if (row != nullptr) RETURN_IF_ERROR(CheckSize(*row, message));
+  return validator_.Check(message);
 }
 
 absl::Status Edge::Check(grpc::CallbackServerContext* context, const MethodRow& row,
@@ -234,14 +256,8 @@ absl::StatusOr<AdmittedStream> Edge::AdmitStreamOf(grpc::CallbackServerContext* 
   const MethodRow* row = policy_.Find(type);
   if (row == nullptr) return Error(absl::StatusCode::kInternal, reason::kInternal);
   AdmittedStream admitted;
-  absl::Status status;
-  if (dependencies_.drain.Draining()) {
-    status = Error(absl::StatusCode::kUnavailable, reason::kDraining)
-                 .Message("this server stops; open the stream again")
-                 .RetryAfter(absl::Milliseconds(100));
-  } else {
-    status = Check(context, *row, request, &admitted.call);
-  }
+  absl::Status status = CheckEntry(*row, request);
+  if (status.ok()) status = Check(context, *row, request, &admitted.call);
   if (status.ok()) {
     auto slot = streams_.Enter(CallerKey(admitted.call.who, *context, options_.behind_edge));
     if (slot.ok()) admitted.slot = StreamSlot(*std::move(slot));

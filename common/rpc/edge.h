@@ -37,6 +37,9 @@ struct EdgeOptions {
   int min_in_flight = 64;
   // When work waits longer than this for a thread, fewer calls are let in.
   absl::Duration target_queue_wait = absl::Milliseconds(50);
+  // The largest request of an app: 64 KiB of payload and what is around it. And of a service.
+  int max_request_bytes = 80 * 1024;
+  int internal_max_request_bytes = 4 * 1024 * 1024;
   int max_streams = 20'000;
   int max_streams_per_caller = 32;
   // Multiplies calls_per_minute of every method; 0 lifts the limit, for load tests.
@@ -80,6 +83,7 @@ struct AdmittedStream {
 //
 // What it refuses, beside the codes of Authenticator and Validator:
 //   UNAVAILABLE / DRAINING, OVERLOADED     with RetryInfo
+//   INVALID_ARGUMENT / REQUEST_TOO_LARGE   for up to four times the limit, then libgrpc refuses it
 //   RESOURCE_EXHAUSTED / RATE_LIMITED      with RetryInfo
 //   PERMISSION_DENIED / ROLE_REQUIRED      the caller is of another kind than the method's access
 //   INVALID_ARGUMENT / DEADLINE_REQUIRED   a unary call without a deadline
@@ -133,10 +137,9 @@ class Edge {
   absl::StatusOr<AdmittedStream> AdmitStream(grpc::CallbackServerContext* context) {
     return AdmitStreamOf(context, Request::descriptor(), nullptr);
   }
-  // Validator::Check for one message of a stream.
-  absl::Status ValidateMessage(google::protobuf::Message* message) const {
-    return validator_.Check(message);
-  }
+  // Validator::Check for one message of a stream. One that is too large is refused like a unary one
+  // and emptied.
+  absl::Status ValidateMessage(google::protobuf::Message* message) const;
   // The rate limit of a unary method for work that came over a stream (SendMessage on Connect):
   // RESOURCE_EXHAUSTED / RATE_LIMITED. By the request of the unary method.
   template <typename Request>
@@ -173,6 +176,10 @@ class Edge {
                                    grpc::ServerUnaryReactor* reactor);
   absl::Status Check(grpc::CallbackServerContext* context, const MethodRow& row,
                      google::protobuf::Message* request, Call* call);
+  // REQUEST_TOO_LARGE; `request` is then empty, so that it takes no memory while it is refused.
+  absl::Status CheckSize(const MethodRow& row, google::protobuf::Message* request) const;
+  // What a call gets that does not enter at all.
+  absl::Status CheckEntry(const MethodRow& row, google::protobuf::Message* request);
   absl::Status CheckDeadline(const grpc::CallbackServerContext& context, const MethodRow& row,
                              Call* call) const;
   absl::StatusOr<Principal> Identify(const grpc::CallbackServerContext& context,

@@ -88,7 +88,7 @@ TEST(RunMainTest, SaysWhereItListensServesAndDrains) {
   handrail::testing::TemporaryDirectory folder;
   const std::string address = "unix:" + folder.File("socket");
   Child child(folder, {"--database_url", "none", "--public_address", address, "--drain_serve_on",
-                       "0s", "--profiles_address", ""});
+                       "0s", "--drain_refuse", "0s", "--profiles_address", ""});
   ASSERT_TRUE(testing::WaitUntil([&] { return child.Output().find('\n') != std::string::npos; }));
   const auto line = nlohmann::json::parse(child.Output());
   EXPECT_EQ(line["service"], "echo");

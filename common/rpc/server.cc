@@ -2,6 +2,8 @@
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/impl/server_builder_option.h>
+#include <grpcpp/impl/server_builder_plugin.h>
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
@@ -20,6 +22,11 @@ namespace {
 
 constexpr unsigned kFileRefreshSeconds = 2;
 constexpr absl::Duration kDialTimeout = absl::Seconds(1);
+constexpr absl::Duration kHealthInterval = absl::Seconds(1);
+// libgrpc refuses what is beyond its limit without our reason: up to so many times of what a
+// request may have, it is the edge that refuses. The edge keeps nothing of it, so memory stays
+// bounded by what libgrpc reads of the calls of a connection.
+constexpr int kReceiveHeadroom = 4;
 
 struct TlsFiles {
   std::string certificate;
@@ -51,8 +58,9 @@ TlsFiles FilesOf(const ServerOptions& options, Listener listener) {
 // Security §1 gives the numbers and what each is against.
 void Configure(const ServerOptions& options, Listener listener, grpc::ServerBuilder* builder) {
   const bool is_public = listener == Listener::kPublic;
-  builder->SetMaxReceiveMessageSize(is_public ? options.max_receive_bytes
-                                              : options.internal_max_receive_bytes);
+  builder->SetMaxReceiveMessageSize(
+      kReceiveHeadroom *
+      (is_public ? options.edge.max_request_bytes : options.edge.internal_max_request_bytes));
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder->AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, options.max_metadata_bytes);
   // Each service keeps a few connections open and multiplexes many calls over them.
@@ -69,6 +77,16 @@ void Configure(const ServerOptions& options, Listener listener, grpc::ServerBuil
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 2);
   builder->AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);
 }
+
+// The library of reflection puts itself into every server that is built, because it is linked.
+class NoReflection final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments* /*arguments*/) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    std::erase_if(*plugins,
+                  [](const auto& plugin) { return plugin->name() == "proto_server_reflection"; });
+  }
+};
 
 gpr_timespec DeadlineIn(absl::Duration duration) {
   return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
@@ -117,6 +135,9 @@ absl::StatusOr<std::unique_ptr<ServerHost>> ServerHost::Start(const ServerOption
   RETURN_IF_ERROR(host->Listen(Listener::kPublic));
   if (!options.internal_address.empty()) RETURN_IF_ERROR(host->Listen(Listener::kInternal));
   if (!options.admin_address.empty()) RETURN_IF_ERROR(host->StartAdmin(registry));
+  host->health_ = std::make_unique<PeriodicTask>(kHealthInterval,
+                                                 [host = host.get()] { host->ReportHealth(); });
+  host->health_->Wake();
   return host;
 }
 
@@ -131,6 +152,7 @@ absl::Status ServerHost::Listen(Listener listener) {
   RETURN_IF_ERROR(PrepareUnixSocket(wanted));
   grpc::ServerBuilder builder;
   Configure(options_, listener, &builder);
+  if (!options_.reflection) builder.SetOption(std::make_unique<NoReflection>());
   int port = 0;
   builder.AddListeningPort(wanted, CredentialsOf(FilesOf(options_, listener)), &port);
   for (const auto& registered :
@@ -139,6 +161,7 @@ absl::Status ServerHost::Listen(Listener listener) {
   }
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeBadRequestInterceptorFactory());
+  interceptors.push_back(HealthWatches::MakeFactory(health_watches_));
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
@@ -149,6 +172,13 @@ absl::Status ServerHost::Listen(Listener listener) {
   }
   const std::string address =
       IsUnixAddress(wanted) ? wanted : absl::StrCat(wanted.substr(0, wanted.rfind(':')), ":", port);
+  if (auto* health = server->GetHealthCheckService(); health != nullptr) {
+    health->SetServingStatus(false);  // until the first ReportHealth
+    for (const auto& registered :
+         is_public ? services_.public_services : services_.internal_services) {
+      health->SetServingStatus(registered.descriptor->full_name(), false);
+    }
+  }
   Log(Severity::kInfo, is_public ? "listening_public" : "listening_internal",
       {{LogField::kAddress, address}});
   (is_public ? public_address_ : internal_address_) = address;
@@ -178,6 +208,29 @@ std::vector<std::string> ServerHost::FailingChecks() const {
   return failing;
 }
 
+void ServerHost::ReportHealth() {
+  const bool passes = ready_ && FailingChecks().empty();  // a drain waits for no check
+  MutexLock lock(health_mutex_);
+  const bool serving = passes && ready_;  // a drain may have begun meanwhile
+  if (serving == serving_) return;        // watchers are told of each call, changed or not
+  serving_ = serving;
+  for (grpc::Server* server : {public_server_.get(), internal_server_.get()}) {
+    if (server != nullptr && server->GetHealthCheckService() != nullptr) {
+      server->GetHealthCheckService()->SetServingStatus(serving);  // of every name
+    }
+  }
+}
+
+void ServerHost::WaitWhileDraining(absl::Duration duration) {
+  MutexLock lock(mutex_);
+  const auto end = std::chrono::steady_clock::now() + absl::ToChronoMicroseconds(duration);
+  while (!stopped_) {
+    const absl::Duration left = absl::FromChrono(end - std::chrono::steady_clock::now());
+    if (left <= absl::ZeroDuration()) break;
+    hurry_.WaitFor(mutex_, left);
+  }
+}
+
 void ServerHost::Drain() {
   {
     MutexLock lock(mutex_);
@@ -186,23 +239,10 @@ void ServerHost::Drain() {
     ready_ = false;
   }
   Log(Severity::kInfo, "draining");
-  for (grpc::Server* server : {public_server_.get(), internal_server_.get()}) {
-    if (server != nullptr && server->GetHealthCheckService() != nullptr) {
-      server->GetHealthCheckService()->SetServingStatus(false);
-    }
-  }
-  {
-    // Serve on while load balancers notice.
-    MutexLock lock(mutex_);
-    const auto end =
-        std::chrono::steady_clock::now() + absl::ToChronoMicroseconds(options_.drain_serve_on);
-    while (!stopped_) {
-      const absl::Duration left = absl::FromChrono(end - std::chrono::steady_clock::now());
-      if (left <= absl::ZeroDuration()) break;
-      hurry_.WaitFor(mutex_, left);
-    }
-  }
+  ReportHealth();
+  WaitWhileDraining(options_.drain_serve_on);  // load balancers notice
   drain_.Notify();
+  WaitWhileDraining(options_.drain_refuse);  // clients notice
   Shutdown(options_.drain_deadline);
   Log(Severity::kInfo, "drained");
 }
@@ -216,11 +256,13 @@ void ServerHost::Stop() {
     hurry_.SignalAll();
   }
   drain_.Notify();
+  if (health_ != nullptr) health_->Stop();
   Shutdown(absl::ZeroDuration());
   admin_.reset();
 }
 
 void ServerHost::Shutdown(absl::Duration deadline) {
+  health_watches_.End();
   const gpr_timespec end = DeadlineIn(deadline);
   // Both at once: each cancels what is left only when its own time is up.
   std::thread internal([this, end] {

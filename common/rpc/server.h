@@ -15,8 +15,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/base/executor.h"
 #include "common/base/mutex.h"
 #include "common/rpc/drain_notifier.h"
+#include "common/rpc/health_watches.h"
 #include "common/rpc/policy_table.h"
 #include "common/rpc/server_options.h"
 
@@ -60,8 +62,11 @@ struct ServerServices {
 };
 
 // The listeners of a process: public, internal and admin. The settings are those of the security
-// notes: bounded messages, metadata and streams, keepalive, ages of connections, no shared port,
-// gRPC health. Thread-safe.
+// notes: bounded messages, metadata and streams, keepalive, ages of connections, no shared port.
+//
+// Each gRPC listener answers grpc.health.v1.Health: overall (the empty name) and for each service
+// on it, SERVING while every readiness check passes, as of a second ago, and NOT_SERVING when one
+// fails and from the beginning of a drain. Thread-safe.
 class ServerHost {
  public:
   // Listens. INVALID_ARGUMENT / CONFIGURATION_INVALID when the options are at fault or a service
@@ -80,8 +85,8 @@ class ServerHost {
   const std::string& internal_address() const { return internal_address_; }
   const std::string& admin_address() const { return admin_address_; }
 
-  // Readiness off, serve on, tell the streams, end what is left at the deadline. Blocks;
-  // idempotent.
+  // Readiness off and NOT_SERVING; serve on; tell the streams and refuse what comes; close the
+  // listeners and end what is left at the deadline. Blocks; idempotent.
   void Drain();
   // Stops at once: what is under way is cancelled.
   void Stop();
@@ -93,6 +98,10 @@ class ServerHost {
   ServerHost(const ServerOptions& options, ServerServices services, DrainNotifier& drain);
   absl::Status Listen(Listener listener);
   absl::Status StartAdmin(prometheus::Registry& registry);
+  // Asks the readiness checks and tells the health services.
+  void ReportHealth();
+  // Until so much time has passed, or Stop is called.
+  void WaitWhileDraining(absl::Duration duration);
   void Shutdown(absl::Duration deadline);
 
   const ServerOptions options_;
@@ -101,6 +110,7 @@ class ServerHost {
   std::string public_address_;
   std::string internal_address_;
   std::string admin_address_;
+  HealthWatches health_watches_;  // outlives the servers
   std::unique_ptr<grpc::Server> public_server_;
   std::unique_ptr<grpc::Server> internal_server_;
   std::unique_ptr<AdminServer> admin_;
@@ -109,6 +119,9 @@ class ServerHost {
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   std::atomic<bool> ready_{true};
+  Mutex health_mutex_;
+  bool serving_ ABSL_GUARDED_BY(health_mutex_) = false;
+  std::unique_ptr<PeriodicTask> health_;
 };
 
 // Blocks SIGTERM and SIGINT in the calling thread, and so in all it starts later: make it first in

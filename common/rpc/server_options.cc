@@ -16,6 +16,7 @@ namespace {
 
 // The longest path that fits into sockaddr_un, with its ending NUL.
 constexpr size_t kMaxUnixPath = 107;
+constexpr int kMaxRequestBytes = 64 * 1024 * 1024;
 
 absl::string_view HostOf(absl::string_view address) {
   const size_t colon = address.rfind(':');
@@ -54,8 +55,12 @@ void AddLimitFaults(const ServerOptions& options, std::vector<std::string>* faul
   positive("max_streams", options.edge.max_streams);
   positive("max_streams_per_caller", options.edge.max_streams_per_caller);
   positive("max_concurrent_streams", options.max_concurrent_streams);
-  positive("max_receive_bytes", options.max_receive_bytes);
-  positive("internal_max_receive_bytes", options.internal_max_receive_bytes);
+  const auto request_size = [faults](absl::string_view flag, int value) {
+    if (value > 0 && value <= kMaxRequestBytes) return;
+    faults->push_back(absl::StrCat("--", flag, " must lie between 1 and ", kMaxRequestBytes));
+  };
+  request_size("max_receive_bytes", options.edge.max_request_bytes);
+  request_size("internal_max_receive_bytes", options.edge.internal_max_request_bytes);
   positive("max_metadata_bytes", options.max_metadata_bytes);
   if (options.edge.worker_threads < 0) faults->push_back("--worker_threads must not be below 0");
   if (options.edge.min_in_flight > options.edge.max_in_flight) {
@@ -64,10 +69,12 @@ void AddLimitFaults(const ServerOptions& options, std::vector<std::string>* faul
   if (options.edge.rate_limit_scale < 0) {
     faults->push_back("--rate_limit_scale must not be below 0");
   }
-  if (options.drain_serve_on < absl::ZeroDuration() ||
-      options.drain_deadline < absl::ZeroDuration() || options.drain_serve_on > absl::Hours(1) ||
-      options.drain_deadline > absl::Hours(1)) {
-    faults->push_back("--drain_serve_on and --drain_deadline must lie between 0 and 1h");
+  for (const absl::Duration phase :
+       {options.drain_serve_on, options.drain_refuse, options.drain_deadline}) {
+    if (phase >= absl::ZeroDuration() && phase <= absl::Hours(1)) continue;
+    faults->push_back(
+        "--drain_serve_on, --drain_refuse and --drain_deadline must lie between 0 and 1h");
+    break;
   }
 }
 
@@ -148,6 +155,13 @@ std::vector<std::string> ServerOptions::Validate() const {
         "--internal_address is TCP: it needs mTLS (--internal_certificate_file, "
         "--internal_key_file, --internal_ca_file); without it use unix:/path");
   }
+  // It would tell a stranger every method there is, and has no policy of its own.
+  if (reflection && (behind_edge || !IsLocalAddress(public_address) ||
+                     (!internal_address.empty() && !IsLocalAddress(internal_address)))) {
+    faults.push_back(
+        "--reflection is for development: not with --behind_edge, nor with an address that others "
+        "reach");
+  }
   if (trust_domain.empty()) faults.push_back("--trust_domain must not be empty");
   AddLimitFaults(*this, &faults);
   return faults;
@@ -210,12 +224,14 @@ void AddServerFlags(CLI::App& app, ServerOptions* options) {
   AddFlag(app, "rate_limit_scale", &options->edge.rate_limit_scale,
           "multiplies every method's rate limit; 0 lifts them, for load tests");
   AddFlag(app, "max_concurrent_streams", &options->max_concurrent_streams, "calls a connection");
-  AddFlag(app, "max_receive_bytes", &options->max_receive_bytes, "largest request of an app");
-  AddFlag(app, "internal_max_receive_bytes", &options->internal_max_receive_bytes,
+  AddFlag(app, "max_receive_bytes", &options->edge.max_request_bytes, "largest request of an app");
+  AddFlag(app, "internal_max_receive_bytes", &options->edge.internal_max_request_bytes,
           "largest request of a service");
   AddFlag(app, "max_metadata_bytes", &options->max_metadata_bytes, "largest headers of a call");
   AddFlag(app, "reflection", &options->reflection, "gRPC reflection, for development");
   AddFlag(app, "drain_serve_on", &options->drain_serve_on, "how long to serve on after SIGTERM");
+  AddFlag(app, "drain_refuse", &options->drain_refuse,
+          "then what comes is told to go elsewhere for so long");
   AddFlag(app, "drain_deadline", &options->drain_deadline, "then calls have so long to end");
 }
 

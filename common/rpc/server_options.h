@@ -36,14 +36,14 @@ struct ServerOptions {
 
   EdgeOptions edge;
   int max_concurrent_streams = 100;  // a connection
-  // The largest request of an app. 64 KiB of payload and what is around it.
-  int max_receive_bytes = 80 * 1024;
-  int internal_max_receive_bytes = 4 * 1024 * 1024;
   int max_metadata_bytes = 8 * 1024;
-  bool reflection = false;  // development only
+  bool reflection = false;  // development only: the descriptors are in the repository
 
   // After readiness is off, still serve so long, until nobody is sent here any more.
   absl::Duration drain_serve_on = absl::Seconds(5);
+  // Then, still connected, answer what comes with UNAVAILABLE / DRAINING for so long, so that
+  // clients leave by themselves: what arrives when the listeners close gets CANCELLED from libgrpc.
+  absl::Duration drain_refuse = absl::Seconds(1);
   // Then calls and streams have so long to end.
   absl::Duration drain_deadline = absl::Seconds(20);
 

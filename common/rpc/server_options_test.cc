@@ -28,6 +28,28 @@ TEST(ServerOptionsTest, AnOpenListenerNeedsMutualTlsOrOurProxy) {
   EXPECT_THAT(options.Validate(), IsEmpty());
 }
 
+TEST(ServerOptionsTest, ReflectionIsNotForProduction) {
+  ServerOptions options;
+  options.reflection = true;
+  options.internal_address = "unix:/run/handrail/internal";
+  EXPECT_THAT(options.Validate(), IsEmpty());
+  options.behind_edge = true;
+  EXPECT_THAT(options.Validate(), SizeIs(1));
+  options.public_address = "0.0.0.0:443";
+  EXPECT_THAT(options.Validate(), SizeIs(1));
+  options.reflection = false;
+  EXPECT_THAT(options.Validate(), IsEmpty());
+}
+
+TEST(ServerOptionsTest, RequestSizesHaveABound) {
+  ServerOptions options;
+  options.edge.max_request_bytes = 64 * 1024 * 1024;
+  EXPECT_THAT(options.Validate(), IsEmpty());
+  ++options.edge.max_request_bytes;
+  options.edge.internal_max_request_bytes = 0;
+  EXPECT_THAT(options.Validate(), SizeIs(2));
+}
+
 TEST(ServerOptionsTest, AllFaultsAreToldAtOnce) {
   ServerOptions options;
   options.public_address = "nowhere";

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/rpc/socket_probe.h"
 #include "common/rpc/status_conversion.h"
+#include "common/rpc/testing/raw_call.h"
 #include "common/rpc/testing/test_host.h"
 
 namespace handrail::rpc {
@@ -246,14 +247,24 @@ TEST(ServerTest, AServiceThatThePolicyDoesNotKnowIsNotServed) {
   EXPECT_EQ(started.status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(ServerTest, ARequestBeyondTheLimitIsRefused) {
-  TestHost host;
-  testing::EchoAsyncRequest request;
-  request.set_text(std::string(100 * 1024, 'a'));
-  const auto context = MakeMemberContext(kTimeout, host.Token());
-  EchoResponse response;
-  EXPECT_EQ(host.Stub()->EchoAsync(context.get(), request, &response).error_code(),
-            grpc::StatusCode::RESOURCE_EXHAUSTED);
+grpc::StatusCode Reflect(const std::shared_ptr<grpc::Channel>& channel) {
+  const auto context = MakeContext(kTimeout);
+  const auto stream = testing::RawBidi(
+      *channel, context.get(), "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo");
+  stream->WritesDone();
+  return stream->Finish().error_code();
+}
+
+TEST(ServerTest, ReflectionIsThereOnlyWhenItIsAskedFor) {
+  {
+    TestHost host;
+    EXPECT_EQ(Reflect(host.PublicChannel()), grpc::StatusCode::UNIMPLEMENTED);
+    EXPECT_EQ(Reflect(host.InternalChannel()), grpc::StatusCode::UNIMPLEMENTED);
+  }
+  TestHost::Options options = TestHost::DefaultOptions();
+  options.server.reflection = true;
+  TestHost host(std::move(options));
+  EXPECT_EQ(Reflect(host.PublicChannel()), grpc::StatusCode::OK);
 }
 
 TEST(ClientTest, RetriesWhatIsUnavailableAtMostThreeTimes) {

@@ -122,6 +122,11 @@ absl::Status FromGrpcStatus(const grpc::Status& status) {
   return error;
 }
 
+absl::Status UnreadableRequest() {
+  return Error(absl::StatusCode::kInvalidArgument, reason::kFieldInvalid)
+      .Message("the request cannot be read: is all text UTF-8?");
+}
+
 absl::string_view CodeName(absl::StatusCode code) {
   static constexpr absl::string_view kNames[] = {"OK",
                                                  "CANCELLED",

@@ -26,6 +26,10 @@ absl::Status FromGrpcStatus(const grpc::Status& status);
 // "OK", "INVALID_ARGUMENT", ...: a static string.
 absl::string_view CodeName(absl::StatusCode code);
 
+// The answer to a request that protobuf cannot parse, one with text that is no UTF-8 for instance:
+// INVALID_ARGUMENT / FIELD_INVALID.
+absl::Status UnreadableRequest();
+
 }  // namespace handrail::rpc
 
 #endif  // HANDRAIL_COMMON_RPC_STATUS_CONVERSION_H_

@@ -1,9 +1,11 @@
 #ifndef HANDRAIL_COMMON_RPC_STREAM_WRITER_H_
 #define HANDRAIL_COMMON_RPC_STREAM_WRITER_H_
 
+#include <google/protobuf/unknown_field_set.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -74,9 +76,30 @@ struct ReadOptions {
   std::function<void()> on_half_close;
 };
 
+namespace internal {
+
+// gRPC says the same, OnReadDone(false), of a message that cannot be parsed and of the end of all
+// messages. Parsing clears the message before anything else, so a mark in it that is gone tells
+// that there was one. The mark is an unknown field with a number that no tag on the wire can have.
+constexpr int kUnreadMark = std::numeric_limits<int>::max();
+
+template <typename Request>
+void MarkUnread(Request* request) {
+  request->Clear();
+  request->GetReflection()->MutableUnknownFields(request)->AddVarint(kUnreadMark, 0);
+}
+
+template <typename Request>
+bool IsUnread(const Request& request) {
+  const auto& fields = request.GetReflection()->GetUnknownFields(request);
+  return fields.field_count() == 1 && fields.field(0).number() == kUnreadMark;
+}
+
+}  // namespace internal
+
 // A bidirectional stream: StreamWriter, and a loop that reads. `Start` begins to read; until then
 // nothing of the client is seen, so that what on_message needs can be set up with the stream in
-// hand.
+// hand. A message that cannot be parsed ends the stream with UnreadableRequest.
 template <typename Request, typename Response>
 class BidiStream final : public StreamSender<Response> {
  public:
@@ -93,7 +116,7 @@ class BidiStream final : public StreamSender<Response> {
   void Start(ReadOptions<Request> reads) {
     MutexLock lock(this->mutex_);
     reads_ = std::make_shared<const ReadOptions<Request>>(std::move(reads));
-    if (!this->finishing_) reactor_->StartRead(&request_);
+    if (!this->finishing_) ReadNext();
   }
 
   // After on_message returned false. Thread-safe; without effect otherwise.
@@ -104,7 +127,7 @@ class BidiStream final : public StreamSender<Response> {
       resume_wanted_ = true;
     } else if (paused_ && !this->finishing_) {
       paused_ = false;
-      reactor_->StartRead(&request_);
+      ReadNext();
     }
   }
 
@@ -134,6 +157,11 @@ class BidiStream final : public StreamSender<Response> {
   void StartWriteNow(const Response* response) override { reactor_->StartWrite(response); }
   void FinishNow(grpc::Status status) override { reactor_->Finish(std::move(status)); }
 
+  void ReadNext() {
+    internal::MarkUnread(&request_);
+    reactor_->StartRead(&request_);
+  }
+
   void OnStreamReadDone(bool ok) {
     std::shared_ptr<const ReadOptions<Request>> reads;
     {
@@ -144,7 +172,10 @@ class BidiStream final : public StreamSender<Response> {
     }
     if (!ok) {
       // The end of the client's messages, or of the stream; OnCancel tells the latter.
-      if (reads != nullptr && reads->on_half_close) {
+      if (!internal::IsUnread(request_)) {
+        request_ = Request();  // what could be read of it is kept no longer than the answer takes
+        this->Close(UnreadableRequest());
+      } else if (reads != nullptr && reads->on_half_close) {
         reads->on_half_close();
       } else {
         this->Close();
@@ -157,7 +188,7 @@ class BidiStream final : public StreamSender<Response> {
     if (this->finishing_) return;
     if (go_on || std::exchange(resume_wanted_, false)) {
       resume_wanted_ = false;
-      reactor_->StartRead(&request_);
+      ReadNext();
     } else {
       paused_ = true;
     }

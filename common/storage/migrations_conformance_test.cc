@@ -145,6 +145,22 @@ TEST_P(RequestLogConformanceTest, RepeatsTheFirstAnswerInItsScope) {
   EXPECT_EQ(*Ask(service, "seven"), "seven");
 }
 
+TEST_P(RequestLogConformanceTest, EachOperatorHasAScopeOfTheirOwn) {
+  Call one = call_;
+  one.who.kind = Principal::Kind::kOperator;
+  EXPECT_EQ(*Ask(one, "one"), "one");
+  EXPECT_EQ(*Ask(one, "two"), "one") << "a repetition";
+  testing::SeededRandom random(3);
+  Call other_device = one;
+  other_device.who.device = DeviceId::Random(random);
+  EXPECT_EQ(*Ask(other_device, "three"), "one") << "over all devices";
+  Call other = one;
+  other.who.member = other_member_;
+  other.request_hash = "other";  // the same id for another request is no fault of theirs
+  EXPECT_EQ(*Ask(other, "four"), "four");
+  EXPECT_EQ(*Ask(call_, "five"), "five") << "the same person as a member";
+}
+
 TEST_P(RequestLogConformanceTest, RefusesNoIdAndAnIdForAnotherRequest) {
   ASSERT_TRUE(Ask(call_, "one").ok());
   Call changed = call_;

@@ -9,12 +9,13 @@ namespace {
 constexpr absl::Duration kKeep = absl::Hours(7 * 24);
 
 // Whose request ids these are. A person has one scope over all devices, so that a write begun on
-// one phone and repeated from another is still one write.
+// one phone and repeated from another is still one write. So has an operator, apart from what the
+// same person does as a member: two operators may well count their requests alike.
 Blob CallerKey(const Principal& who) {
   switch (who.kind) {
     case Principal::Kind::kMember:
     case Principal::Kind::kStaff: return Blob{std::string(who.member.Bytes())};
-    case Principal::Kind::kOperator: return Blob{"operator"};
+    case Principal::Kind::kOperator: return Blob{absl::StrCat("operator:", who.member.Bytes())};
     case Principal::Kind::kService: return Blob{absl::StrCat("service:", who.service)};
     case Principal::Kind::kAnonymous: break;
   }

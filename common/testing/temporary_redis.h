@@ -34,7 +34,8 @@ class TemporaryRedis {
   int port() const { return port_; }
   pid_t pid() const { return pid_; }
 
-  // Each waits until it has taken effect. Start keeps socket and port; the data are gone.
+  // Each waits until it has taken effect. Start keeps socket and port; the data are gone, unless
+  // a SAVE was Run: then it begins with what was saved.
   void Start();
   void Stop();    // SIGTERM
   void Kill();    // SIGKILL

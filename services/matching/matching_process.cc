@@ -9,6 +9,7 @@
 #include "common/base/status.h"
 #include "common/crypto/hash.h"
 #include "common/storage/database_metrics.h"
+#include "common/storage/invariant_monitor.h"
 #include "common/storage/redis.h"
 #include "services/matching/adapters/crypto_vault.h"
 #include "services/matching/adapters/peers.h"
@@ -20,6 +21,7 @@
 #include "services/matching/domain/sweeper.h"
 #include "services/matching/handlers/handlers.h"
 #include "services/matching/matching_metrics.h"
+#include "services/matching/stores/invariants.h"
 #include "services/matching/stores/ledger_sql.h"
 #include "services/matching/stores/schema.h"
 
@@ -75,6 +77,7 @@ class MatchingProcess final : public rpc::ServiceProcess {
   Parts parts_;
   storage::DatabaseMetrics database_metrics_;
   MatchingMetrics metrics_;
+  storage::InvariantMonitor invariants_;
   const ProgramPolicies& policies_;
   CryptoVault vault_;
   CipherPoolNames pools_;
@@ -99,6 +102,16 @@ class MatchingProcess final : public rpc::ServiceProcess {
   bool stopped_ = false;
 };
 
+std::vector<storage::InvariantQuery> InvariantQueries() {
+  std::vector<storage::InvariantQuery> queries;
+  for (const Invariant& invariant : LedgerInvariants()) {
+    queries.push_back({std::string(invariant.name), std::string(invariant.text),
+                       std::string(invariant.sql),
+                       [](absl::Time now) { return storage::Args{now}; }});
+  }
+  return queries;
+}
+
 MatcherOptions MakeMatcherOptions(const MatchingOptions& options) {
   MatcherOptions matcher;
   matcher.coalesce = options.coalesce;
@@ -112,6 +125,7 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
       parts_(std::move(parts)),
       database_metrics_(*parts_.database, context.registry),
       metrics_(*parts_.database, context.clock, context.registry),
+      invariants_(*parts_.database, context.clock, context.registry, InvariantQueries(), {}),
       policies_(parts_.programs.policies),
       vault_(parts_.ring, context.random),
       pools_(parts_.ring),
@@ -185,11 +199,13 @@ absl::Status MatchingProcess::Start() {
   matcher_.Start();
   sweeper_.Start();
   outbox_.Start();
+  invariants_.Start();
   return absl::OkStatus();
 }
 
 void MatchingProcess::Stop() {
   if (std::exchange(stopped_, true)) return;
+  invariants_.Stop();
   desk_.Stop();
   sweeper_.Stop();
   reconciler_.Stop();

@@ -2,6 +2,7 @@
 // are replaced, readers are slow, Redis dies and processes restart.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <prometheus/text_serializer.h>
 
 #include <chrono>
 #include <optional>
@@ -11,6 +12,9 @@
 #include "common/crypto/ed25519.h"
 #include "common/crypto/key_set.h"
 #include "common/crypto/token.h"
+#include "common/rpc/status_conversion.h"
+#include "common/rpc/testing/raw_call.h"
+#include "common/rpc/testing/test_host.h"
 #include "common/testing/temporary_directory.h"
 #include "common/testing/temporary_redis.h"
 #include "handrail/messaging/v1/conversation_sync.grpc.pb.h"
@@ -46,6 +50,7 @@ class Server {
     options_.server.internal_address = "unix:" + folder.File(name + ".internal");
     options_.server.admin_address = "";
     options_.server.drain_serve_on = absl::ZeroDuration();
+    options_.server.drain_refuse = absl::ZeroDuration();
     options_.server.drain_deadline = absl::Seconds(5);
     options_.server.edge.rate_limit_scale = 0;
     auto edge =
@@ -71,6 +76,14 @@ class Server {
     process_->Stop();
   }
   void Drain() { host_->Drain(); }
+  // The value of a series, as Prometheus would read it; -1 when it is not there.
+  double Metric(const std::string& series) {
+    for (const auto& refresh : process_->Services().refresh_metrics) refresh();
+    const std::string text = prometheus::TextSerializer().Serialize(registry_.Collect());
+    const size_t at = text.find("\n" + series + " ");
+    return at == std::string::npos ? -1 : std::stod(text.substr(at + series.size() + 2));
+  }
+  std::string Address() const { return options_.server.public_address; }
 
   std::unique_ptr<v1::MessagingService::Stub> Public() const {
     return v1::MessagingService::NewStub(ChannelTo(options_.server.public_address));
@@ -326,6 +339,8 @@ TEST_F(MessagingIntegrationTest, ARedisThatDiesCostsNoMessage) {
   Subscription tablet(*stub_, Token(bob_, bob_tablet_));
   ASSERT_TRUE(tablet.ReadToSequence(3));
   redis_.Start();
+  EXPECT_TRUE(rpc::testing::WaitUntil(
+      [&] { return server_->Metric("handrail_messaging_wake_ups_missed_total") > 0; }));
   SendMany(2);
   ASSERT_TRUE(bob.ReadToSequence(5));
   EXPECT_EQ(bob.sequences, Range(1, 5));
@@ -397,6 +412,65 @@ TEST_F(MessagingIntegrationTest, ConnectBeginsWithSubscribe) {
   v1::ConnectResponse frame;
   EXPECT_FALSE(stream->Read(&frame));
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(MessagingIntegrationTest, ConnectRefusesBytesThatAreNoMessageAndWhatIsTooLarge) {
+  v1::ConnectRequest subscribe;
+  subscribe.mutable_subscribe();
+  v1::ConnectRequest large;
+  *large.mutable_send() = Message(std::string(100 << 10, 'x'));
+  const std::pair<std::string, absl::string_view> cases[] = {
+      {"\xff\xff\xff\xff", reason::kFieldInvalid},
+      {large.SerializeAsString(), reason::kRequestTooLarge}};
+  const auto channel = ChannelTo(server_->Address());
+  for (const auto& [bytes, reason] : cases) {
+    const auto context = rpc::MakeMemberContext(absl::Seconds(20), Bob());
+    const auto stream = rpc::testing::RawBidi(*channel, context.get(),
+                                              "/handrail.messaging.v1.MessagingService/Connect");
+    ASSERT_TRUE(stream->Write(rpc::testing::Bytes(subscribe.SerializeAsString()), {}));
+    grpc::ByteBuffer answer;
+    ASSERT_TRUE(stream->Read(&answer)) << "the stream has begun";
+    ASSERT_TRUE(stream->Write(rpc::testing::Bytes(bytes), {}));
+    while (stream->Read(&answer)) {
+    }
+    const absl::Status status = rpc::FromGrpcStatus(stream->Finish());
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    EXPECT_EQ(ReasonOf(status), reason);
+  }
+}
+
+TEST_F(MessagingIntegrationTest, MetricsTellWhatGoesThrough) {
+  const std::string prefix = "handrail_messaging_";
+  const auto comes = [&](const std::string& series, double wanted) {
+    return rpc::testing::WaitUntil([&] { return server_->Metric(prefix + series) == wanted; });
+  };
+  const auto request = Message("hello");
+  ASSERT_TRUE(Send(request).ok());
+  auto other = request;
+  other.set_payload("other");
+  EXPECT_FALSE(Send(other).ok());
+  SendMany(2);
+  EXPECT_TRUE(comes("sends_total{reason=\"OK\"}", 3));
+  EXPECT_TRUE(comes("sends_total{reason=\"REQUEST_ID_REUSED\"}", 1));
+  {
+    Subscription phone(*stub_, Bob());
+    ASSERT_TRUE(phone.ReadUntil(v1::SubscribeResponse::kCaughtUp));
+    EXPECT_TRUE(comes("streams", 1));
+    EXPECT_TRUE(comes("deliveries_total", 3));
+    SendMany(300);  // beyond the window: nobody acknowledges
+    EXPECT_TRUE(comes("streams_behind", 1));
+  }
+  EXPECT_TRUE(comes("streams", 0));
+  const auto context = rpc::MakeMemberContext(absl::Seconds(20), Token(ann_, ann_phone_));
+  const auto stream = stub_->Connect(context.get());
+  v1::ConnectRequest frame;
+  frame.mutable_subscribe();
+  ASSERT_TRUE(stream->Write(frame));
+  *frame.mutable_send() = Message("");  // refused alone
+  ASSERT_TRUE(stream->Write(frame));
+  EXPECT_TRUE(comes("sends_total{reason=\"FIELD_INVALID\"}", 1));
+  context->TryCancel();
+  stream->Finish();
 }
 
 TEST_F(MessagingIntegrationTest, ListsInPagesWithTokensOfItsOwn) {

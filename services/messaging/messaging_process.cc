@@ -12,6 +12,7 @@
 #include "common/crypto/secret_key.h"
 #include "common/storage/database.h"
 #include "common/storage/database_metrics.h"
+#include "common/storage/invariant_monitor.h"
 #include "services/messaging/adapters/grpc_member_directory.h"
 #include "services/messaging/adapters/redis_wake_up_bus.h"
 #include "services/messaging/domain/delivery_hub.h"
@@ -19,6 +20,8 @@
 #include "services/messaging/domain/retention_job.h"
 #include "services/messaging/handlers/conversation_sync_handler.h"
 #include "services/messaging/handlers/messaging_handler.h"
+#include "services/messaging/messaging_metrics.h"
+#include "services/messaging/stores/invariants.h"
 #include "services/messaging/stores/page_token_key.h"
 #include "services/messaging/stores/sql_message_store.h"
 
@@ -44,11 +47,14 @@ class MessagingProcess final : public rpc::ServiceProcess {
       : clock_(context.clock),
         parts_(std::move(parts)),
         database_metrics_(*parts_.database, context.registry),
+        metrics_(context.registry),
+        invariants_(*parts_.database, clock_, context.registry, MessageInvariants(), {}),
         hub_(*parts_.store, *parts_.bus, clock_, {}),
         messaging_(*parts_.store, *parts_.directory, hub_, clock_, {}),
         retention_(*parts_.store, clock_, {}),
         openers_(kOpenerThreads, kOpenerQueueLimit),
-        handler_(messaging_, context.edge, context.streams, *parts_.page_tokens, clock_, openers_),
+        handler_(messaging_, context.edge, context.streams, *parts_.page_tokens, clock_, openers_,
+                 metrics_),
         sync_handler_(messaging_, context.edge) {
     parts_.store->SetListener(&hub_);
     parts_.bus->SetListener(&hub_);
@@ -59,17 +65,22 @@ class MessagingProcess final : public rpc::ServiceProcess {
     services.public_services = {rpc::Registered<v1::MessagingService>(&handler_)};
     services.internal_services = {rpc::Registered<v1::ConversationSyncService>(&sync_handler_)};
     services.readiness = {{"database", [this] { return CheckDatabase(); }}};
-    services.refresh_metrics = {[this] { database_metrics_.Update(); }};
+    services.refresh_metrics = {[this] {
+      database_metrics_.Update();
+      metrics_.Update(hub_.CurrentStats());
+    }};
     return services;
   }
 
   absl::Status Start() override {
     hub_.Start();
     retention_.Start();
+    invariants_.Start();
     return absl::OkStatus();
   }
 
   void Stop() override {
+    invariants_.Stop();
     retention_.Stop();
     openers_.Stop();
     messaging_.Stop();
@@ -91,6 +102,8 @@ class MessagingProcess final : public rpc::ServiceProcess {
   const Clock& clock_;
   Parts parts_;
   storage::DatabaseMetrics database_metrics_;
+  MessagingMetrics metrics_;
+  storage::InvariantMonitor invariants_;
   DeliveryHub hub_;
   Messaging messaging_;
   RetentionJob retention_;

@@ -7,6 +7,7 @@
 
 #include "common/base/mutex.h"
 #include "common/base/status.h"
+#include "services/matching/adapters/program_table.h"
 
 namespace handrail::tests {
 namespace {
@@ -70,7 +71,7 @@ void World::StartMatching() {
   matching_database_ = std::make_unique<FaultyDatabase>(*disk, plan_, matching_process_);
   if (bug_ == Bug::kOutboxOutside) outside_ = std::make_unique<OutboxOutside>(*matching_database_);
   ledger_ = std::make_unique<matching::SqlLedger>(MatchingDatabase(), env_.vault, env_.pools,
-                                                  env_.random, matching::ProgramPolicies::BuiltIn(),
+                                                  env_.random, matching::BuiltInPrograms(),
                                                   matching::LedgerOptions());
 }
 
@@ -130,7 +131,9 @@ absl::Status World::FeedQueue() {
       sponsors.emplace_back(sponsor.availability.sponsor, sponsor.availability.version);
     }
   }
-  if (!done.empty() || !sponsors.empty()) ledger_->ClearMarks(std::move(done), std::move(sponsors));
+  if (!done.empty() || !sponsors.empty()) {
+    ledger_->ClearMarks(kNoDeadline, std::move(done), std::move(sponsors));
+  }
   return absl::OkStatus();
 }
 

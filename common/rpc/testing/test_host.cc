@@ -185,6 +185,7 @@ bool WaitUntil(const std::function<bool()>& condition) {
 TestHost::Options TestHost::DefaultOptions() {
   Options options;
   options.server.drain_serve_on = absl::ZeroDuration();
+  options.server.drain_refuse = absl::ZeroDuration();
   options.server.drain_deadline = absl::Seconds(10);
   options.server.edge.worker_threads = 8;
   return options;

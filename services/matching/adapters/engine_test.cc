@@ -1,98 +1,23 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <map>
 #include <memory>
 #include <vector>
 
 #include "common/base/clock.h"
 #include "common/base/status.h"
-#include "common/storage/redis.h"
-#include "common/testing/temporary_redis.h"
+#include "services/matching/adapters/engine_test_env.h"
 #include "services/matching/adapters/program_table.h"
-#include "services/matching/adapters/redis_queue.h"
-#include "services/matching/domain/matcher.h"
 #include "services/matching/domain/member_sync.h"
 #include "services/matching/domain/outbox.h"
-#include "services/matching/domain/sweeper.h"
 #include "services/matching/domain/ticket_desk.h"
-#include "services/matching/stores/ledger_test_env.h"
 
 // The engine over a real ledger and a real Redis, moved round by round.
 namespace handrail::matching {
 namespace {
 
-using storage::TestBackend;
-
-class EngineTest : public ::testing::Test {
- protected:
-  EngineTest() {
-    storage::RedisOptions options;
-    options.url = server_.url();
-    options.clock = &env_.clock;
-    redis_ = *storage::ConnectRedis(options);
-    queue_ = std::make_unique<RedisQueue>(*redis_, env_.pools);
-    matcher_ = NewMatcher();
-    sweeper_ = std::make_unique<Sweeper>(
-        *env_.ledger, *queue_, env_.clock, SweeperOptions(), [this] { return matcher_->Pools(); },
-        [this](const Effects& effects) { matcher_->Notify(effects); });
-    reconciler_ =
-        std::make_unique<Reconciler>(*env_.ledger, *queue_, members_, env_.clock, absl::Seconds(1));
-    pool_.philosophy = Philosophy::kTwelveStepAa;
-  }
-
-  std::unique_ptr<Matcher> NewMatcher() {
-    MatcherOptions options;
-    options.pause_without_redis = absl::Milliseconds(1);
-    return std::make_unique<Matcher>(*env_.ledger, *queue_, members_, chooser_, BuiltInPrograms(),
-                                     env_.clock, env_.random, options, Matcher::Sink());
-  }
-  // A ticket whose effects the matcher hears of.
-  Ticket Ask() {
-    const auto ticket = env_.Open(env_.As(env_.AddNewcomer()));
-    EXPECT_TRUE(ticket.ok()) << ticket.status();
-    matcher_->Notify(ticket->effects);
-    return ticket->value;
-  }
-  MemberId Offer(int capacity) {
-    const MemberId sponsor = env_.AddSponsor(capacity);
-    Effects effects;
-    effects.sponsors = {sponsor};
-    matcher_->Notify(effects);
-    return sponsor;
-  }
-  TicketState StateOf(const Ticket& ticket) { return env_.TicketNow(ticket).state; }
-  OfferId OpenOfferOf(const MemberId& sponsor) {
-    const auto offers = env_.ledger->ListOffers(env_.As(sponsor), false, 10, std::nullopt);
-    EXPECT_TRUE(offers.ok() && !offers->items.empty());
-    return offers.ok() && !offers->items.empty() ? offers->items.front().id : OfferId();
-  }
-  Queue::Depth Depth() {
-    const auto depth = queue_->ReadDepth(env_.clock.Now() + absl::Seconds(10), pool_);
-    EXPECT_TRUE(depth.ok()) << depth.status();
-    return depth.value_or(Queue::Depth());
-  }
-  // Redis' own time is real: waits until the link is as expected.
-  void AwaitRedis(bool up) {
-    const absl::Time give_up = SystemClock().Now() + absl::Seconds(10);
-    while (redis_->IsConnected() != up && SystemClock().Now() < give_up) {
-      redis_->Command(env_.clock.Now() + absl::Seconds(1), {"PING"}).IgnoreError();
-    }
-    ASSERT_EQ(redis_->IsConnected(), up);
-  }
-
-  LedgerTestEnv env_{TestBackend::kSqliteMemory};
-  testing::TemporaryRedis server_;
-  std::unique_ptr<storage::Redis> redis_;
-  std::unique_ptr<RedisQueue> queue_;
-  MemberCache members_{1000};
-  RuleSet rules_;
-  Scorer scorer_;
-  Chooser chooser_{rules_, scorer_};
-  std::unique_ptr<Matcher> matcher_;
-  std::unique_ptr<Sweeper> sweeper_;
-  std::unique_ptr<Reconciler> reconciler_;
-  PoolKey pool_;
-};
+using EngineTest = EngineTestBase;
 
 TEST_F(EngineTest, ANewTicketFindsASponsorAndAFreedSeatATicket) {
   const MemberId sponsor = Offer(1);
@@ -348,6 +273,63 @@ TEST_F(EngineTest, TheOutboxHealsAndKeepsTheOrder) {
   }
   EXPECT_EQ(messaging.log, (std::vector<std::string>{"open", "open", "open", "close"}));
   EXPECT_TRUE(env_.ledger->GetPairing(env_.As(sponsor), pairing.id)->conversation.has_value());
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM outbox"), 0);
+}
+
+// Messaging that does not answer for one pairing until it may.
+class StuckConversations final : public Conversations {
+ public:
+  explicit StuckConversations(const PairingId& stuck) : stuck_(stuck) {}
+  absl::StatusOr<ConversationId> Open(absl::Time, const OutboxEntry& entry) override {
+    MutexLock lock(mutex_);
+    ++asked_[entry.pairing];
+    while (entry.pairing == stuck_ && !released_) changed_.Wait(mutex_);
+    ++opened_;
+    changed_.SignalAll();
+    return ConversationId::FromBytes(entry.pairing.Bytes());
+  }
+  absl::Status Close(absl::Time, const OutboxEntry&) override { return absl::OkStatus(); }
+
+  bool AwaitOpened(int count) {
+    MutexLock lock(mutex_);
+    for (int i = 0; i < 100 && opened_ < count; ++i) changed_.WaitFor(mutex_, absl::Seconds(1));
+    return opened_ >= count;
+  }
+  void Release() {
+    MutexLock lock(mutex_);
+    released_ = true;
+    changed_.SignalAll();
+  }
+  int Asked(const PairingId& pairing) {
+    MutexLock lock(mutex_);
+    return asked_[pairing];
+  }
+
+ private:
+  const PairingId stuck_;
+  Mutex mutex_;
+  CondVar changed_;
+  bool released_ ABSL_GUARDED_BY(mutex_) = false;
+  int opened_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<PairingId, int> asked_ ABSL_GUARDED_BY(mutex_);
+};
+
+TEST_F(EngineTest, OneConversationThatIsSlowToOpenHoldsUpNoOther) {
+  const Pairing slow = env_.Pair(env_.AddSponsor(1));
+  StuckConversations messaging(slow.id);
+  OutboxOptions options;
+  options.batch = 4;
+  options.threads = 4;
+  options.interval = absl::Milliseconds(5);
+  OutboxSender sender(*env_.ledger, messaging, env_.clock, env_.random, options,
+                      [](const Effects&) {});
+  sender.Start();
+  for (int i = 0; i < 10; ++i) env_.Pair(env_.AddSponsor(1));
+  EXPECT_TRUE(messaging.AwaitOpened(10));
+  EXPECT_EQ(messaging.Asked(slow.id), 1) << "what is on its way is not sent again";
+  messaging.Release();
+  EXPECT_TRUE(messaging.AwaitOpened(11));
+  sender.Stop();
   EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM outbox"), 0);
 }
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <set>
 #include <string>
 
 #include "common/base/clock.h"
@@ -226,16 +227,70 @@ TEST_F(QueueTest, TheStreamTellsIdsAndVersionsOfWhatWasAnnounced) {
 }
 
 TEST_F(QueueTest, ALostRedisIsNoticedAndBuiltAgain) {
+  EXPECT_EQ(*queue_->ReadEpoch(Soon(), pool_), "");
   ASSERT_TRUE(queue_->SetEpoch(Soon(), pool_, "1").ok());
-  EXPECT_TRUE(*queue_->HasEpoch(Soon(), pool_));
+  EXPECT_EQ(*queue_->ReadEpoch(Soon(), pool_), "1");
   const std::string run = *queue_->ServerRun(Soon());
   EXPECT_FALSE(run.empty());
   server_->FlushAll();
-  EXPECT_FALSE(*queue_->HasEpoch(Soon(), pool_));
+  EXPECT_EQ(*queue_->ReadEpoch(Soon(), pool_), "");
   std::vector<QueueTicket> tickets;
   for (int i = 0; i < 500; ++i) tickets.push_back(Waiting(1, i));
   ASSERT_TRUE(queue_->RebuildTickets(Soon(), pool_, tickets).ok());
   EXPECT_EQ(Depth(), "500/0/0");
+}
+
+TEST_F(QueueTest, EverybodyWhoIsQueuedIsSeenInAScan) {
+  std::set<TicketId> tickets;
+  std::set<MemberId> sponsors;
+  for (int i = 0; i < 1200; ++i) {
+    tickets.insert(Waiting(1, i).ticket);
+    sponsors.insert(Free(1).sponsor);
+  }
+  std::vector<QueueTicket> waiting;
+  std::vector<QueueSponsor> free;
+  for (const TicketId& id : tickets) waiting.push_back({id, 1, true, 1});
+  for (const MemberId& id : sponsors) free.push_back({id, 1, 1, 1});
+  ASSERT_TRUE(queue_->PutTickets(Soon(), pool_, waiting, Announce::kNo).ok());
+  ASSERT_TRUE(queue_->PutSponsors(Soon(), pool_, free, Announce::kNo).ok());
+  int parts = 0;
+  std::string cursor;
+  do {
+    const auto part = queue_->ScanTickets(Soon(), pool_, cursor);
+    ASSERT_TRUE(part.ok()) << part.status();
+    for (const TicketId& id : part->tickets) tickets.erase(id);
+    cursor = part->cursor;
+    ++parts;
+  } while (!cursor.empty());
+  EXPECT_GT(parts, 1);
+  do {
+    const auto part = queue_->ScanSponsors(Soon(), pool_, cursor);
+    ASSERT_TRUE(part.ok()) << part.status();
+    for (const MemberId& id : part->sponsors) sponsors.erase(id);
+    cursor = part->cursor;
+  } while (!cursor.empty());
+  EXPECT_TRUE(tickets.empty());
+  EXPECT_TRUE(sponsors.empty());
+}
+
+TEST_F(QueueTest, EachRunOfAServerHasAnotherName) {
+  testing::TemporaryRedis other;
+  storage::RedisOptions options;
+  options.url = other.url();
+  const auto redis = storage::ConnectRedis(options);
+  RedisQueue queue(**redis, pools_);
+  const auto first = queue.ServerRun(Soon());
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(*queue.ServerRun(Soon()), *first);
+  other.Kill();
+  other.Start();
+  absl::StatusOr<std::string> second;
+  const absl::Time deadline = Soon();
+  do {
+    second = queue.ServerRun(Soon());
+  } while (!second.ok() && SystemClock().Now() < deadline);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_NE(*second, *first);
 }
 
 TEST_F(QueueTest, APoolLivesInOneSlotAndShowsNothing) {

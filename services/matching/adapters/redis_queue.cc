@@ -258,10 +258,10 @@ absl::StatusOr<QueueEvents> RedisQueue::ReadEvents(absl::Time deadline, const Po
   return events;
 }
 
-absl::StatusOr<bool> RedisQueue::HasEpoch(absl::Time deadline, const PoolKey& pool) {
-  ASSIGN_OR_RETURN(const RedisReply reply,
+absl::StatusOr<std::string> RedisQueue::ReadEpoch(absl::Time deadline, const PoolKey& pool) {
+  ASSIGN_OR_RETURN(RedisReply reply,
                    redis_.Command(deadline, {"GET", absl::StrCat(Prefix(pool), "epoch")}));
-  return !reply.IsNil();
+  return reply.IsNil() ? std::string() : std::move(reply.text);
 }
 
 absl::Status RedisQueue::SetEpoch(absl::Time deadline, const PoolKey& pool,
@@ -280,7 +280,48 @@ absl::StatusOr<std::string> RedisQueue::ServerRun(absl::Time deadline) {
       }
     }
   }
+  if (run.empty()) return UnreadableError();
   return run;
+}
+
+absl::StatusOr<std::vector<std::string>> RedisQueue::ScanSet(absl::Time deadline,
+                                                             const std::string& key,
+                                                             const std::string& cursor,
+                                                             std::string& next) {
+  ASSIGN_OR_RETURN(
+      RedisReply reply,
+      redis_.Command(deadline, {"ZSCAN", key, cursor.empty() ? "0" : cursor, "COUNT", "500"}));
+  if (reply.elements.size() != 2) return UnreadableError();
+  next = reply.elements[0].text == "0" ? std::string() : std::move(reply.elements[0].text);
+  std::vector<RedisReply>& fields = reply.elements[1].elements;  // each is followed by its score
+  std::vector<std::string> members;
+  members.reserve(fields.size() / 2);
+  for (size_t i = 0; i < fields.size(); i += 2) members.push_back(std::move(fields[i].text));
+  return members;
+}
+
+absl::StatusOr<Queue::Part> RedisQueue::ScanTickets(absl::Time deadline, const PoolKey& pool,
+                                                    const std::string& cursor) {
+  Part part;
+  ASSIGN_OR_RETURN(const std::vector<std::string> members,
+                   ScanSet(deadline, absl::StrCat(Prefix(pool), "q"), cursor, part.cursor));
+  for (const std::string& member : members) {
+    ASSIGN_OR_RETURN(const TicketId id, TicketId::Parse(member));
+    part.tickets.push_back(id);
+  }
+  return part;
+}
+
+absl::StatusOr<Queue::Part> RedisQueue::ScanSponsors(absl::Time deadline, const PoolKey& pool,
+                                                     const std::string& cursor) {
+  Part part;
+  ASSIGN_OR_RETURN(const std::vector<std::string> members,
+                   ScanSet(deadline, absl::StrCat(Prefix(pool), "avail"), cursor, part.cursor));
+  for (const std::string& member : members) {
+    ASSIGN_OR_RETURN(const MemberId id, MemberId::Parse(member));
+    part.sponsors.push_back(id);
+  }
+  return part;
 }
 
 absl::StatusOr<Queue::Depth> RedisQueue::ReadDepth(absl::Time deadline, const PoolKey& pool) {

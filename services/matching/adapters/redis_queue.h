@@ -37,14 +37,21 @@ class RedisQueue final : public Queue {
                                absl::Span<const QueueSponsor> sponsors) override;
   absl::StatusOr<QueueEvents> ReadEvents(absl::Time deadline, const PoolKey& pool,
                                          const std::string& cursor, int limit) override;
-  absl::StatusOr<bool> HasEpoch(absl::Time deadline, const PoolKey& pool) override;
+  absl::StatusOr<std::string> ReadEpoch(absl::Time deadline, const PoolKey& pool) override;
   absl::Status SetEpoch(absl::Time deadline, const PoolKey& pool,
                         const std::string& epoch) override;
   absl::StatusOr<std::string> ServerRun(absl::Time deadline) override;
+  absl::StatusOr<Part> ScanTickets(absl::Time deadline, const PoolKey& pool,
+                                   const std::string& cursor) override;
+  absl::StatusOr<Part> ScanSponsors(absl::Time deadline, const PoolKey& pool,
+                                    const std::string& cursor) override;
   absl::StatusOr<Depth> ReadDepth(absl::Time deadline, const PoolKey& pool) override;
 
  private:
   std::string Prefix(const PoolKey& pool) const;
+  // The members of a ZSET in parts; sets `next` to "" at the end.
+  absl::StatusOr<std::vector<std::string>> ScanSet(absl::Time deadline, const std::string& key,
+                                                   const std::string& cursor, std::string& next);
 
   storage::Redis& redis_;
   const PoolNames& pools_;

@@ -24,6 +24,8 @@ class Replica {
     storage::RedisOptions options;
     options.url = url;
     redis_ = *storage::ConnectRedis(options);
+    // Until its link is up a replica publishes nothing: a wake-up may be lost.
+    EXPECT_TRUE(redis_->Command(clock_.Now() + kPatience, {"PING"}).ok());
     channel_ = *RedisWakeChannel::Create(*redis_, options, clock_, random_);
     channel_->Listen(
         [this](const std::string& topic) {

@@ -29,6 +29,9 @@
 //
 // What may change by itself is checked again in the deciding transaction: blocks, consents,
 // standing, attestation, capacity and cooldowns (M5). Time is an argument.
+//
+// A step ends at its call's deadline, or at `deadline`: with DEADLINE_EXCEEDED, and then it has
+// done nothing. Production code never passes one that lies infinitely far.
 namespace handrail::matching {
 
 // What the index in Redis must hear of one ticket.
@@ -161,7 +164,7 @@ class Ledger {
   virtual absl::StatusOr<Changed<Ticket>> CancelTicket(const Call& call, absl::Time now,
                                                        const TicketId& id) = 0;
   // Expires at most `limit` waiting tickets whose time has passed.
-  virtual absl::StatusOr<Effects> ExpireTickets(absl::Time now, int limit) = 0;
+  virtual absl::StatusOr<Effects> ExpireTickets(absl::Time deadline, absl::Time now, int limit) = 0;
 
   // ---- Offers ----
 
@@ -183,12 +186,13 @@ class Ledger {
   virtual absl::StatusOr<Changed<Offer>> DeclineOffer(const Call& call, absl::Time now,
                                                       const OfferId& id) = 0;
   // Offers past their deadline: at most `limit`.
-  virtual absl::StatusOr<Effects> TimeOutOffers(absl::Time now, int limit) = 0;
+  virtual absl::StatusOr<Effects> TimeOutOffers(absl::Time deadline, absl::Time now, int limit) = 0;
   // Withdraws one offer if it is open; its ticket keeps its place.
-  virtual absl::StatusOr<Effects> RescindOffer(absl::Time now, const OfferId& id) = 0;
+  virtual absl::StatusOr<Effects> RescindOffer(absl::Time deadline, absl::Time now,
+                                               const OfferId& id) = 0;
   // Open offers whose sponsor has not confirmed since `attested_before`: at most `limit`.
-  virtual absl::StatusOr<Effects> RescindLapsed(absl::Time now, absl::Time attested_before,
-                                                int limit) = 0;
+  virtual absl::StatusOr<Effects> RescindLapsed(absl::Time deadline, absl::Time now,
+                                                absl::Time attested_before, int limit) = 0;
   // PERMISSION_DENIED / SPONSOR_PROFILE_REQUIRED when the caller has no sponsor's side.
   virtual absl::StatusOr<Page<Offer>> ListOffers(const Call& call, bool include_closed, int limit,
                                                  std::optional<PageStart> after) = 0;
@@ -226,7 +230,7 @@ class Ledger {
   virtual absl::StatusOr<Changed<Pairing>> EndPairing(const Call& call, absl::Time now,
                                                       const PairingId& id, EndReason reason) = 0;
   // Trials whose length has passed become active: at most `limit`. The number moved.
-  virtual absl::StatusOr<int64_t> PassTrials(absl::Time now, int limit) = 0;
+  virtual absl::StatusOr<int64_t> PassTrials(absl::Time deadline, absl::Time now, int limit) = 0;
 
   // ---- Members ----
 
@@ -276,8 +280,8 @@ class Ledger {
   };
   virtual absl::StatusOr<Marks> LoadMarks(absl::Time deadline, absl::Time before, int limit) = 0;
   // The hints for these versions have arrived. A row that has changed since keeps its mark. Does
-  // not wait; a failure leaves the marks, which the sweeper finds.
-  virtual void ClearMarks(std::vector<std::pair<TicketId, int64_t>> tickets,
+  // not wait; a failure, or a `deadline` that passes, leaves the marks, which the sweeper finds.
+  virtual void ClearMarks(absl::Time deadline, std::vector<std::pair<TicketId, int64_t>> tickets,
                           std::vector<std::pair<MemberId, int64_t>> sponsors) = 0;
   // How many tickets of the pool wait since before `create_time`; counts at most `limit`.
   virtual absl::StatusOr<int64_t> CountWaitingBefore(absl::Time deadline, const PoolKey& pool,
@@ -293,7 +297,7 @@ class Ledger {
                                                   std::optional<ConversationId> conversation) = 0;
   virtual absl::Status OutboxDelayed(absl::Time deadline, const OutboxEntry& entry,
                                      absl::Time due) = 0;
-  virtual absl::StatusOr<int64_t> TrimRequests(absl::Time now, int limit) = 0;
+  virtual absl::StatusOr<int64_t> TrimRequests(absl::Time deadline, absl::Time now, int limit) = 0;
 };
 
 }  // namespace handrail::matching

@@ -82,6 +82,7 @@ class MatchIndex {
   std::vector<MemberId> SponsorsIn(const PoolKey& pool) const;
   size_t TicketCount() const { return tickets_.size(); }
   size_t SponsorCount() const { return sponsors_.size(); }
+  size_t PairCount() const { return pairs_.size(); }
   int FreeSeats(const MemberId& sponsor) const;
 
  private:

@@ -134,6 +134,7 @@ void Matcher::Round() {
   ++stats_.rounds;
   stats_.waiting = static_cast<int64_t>(index_.TicketCount());
   stats_.sponsors = static_cast<int64_t>(index_.SponsorCount());
+  stats_.pairs = static_cast<int64_t>(index_.PairCount());
   stats_.redis_up = QueueUp();
   known_pools_ = index_.Pools();
 }
@@ -358,7 +359,7 @@ void Matcher::SettleAll(const std::vector<Attempt>& attempts) {
   for (const auto& [pool, settlements] : by_pool) {
     if (!QueueOk(queue_.Settle(QueueDeadline(), pool, settlements, Announce::kYes))) return;
   }
-  ledger_.ClearMarks(std::move(ticket_marks), {});
+  ledger_.ClearMarks(LedgerDeadline(), std::move(ticket_marks), {});
   SendHints({}, seats, Announce::kNo);  // the other pools of these sponsors
 }
 
@@ -421,7 +422,7 @@ void Matcher::SendHints(const std::vector<TicketChange>& tickets,
   for (const auto& [pool, entries] : sponsors_by_pool) {
     if (!QueueOk(queue_.PutSponsors(QueueDeadline(), pool, entries, announce))) return;
   }
-  ledger_.ClearMarks(std::move(ticket_marks), std::move(sponsor_marks));
+  ledger_.ClearMarks(LedgerDeadline(), std::move(ticket_marks), std::move(sponsor_marks));
 }
 
 }  // namespace handrail::matching

@@ -54,6 +54,7 @@ struct MatcherStats {
   int64_t rounds = 0;
   int64_t waiting = 0;
   int64_t sponsors = 0;
+  int64_t pairs = 0;  // of people between whom something stands, as far as the index knows
   bool redis_up = false;
 };
 

@@ -47,7 +47,7 @@ absl::Status MemberSync::RecheckOffers(absl::Time deadline, const MemberId& memb
       const SponsorRecord gives = MakeSponsorRecord(*sponsor, offer.philosophy, policies_, week);
       if (!rules_.FirstBrokenOfTraits(asks, gives, now).has_value()) continue;
     }
-    ASSIGN_OR_RETURN(const Effects effects, ledger_.RescindOffer(now, offer.id));
+    ASSIGN_OR_RETURN(const Effects effects, ledger_.RescindOffer(deadline, now, offer.id));
     sink_(effects);
   }
   return absl::OkStatus();

@@ -20,47 +20,71 @@ OutboxSender::OutboxSender(Ledger& ledger, Conversations& conversations, const C
       workers_(std::make_unique<Executor>(options.threads, static_cast<size_t>(options.batch))) {}
 
 void OutboxSender::Start() {
-  task_ = std::make_unique<PeriodicTask>(options_.interval, [this] {
-    // A batch is bounded, and a full one may have more behind it.
-    for (int round = 0; round < 100 && SendDue(); ++round) {
-    }
-  });
+  MutexLock lock(mutex_);
+  task_ = std::make_unique<PeriodicTask>(options_.interval, [this] { Dispatch(); });
 }
 
 void OutboxSender::Stop() {
-  if (task_ != nullptr) task_->Stop();
+  PeriodicTask* task = nullptr;
+  {
+    MutexLock lock(mutex_);
+    task = task_.get();
+  }
+  if (task != nullptr) task->Stop();
   workers_->Stop();
 }
 
 void OutboxSender::Wake() {
+  MutexLock lock(mutex_);
   if (task_ != nullptr) task_->Wake();
 }
 
-bool OutboxSender::SendDue() {
-  const auto due = ledger_.DueOutbox(clock_.Now() + options_.timeout, clock_.Now(), options_.batch);
+void OutboxSender::SendDue() {
+  bool more = true;
+  while (more) {
+    Dispatch();
+    MutexLock lock(mutex_);
+    while (!under_way_.empty()) idle_.Wait(mutex_);
+    more = std::exchange(more_, false);
+  }
+}
+
+void OutboxSender::Dispatch() {
+  // Taken before the ledger is read: what ends meanwhile is not read, or is still in the copy.
+  std::set<OutboxId> under_way;
+  {
+    MutexLock lock(mutex_);
+    under_way = under_way_;
+    more_ = false;
+  }
+  const auto batch = static_cast<size_t>(options_.batch);
+  const auto due = ledger_.DueOutbox(clock_.Now() + options_.timeout, clock_.Now(),
+                                     static_cast<int>(batch + under_way.size()));
   if (!due.ok()) {
     Log(Severity::kWarning, "outbox_not_read", {{LogField::kReason, ReasonOf(due.status())}});
-    return false;
+    return;
   }
-  struct Round {
-    explicit Round(size_t count) : missing(count) {}
-    Mutex mutex;
-    CondVar finished;
-    size_t missing ABSL_GUARDED_BY(mutex);
-  };
-  Round round(due->size());
-  // Entries of one batch are of different pairings: an open hides its close.
+  // Entries that are due together are of different pairings: an open hides its close.
   for (const OutboxEntry& entry : *due) {
-    const auto work = [this, &entry, &round] {
+    if (under_way.contains(entry.id)) continue;
+    MutexLock lock(mutex_);
+    more_ = under_way_.size() >= batch;
+    if (more_) return;
+    const bool taken = workers_->TryRun([this, entry] {
       Send(entry);
-      MutexLock lock(round.mutex);
-      if (--round.missing == 0) round.finished.SignalAll();
-    };
-    if (!workers_->TryRun(work)) work();
+      OnSent(entry.id);
+    });
+    if (!taken) return;  // it stops
+    under_way_.insert(entry.id);
   }
-  MutexLock lock(round.mutex);
-  while (round.missing > 0) round.finished.Wait(round.mutex);
-  return due->size() == static_cast<size_t>(options_.batch);
+}
+
+void OutboxSender::OnSent(const OutboxId& id) {
+  MutexLock lock(mutex_);
+  under_way_.erase(id);
+  const bool room = under_way_.size() <= static_cast<size_t>(options_.batch) / 2;
+  if (more_ && room && task_ != nullptr) task_->Wake();
+  if (under_way_.empty()) idle_.SignalAll();
 }
 
 void OutboxSender::Send(const OutboxEntry& entry) {

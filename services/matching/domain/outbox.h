@@ -3,11 +3,13 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
 #include "common/base/executor.h"
+#include "common/base/mutex.h"
 #include "common/base/random.h"
 #include "services/matching/domain/ledger.h"
 
@@ -43,8 +45,8 @@ struct OutboxOptions {
   absl::Duration timeout = absl::Seconds(5);
   absl::Duration first_retry = absl::Milliseconds(200);
   absl::Duration last_retry = absl::Seconds(30);
-  int batch = 64;
-  int threads = 8;
+  int batch = 64;    // entries handed to the threads at once
+  int threads = 32;  // each waits for messaging, then for the ledger: nearly all of it on disks
 };
 
 // Tells messaging what the ledger's outbox says, at least once, in order for each pairing. An entry
@@ -60,11 +62,14 @@ class OutboxSender {
   void Start();
   void Stop();
   void Wake();
-  // Sends what is due; true when there was a full batch.
-  bool SendDue();
+  // Sends what is due and waits until nothing is on its way.
+  void SendDue();
 
  private:
+  // Hands what is due, and not on its way already, to the threads.
+  void Dispatch();
   void Send(const OutboxEntry& entry);
+  void OnSent(const OutboxId& id);
 
   Ledger& ledger_;
   Conversations& conversations_;
@@ -72,8 +77,14 @@ class OutboxSender {
   Random& random_;
   const OutboxOptions options_;
   const Sink sink_;
+
+  Mutex mutex_;
+  CondVar idle_;
+  std::set<OutboxId> under_way_ ABSL_GUARDED_BY(mutex_);
+  bool more_ ABSL_GUARDED_BY(mutex_) = false;  // due when they were last read, and left for later
+
+  std::unique_ptr<PeriodicTask> task_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Executor> workers_;
-  std::unique_ptr<PeriodicTask> task_;
 };
 
 }  // namespace handrail::matching

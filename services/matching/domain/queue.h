@@ -99,12 +99,26 @@ class Queue {
   // An empty cursor means the end of the stream.
   virtual absl::StatusOr<QueueEvents> ReadEvents(absl::Time deadline, const PoolKey& pool,
                                                  const std::string& cursor, int limit) = 0;
-  // The mark that a pool was built; gone with the pool's data.
-  virtual absl::StatusOr<bool> HasEpoch(absl::Time deadline, const PoolKey& pool) = 0;
+  // The mark that a pool was built, and in which run of the server; it lies among the pool's data.
+  // Empty when there is none.
+  virtual absl::StatusOr<std::string> ReadEpoch(absl::Time deadline, const PoolKey& pool) = 0;
   virtual absl::Status SetEpoch(absl::Time deadline, const PoolKey& pool,
                                 const std::string& epoch) = 0;
-  // Names this run of the server: another one may have lost recent writes.
+  // Names this run of the server: another one may have lost recent writes, or have loaded an old
+  // copy of its data. Never empty.
   virtual absl::StatusOr<std::string> ServerRun(absl::Time deadline) = 0;
+  // Who is queued, in parts of some hundreds, for a look at what should not be there. An empty
+  // cursor begins, an empty one in the answer ends. Whoever is queued from beginning to end is seen
+  // at least once.
+  struct Part {
+    std::string cursor;
+    std::vector<TicketId> tickets;
+    std::vector<MemberId> sponsors;
+  };
+  virtual absl::StatusOr<Part> ScanTickets(absl::Time deadline, const PoolKey& pool,
+                                           const std::string& cursor) = 0;
+  virtual absl::StatusOr<Part> ScanSponsors(absl::Time deadline, const PoolKey& pool,
+                                            const std::string& cursor) = 0;
   // How many wait and how many sponsors have a free seat.
   struct Depth {
     int64_t waiting = 0;

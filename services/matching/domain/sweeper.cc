@@ -13,6 +13,9 @@ namespace {
 
 constexpr int kTrimRows = 1000;
 constexpr int kTrimBatches = 30;
+// Of one step of a rebuild.
+constexpr absl::Duration kLedgerTimeout = absl::Seconds(10);
+constexpr absl::Duration kQueueTimeout = absl::Seconds(5);
 
 }  // namespace
 
@@ -44,23 +47,23 @@ void Sweeper::Move(absl::string_view what, absl::StatusOr<Effects> effects) {
 
 void Sweeper::Sweep() {
   const absl::Time now = clock_.Now();
-  Move("offers", ledger_.TimeOutOffers(now, options_.limit));
-  Move("tickets", ledger_.ExpireTickets(now, options_.limit));
-  if (const auto passed = ledger_.PassTrials(now, options_.limit); !passed.ok()) {
+  Move("offers", ledger_.TimeOutOffers(Deadline(), now, options_.limit));
+  Move("tickets", ledger_.ExpireTickets(Deadline(), now, options_.limit));
+  if (const auto passed = ledger_.PassTrials(Deadline(), now, options_.limit); !passed.ok()) {
     Move("trials", passed.status());
   }
   SweepClaims();
   ResendMarks();
   if (sweeps_++ % options_.rare_every != 0) return;
   Move("attestations",
-       ledger_.RescindLapsed(now, now - options_.attestation_lifetime, options_.limit));
+       ledger_.RescindLapsed(Deadline(), now, now - options_.attestation_lifetime, options_.limit));
   TrimRequests(now);
 }
 
 void Sweeper::TrimRequests(absl::Time now) {
   // As many batches as keep up with a thousand writes a second, and an end all the same.
   for (int batch = 0; batch < kTrimBatches; ++batch) {
-    const auto trimmed = ledger_.TrimRequests(now, kTrimRows);
+    const auto trimmed = ledger_.TrimRequests(Deadline(), now, kTrimRows);
     if (!trimmed.ok()) Move("requests", trimmed.status());
     if (!trimmed.ok() || *trimmed < kTrimRows) return;
   }
@@ -79,8 +82,8 @@ void Sweeper::SweepClaims() {
       sponsor_ids.push_back(claim.sponsor);
     }
     // SQL first: the claim's owner may have decided and died before saying so.
-    const auto tickets = ledger_.LoadTickets(clock_.Now() + options_.timeout, ticket_ids);
-    const auto sponsors = ledger_.LoadSponsors(clock_.Now() + options_.timeout, sponsor_ids);
+    const auto tickets = ledger_.LoadTickets(Deadline(), ticket_ids);
+    const auto sponsors = ledger_.LoadSponsors(Deadline(), sponsor_ids);
     if (!tickets.ok() || !sponsors.ok()) return;
     absl::flat_hash_map<TicketId, QueueTicket> ticket_of;
     absl::flat_hash_map<MemberId, QueueSponsor> sponsor_of;
@@ -106,8 +109,7 @@ void Sweeper::SweepClaims() {
 }
 
 void Sweeper::ResendMarks() {
-  auto marks = ledger_.LoadMarks(clock_.Now() + options_.timeout, clock_.Now() - options_.mark_age,
-                                 5 * options_.limit);
+  auto marks = ledger_.LoadMarks(Deadline(), clock_.Now() - options_.mark_age, 5 * options_.limit);
   if (!marks.ok()) {
     Move("marks", marks.status());
     return;
@@ -134,32 +136,59 @@ void Reconciler::Stop() {
   if (task_ != nullptr) task_->Stop();
 }
 
-absl::StatusOr<std::vector<PoolKey>> Reconciler::PoolsOfSponsors() {
-  std::map<PoolKey, bool> pools;
-  MemberId after;
-  while (true) {
-    ASSIGN_OR_RETURN(const std::vector<SponsorSeats> sponsors,
-                     ledger_.ScanSponsors(clock_.Now() + absl::Seconds(10), 500, after));
-    if (sponsors.empty()) break;
-    after = sponsors.back().availability.sponsor;
-    std::vector<MemberId> missing;
-    for (const SponsorSeats& sponsor : sponsors) {
-      const MemberId& id = sponsor.availability.sponsor;
-      if (members_.Find(id) == nullptr) missing.push_back(id);
-    }
-    ASSIGN_OR_RETURN(std::vector<MemberTraits> loaded,
-                     ledger_.LoadMembers(clock_.Now() + absl::Seconds(10), missing));
-    for (MemberTraits& member : loaded) members_.Put(std::move(member));
-    for (const SponsorSeats& sponsor : sponsors) {
-      const auto member = members_.Find(sponsor.availability.sponsor);
-      if (member == nullptr || !member->sponsor.has_value()) continue;
-      for (PoolKey& pool : PoolsForSponsor(*member->sponsor)) pools[std::move(pool)] = true;
+absl::StatusOr<std::vector<std::vector<PoolKey>>> Reconciler::PoolsOfEach(
+    absl::Span<const SponsorSeats> sponsors) {
+  std::vector<MemberId> missing;
+  absl::flat_hash_map<MemberId, MemberCache::Member> member_of;
+  for (const SponsorSeats& sponsor : sponsors) {
+    const MemberId& id = sponsor.availability.sponsor;
+    MemberCache::Member held = members_.Find(id);
+    if (held == nullptr || held->version < sponsor.member_version) {
+      missing.push_back(id);
+    } else {
+      member_of[id] = std::move(held);
     }
   }
-  std::vector<PoolKey> keys;
-  keys.reserve(pools.size());
-  for (auto& [pool, unused] : pools) keys.push_back(pool);
-  return keys;
+  ASSIGN_OR_RETURN(std::vector<MemberTraits> loaded,
+                   ledger_.LoadMembers(clock_.Now() + kLedgerTimeout, missing));
+  for (MemberTraits& member : loaded) {
+    const MemberId id = member.member;
+    member_of[id] = members_.Put(std::move(member));
+  }
+  std::vector<std::vector<PoolKey>> pools(sponsors.size());
+  for (size_t i = 0; i < sponsors.size(); ++i) {
+    const auto member = member_of.find(sponsors[i].availability.sponsor);
+    if (member == member_of.end() || !member->second->sponsor.has_value()) continue;
+    pools[i] = PoolsForSponsor(*member->second->sponsor);
+  }
+  return pools;
+}
+
+absl::Status Reconciler::ForEachSponsor(
+    absl::FunctionRef<absl::Status(absl::Span<const SponsorSeats>,
+                                   absl::Span<const std::vector<PoolKey>>)>
+        visit) {
+  MemberId after;
+  while (true) {
+    ASSIGN_OR_RETURN(
+        const std::vector<SponsorSeats> sponsors,
+        ledger_.ScanSponsors(clock_.Now() + kLedgerTimeout, Queue::kRebuildChunk, after));
+    if (sponsors.empty()) return absl::OkStatus();
+    after = sponsors.back().availability.sponsor;
+    ASSIGN_OR_RETURN(const auto pools, PoolsOfEach(sponsors));
+    RETURN_IF_ERROR(visit(sponsors, pools));
+  }
+}
+
+absl::StatusOr<std::set<PoolKey>> Reconciler::AllPools() {
+  ASSIGN_OR_RETURN(const std::vector<PoolKey> waiting,
+                   ledger_.ListWaitingPools(clock_.Now() + kLedgerTimeout));
+  std::set<PoolKey> all(waiting.begin(), waiting.end());
+  RETURN_IF_ERROR(ForEachSponsor([&all](auto, auto pools) {
+    for (const std::vector<PoolKey>& some : pools) all.insert(some.begin(), some.end());
+    return absl::OkStatus();
+  }));
+  return all;
 }
 
 absl::Status Reconciler::RebuildTickets(const PoolKey& pool) {
@@ -167,65 +196,112 @@ absl::Status Reconciler::RebuildTickets(const PoolKey& pool) {
   while (true) {
     ASSIGN_OR_RETURN(
         const std::vector<TicketChange> tickets,
-        ledger_.LoadWaiting(clock_.Now() + absl::Seconds(10), pool, Queue::kRebuildChunk, after));
+        ledger_.LoadWaiting(clock_.Now() + kLedgerTimeout, pool, Queue::kRebuildChunk, after));
     if (tickets.empty()) return absl::OkStatus();
     std::vector<QueueTicket> entries;
     entries.reserve(tickets.size());
     for (const TicketChange& ticket : tickets) entries.push_back(QueueTicketOf(ticket));
-    RETURN_IF_ERROR(queue_.RebuildTickets(clock_.Now() + absl::Seconds(5), pool, entries));
+    RETURN_IF_ERROR(queue_.RebuildTickets(clock_.Now() + kQueueTimeout, pool, entries));
     after = PageStart{tickets.back().create_time, tickets.back().ticket};
   }
 }
 
-absl::Status Reconciler::RebuildSponsors(const std::vector<PoolKey>& pools) {
-  MemberId after;
-  while (true) {
-    ASSIGN_OR_RETURN(
-        const std::vector<SponsorSeats> sponsors,
-        ledger_.ScanSponsors(clock_.Now() + absl::Seconds(10), Queue::kRebuildChunk, after));
-    if (sponsors.empty()) return absl::OkStatus();
-    after = sponsors.back().availability.sponsor;
+absl::Status Reconciler::RebuildSponsors(const std::vector<PoolKey>& lost) {
+  return ForEachSponsor([&](auto sponsors, auto pools) -> absl::Status {
     std::map<PoolKey, std::vector<QueueSponsor>> entries;
-    for (const SponsorSeats& sponsor : sponsors) {
-      const auto member = members_.Find(sponsor.availability.sponsor);
-      if (member == nullptr || !member->sponsor.has_value()) continue;
-      for (const PoolKey& pool : PoolsForSponsor(*member->sponsor)) {
-        entries[pool].push_back(QueueSponsorOf(sponsor));
+    for (size_t i = 0; i < sponsors.size(); ++i) {
+      for (const PoolKey& pool : pools[i]) entries[pool].push_back(QueueSponsorOf(sponsors[i]));
+    }
+    for (const PoolKey& pool : lost) {
+      RETURN_IF_ERROR(queue_.RebuildSponsors(clock_.Now() + kQueueTimeout, pool, entries[pool]));
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::Status Reconciler::RemoveStaleTickets(const PoolKey& pool) {
+  std::string cursor;
+  do {
+    ASSIGN_OR_RETURN(const Queue::Part part,
+                     queue_.ScanTickets(clock_.Now() + kQueueTimeout, pool, cursor));
+    cursor = part.cursor;
+    ASSIGN_OR_RETURN(const std::vector<TicketChange> known,
+                     ledger_.LoadTickets(clock_.Now() + kLedgerTimeout, part.tickets));
+    absl::flat_hash_map<TicketId, QueueTicket> stale;
+    for (const TicketId& id : part.tickets) stale[id] = {id, INT64_MAX, false, 0};
+    for (const TicketChange& ticket : known) {
+      if (ticket.state == TicketState::kWaiting) {
+        stale.erase(ticket.ticket);
+      } else {
+        stale[ticket.ticket] = QueueTicketOf(ticket);
       }
     }
-    for (const PoolKey& pool : pools) {
-      RETURN_IF_ERROR(queue_.RebuildSponsors(clock_.Now() + absl::Seconds(5), pool, entries[pool]));
+    std::vector<QueueTicket> entries;
+    entries.reserve(stale.size());
+    for (const auto& [id, entry] : stale) entries.push_back(entry);
+    RETURN_IF_ERROR(queue_.PutTickets(clock_.Now() + kQueueTimeout, pool, entries, Announce::kNo));
+  } while (!cursor.empty());
+  return absl::OkStatus();
+}
+
+absl::Status Reconciler::RemoveStaleSponsors(const PoolKey& pool) {
+  std::string cursor;
+  do {
+    ASSIGN_OR_RETURN(const Queue::Part part,
+                     queue_.ScanSponsors(clock_.Now() + kQueueTimeout, pool, cursor));
+    cursor = part.cursor;
+    ASSIGN_OR_RETURN(const std::vector<SponsorSeats> known,
+                     ledger_.LoadSponsors(clock_.Now() + kLedgerTimeout, part.sponsors));
+    ASSIGN_OR_RETURN(const auto pools, PoolsOfEach(known));
+    absl::flat_hash_map<MemberId, QueueSponsor> stale;
+    for (const MemberId& id : part.sponsors) stale[id] = {id, INT64_MAX, 0, 0};
+    for (size_t i = 0; i < known.size(); ++i) {
+      const Availability& seats = known[i].availability;
+      if (std::find(pools[i].begin(), pools[i].end(), pool) != pools[i].end()) {
+        stale.erase(seats.sponsor);  // as it is in the ledger: it was written a moment ago
+      } else {
+        stale[seats.sponsor] = {seats.sponsor, seats.version, 0, 0};
+      }
     }
+    std::vector<QueueSponsor> entries;
+    entries.reserve(stale.size());
+    for (const auto& [id, entry] : stale) entries.push_back(entry);
+    RETURN_IF_ERROR(queue_.PutSponsors(clock_.Now() + kQueueTimeout, pool, entries, Announce::kNo));
+  } while (!cursor.empty());
+  return absl::OkStatus();
+}
+
+absl::Status Reconciler::Rebuild(const std::vector<PoolKey>& lost, const std::string& run) {
+  // Seats first: they are few, and no ticket finds anybody without them.
+  RETURN_IF_ERROR(RebuildSponsors(lost));
+  for (const PoolKey& pool : lost) RETURN_IF_ERROR(RebuildTickets(pool));
+  // An old copy also holds what has gone since; that only costs refused claims, so it comes last.
+  for (const PoolKey& pool : lost) {
+    RETURN_IF_ERROR(RemoveStaleTickets(pool));
+    RETURN_IF_ERROR(RemoveStaleSponsors(pool));
   }
+  for (const PoolKey& pool : lost) {
+    RETURN_IF_ERROR(queue_.SetEpoch(clock_.Now() + absl::Seconds(1), pool, run));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Reconciler::Reconcile() {
+  // Read first: of a server that restarts from here on the epochs will not bear the name.
   ASSIGN_OR_RETURN(const std::string run, queue_.ServerRun(clock_.Now() + absl::Seconds(1)));
-  ASSIGN_OR_RETURN(const std::vector<PoolKey> waiting,
-                   ledger_.ListWaitingPools(clock_.Now() + absl::Seconds(10)));
-  ASSIGN_OR_RETURN(std::vector<PoolKey> pools, PoolsOfSponsors());
-  for (const PoolKey& pool : waiting) {
-    if (std::find(pools.begin(), pools.end(), pool) == pools.end()) pools.push_back(pool);
-  }
-  const bool other_run = run != server_run_ && !server_run_.empty();
+  ASSIGN_OR_RETURN(const std::set<PoolKey> pools, AllPools());
   std::vector<PoolKey> lost;
   for (const PoolKey& pool : pools) {
-    ASSIGN_OR_RETURN(const bool built, queue_.HasEpoch(clock_.Now() + absl::Seconds(1), pool));
-    if (!built || other_run) lost.push_back(pool);
+    ASSIGN_OR_RETURN(const std::string epoch,
+                     queue_.ReadEpoch(clock_.Now() + absl::Seconds(1), pool));
+    if (epoch != run) lost.push_back(pool);
   }
-  if (!lost.empty()) {
-    ++rebuilds_;
-    Log(Severity::kInfo, "queues_rebuilding",
-        {{LogField::kCount, static_cast<int64_t>(lost.size())}});
-    // Seats first: they are few, and no ticket finds anybody without them.
-    RETURN_IF_ERROR(RebuildSponsors(lost));
-    for (const PoolKey& pool : lost) RETURN_IF_ERROR(RebuildTickets(pool));
-    for (const PoolKey& pool : lost) {
-      RETURN_IF_ERROR(queue_.SetEpoch(clock_.Now() + absl::Seconds(1), pool, run));
-    }
-    Log(Severity::kInfo, "queues_rebuilt", {{LogField::kCount, static_cast<int64_t>(lost.size())}});
-  }
-  server_run_ = run;
+  if (lost.empty()) return absl::OkStatus();
+  ++rebuilds_;
+  const int64_t count = static_cast<int64_t>(lost.size());
+  Log(Severity::kInfo, "queues_rebuilding", {{LogField::kCount, count}});
+  RETURN_IF_ERROR(Rebuild(lost, run));
+  Log(Severity::kInfo, "queues_rebuilt", {{LogField::kCount, count}});
   return absl::OkStatus();
 }
 

@@ -4,9 +4,12 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+#include "absl/types/span.h"
 #include "common/base/clock.h"
 #include "common/base/executor.h"
 #include "services/matching/domain/ledger.h"
@@ -23,6 +26,7 @@ struct SweeperOptions {
   absl::Duration mark_age = absl::Seconds(3);
   absl::Duration attestation_lifetime = absl::Hours(24 * 30);
   int limit = 200;
+  // How long each step in the ledger may take.
   absl::Duration timeout = absl::Seconds(10);
   absl::Duration redis_timeout = absl::Seconds(1);
 };
@@ -49,6 +53,8 @@ class Sweeper {
  private:
   void Move(absl::string_view what, absl::StatusOr<Effects> effects);
   void TrimRequests(absl::Time now);
+  // Of each step by itself, so that a database that hangs holds a sweep for a bounded time.
+  absl::Time Deadline() const { return clock_.Now() + options_.timeout; }
   void SweepClaims();
   void ResendMarks();
 
@@ -62,9 +68,13 @@ class Sweeper {
   std::unique_ptr<PeriodicTask> task_;
 };
 
-// Notices that Redis has lost its data (a pool's epoch is gone), or may have lost some (another run
-// of the server, another primary), and writes every waiting ticket and every free seat again,
-// longest waiting first, in chunks. No call waits for it.
+// Notices that Redis has lost its data (a pool's epoch is gone), or may have lost some: the epoch
+// names the run of the server in which the pool was built, and this is another run or another
+// primary. A server that restarts from an old copy of its data brings an old epoch with it, so that
+// it does not matter who noticed the restart, nor whether anybody ran then. Writes every waiting
+// ticket and every free seat again, longest waiting first, in chunks, and takes out what is queued
+// and should not be. The epoch is written last, so that a rebuild that failed begins anew. No call
+// waits for it.
 class Reconciler {
  public:
   Reconciler(Ledger& ledger, Queue& queue, MemberCache& members, const Clock& clock,
@@ -77,16 +87,26 @@ class Reconciler {
   int64_t RebuildCount() const { return rebuilds_.load(); }
 
  private:
+  absl::Status Rebuild(const std::vector<PoolKey>& lost, const std::string& run);
   absl::Status RebuildTickets(const PoolKey& pool);
-  absl::Status RebuildSponsors(const std::vector<PoolKey>& pools);
-  absl::StatusOr<std::vector<PoolKey>> PoolsOfSponsors();
+  absl::Status RebuildSponsors(const std::vector<PoolKey>& lost);
+  absl::Status RemoveStaleTickets(const PoolKey& pool);
+  absl::Status RemoveStaleSponsors(const PoolKey& pool);
+  // Every pool in which somebody waits or has ever had a seat.
+  absl::StatusOr<std::set<PoolKey>> AllPools();
+  // The pools of each of these, in their order.
+  absl::StatusOr<std::vector<std::vector<PoolKey>>> PoolsOfEach(
+      absl::Span<const SponsorSeats> sponsors);
+  absl::Status ForEachSponsor(
+      absl::FunctionRef<absl::Status(absl::Span<const SponsorSeats>,
+                                     absl::Span<const std::vector<PoolKey>>)>
+          visit);
 
   Ledger& ledger_;
   Queue& queue_;
   MemberCache& members_;
   const Clock& clock_;
   const absl::Duration interval_;
-  std::string server_run_;  // the reconciler's thread only
   std::atomic<int64_t> rebuilds_ = 0;
   std::unique_ptr<PeriodicTask> task_;
 };

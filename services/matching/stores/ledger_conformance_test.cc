@@ -13,6 +13,8 @@
 namespace handrail::matching {
 namespace {
 
+constexpr absl::Time kNever = absl::InfiniteFuture();
+
 class LedgerTest : public ::testing::TestWithParam<storage::TestBackend> {
  protected:
   LedgerTestEnv env{GetParam()};
@@ -165,7 +167,7 @@ TEST_P(LedgerTest, DeclineAndTimeoutKeepTheAgeAndExcludeThePair) {
   const auto offer = env.MakeOffer(ticket->value, sponsor);
   ASSERT_TRUE(offer.ok());
   env.clock.Advance(absl::Hours(25));
-  const auto timed_out = env.ledger->TimeOutOffers(env.clock.Now(), 10);
+  const auto timed_out = env.ledger->TimeOutOffers(kNever, env.clock.Now(), 10);
   ASSERT_TRUE(timed_out.ok()) << timed_out.status();
   EXPECT_EQ(timed_out->tickets.size(), 1u);
   EXPECT_EQ(timed_out->sponsors.size(), 1u);
@@ -327,14 +329,16 @@ TEST_P(LedgerTest, ALapsedAttestationForbidsAndRescinds) {
   const auto offer = env.MakeOffer(ticket->value, sponsor);
   ASSERT_TRUE(offer.ok());
   env.clock.Advance(absl::Hours(24 * 29));
-  EXPECT_TRUE(env.ledger->RescindLapsed(env.clock.Now(), env.clock.Now() - absl::Hours(24 * 30), 9)
-                  ->empty());
+  EXPECT_TRUE(
+      env.ledger->RescindLapsed(kNever, env.clock.Now(), env.clock.Now() - absl::Hours(24 * 30), 9)
+          ->empty());
   env.clock.Advance(absl::Hours(48));
   EXPECT_TRUE(
       HasReason(env.ledger->AcceptOffer(env.As(sponsor), env.clock.Now(), offer->value.id).status(),
                 reason::kOfferNotOpen));
   ASSERT_TRUE(
-      env.ledger->RescindLapsed(env.clock.Now(), env.clock.Now() - absl::Hours(24 * 30), 9).ok());
+      env.ledger->RescindLapsed(kNever, env.clock.Now(), env.clock.Now() - absl::Hours(24 * 30), 9)
+          .ok());
   EXPECT_EQ(env.TicketNow(ticket->value).state, TicketState::kWaiting);
   EXPECT_FALSE(env.MakeOffer(ticket->value, sponsor).ok());
   env.ExpectWhole();
@@ -410,9 +414,9 @@ TEST_P(LedgerTest, ATrialThatPassedIsAnActivePairing) {
   const MemberId sponsor = env.AddSponsor(1);
   const Pairing pairing = env.Pair(sponsor);
   env.clock.Advance(absl::Hours(24 * 60));
-  EXPECT_EQ(*env.ledger->PassTrials(env.clock.Now(), 10), 0);
+  EXPECT_EQ(*env.ledger->PassTrials(kNever, env.clock.Now(), 10), 0);
   ASSERT_TRUE(env.ledger->ConfirmContact(env.As(sponsor), env.clock.Now(), pairing.id).ok());
-  EXPECT_EQ(*env.ledger->PassTrials(env.clock.Now(), 10), 1);
+  EXPECT_EQ(*env.ledger->PassTrials(kNever, env.clock.Now(), 10), 1);
   EXPECT_EQ(env.ledger->GetPairing(env.As(sponsor), pairing.id)->state, PairingState::kActive);
 }
 
@@ -448,7 +452,7 @@ TEST_P(LedgerTest, WaitingTicketsExpireAndOfferedOnesDoNot) {
   const auto offered = env.Open(env.As(env.AddNewcomer()));
   ASSERT_TRUE(env.MakeOffer(offered->value, sponsor).ok());
   env.clock.Advance(absl::Hours(24 * 30));
-  const auto expired = env.ledger->ExpireTickets(env.clock.Now(), 10);
+  const auto expired = env.ledger->ExpireTickets(kNever, env.clock.Now(), 10);
   ASSERT_TRUE(expired.ok()) << expired.status();
   EXPECT_EQ(expired->tickets.size(), 1u);
   EXPECT_EQ(env.TicketNow(waiting->value).state, TicketState::kExpired);
@@ -487,10 +491,10 @@ TEST_P(LedgerTest, AMarkIsClearedForTheVersionThatWasSentOnly) {
   EXPECT_EQ(marks->tickets.size(), 1u);
   EXPECT_EQ(marks->sponsors.size(), 1u);
   EXPECT_TRUE(env.ledger->LoadMarks(absl::InfiniteFuture(), env.clock.Now(), 10)->tickets.empty());
-  env.ledger->ClearMarks({{ticket->value.id, 7}}, {{sponsor, 1}});
+  env.ledger->ClearMarks(kNever, {{ticket->value.id, 7}}, {{sponsor, 1}});
   marks = env.ledger->LoadMarks(absl::InfiniteFuture(), later, 10);
   EXPECT_EQ(marks->tickets.size(), 1u);
-  env.ledger->ClearMarks({{ticket->value.id, 1}}, {});
+  env.ledger->ClearMarks(kNever, {{ticket->value.id, 1}}, {});
   const absl::Time deadline = SystemClock().Now() + absl::Seconds(10);
   do {
     marks = env.ledger->LoadMarks(absl::InfiniteFuture(), later, 10);

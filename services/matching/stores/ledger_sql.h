@@ -32,7 +32,7 @@ class SqlLedger final : public Ledger {
                                            std::optional<PageStart> after) override;
   absl::StatusOr<Changed<Ticket>> CancelTicket(const Call& call, absl::Time now,
                                                const TicketId& id) override;
-  absl::StatusOr<Effects> ExpireTickets(absl::Time now, int limit) override;
+  absl::StatusOr<Effects> ExpireTickets(absl::Time deadline, absl::Time now, int limit) override;
 
   absl::StatusOr<Changed<Offer>> MakeOffer(absl::Time deadline, absl::Time now,
                                            const Proposal& proposal) override;
@@ -42,10 +42,11 @@ class SqlLedger final : public Ledger {
                                                const OfferId& id) override;
   absl::StatusOr<Changed<Offer>> DeclineOffer(const Call& call, absl::Time now,
                                               const OfferId& id) override;
-  absl::StatusOr<Effects> TimeOutOffers(absl::Time now, int limit) override;
-  absl::StatusOr<Effects> RescindOffer(absl::Time now, const OfferId& id) override;
-  absl::StatusOr<Effects> RescindLapsed(absl::Time now, absl::Time attested_before,
-                                        int limit) override;
+  absl::StatusOr<Effects> TimeOutOffers(absl::Time deadline, absl::Time now, int limit) override;
+  absl::StatusOr<Effects> RescindOffer(absl::Time deadline, absl::Time now,
+                                       const OfferId& id) override;
+  absl::StatusOr<Effects> RescindLapsed(absl::Time deadline, absl::Time now,
+                                        absl::Time attested_before, int limit) override;
   absl::StatusOr<Page<Offer>> ListOffers(const Call& call, bool include_closed, int limit,
                                          std::optional<PageStart> after) override;
   absl::StatusOr<OfferChanges> ReadOfferChanges(
@@ -70,7 +71,7 @@ class SqlLedger final : public Ledger {
                                                  const PairingId& id) override;
   absl::StatusOr<Changed<Pairing>> EndPairing(const Call& call, absl::Time now, const PairingId& id,
                                               EndReason reason) override;
-  absl::StatusOr<int64_t> PassTrials(absl::Time now, int limit) override;
+  absl::StatusOr<int64_t> PassTrials(absl::Time deadline, absl::Time now, int limit) override;
 
   absl::StatusOr<std::optional<MemberTraits>> LoadMember(absl::Time deadline,
                                                          const MemberId& id) override;
@@ -94,7 +95,7 @@ class SqlLedger final : public Ledger {
   absl::StatusOr<std::vector<SponsorSeats>> LoadSponsors(absl::Time deadline,
                                                          absl::Span<const MemberId> ids) override;
   absl::StatusOr<Marks> LoadMarks(absl::Time deadline, absl::Time before, int limit) override;
-  void ClearMarks(std::vector<std::pair<TicketId, int64_t>> tickets,
+  void ClearMarks(absl::Time deadline, std::vector<std::pair<TicketId, int64_t>> tickets,
                   std::vector<std::pair<MemberId, int64_t>> sponsors) override;
   absl::StatusOr<int64_t> CountWaitingBefore(absl::Time deadline, const PoolKey& pool,
                                              absl::Time create_time, int limit) override;
@@ -105,7 +106,7 @@ class SqlLedger final : public Ledger {
                                           std::optional<ConversationId> conversation) override;
   absl::Status OutboxDelayed(absl::Time deadline, const OutboxEntry& entry,
                              absl::Time due) override;
-  absl::StatusOr<int64_t> TrimRequests(absl::Time now, int limit) override;
+  absl::StatusOr<int64_t> TrimRequests(absl::Time deadline, absl::Time now, int limit) override;
 
  private:
   using Steps = LedgerSteps;
@@ -143,11 +144,18 @@ class SqlLedger final : public Ledger {
       absl::FunctionRef<absl::Status(Steps&, Pairing&)> step);
   absl::Status MovePairing(Steps& steps, Pairing& pairing, PairingState next);
 
-  absl::Status StoreMember(Steps& steps, const MemberTraits& member, std::string wrapped_key);
-  absl::Status WithdrawAsNewcomer(Steps& steps, const MemberId& member);
-  absl::Status WithdrawAsSponsor(Steps& steps, const MemberId& member);
-  absl::Status EndPairingsWhere(Steps& steps, absl::string_view condition,
-                                const storage::Args& args, EndReason reason);
+  // `held` is the row as it was locked, or nothing when there was none.
+  absl::Status StoreMember(Steps& steps, const MemberTraits& member,
+                           const std::optional<Steps::MemberRow>& held);
+  // Takes back what the member may no longer be part of.
+  absl::Status Withdraw(Steps& steps, const MemberTraits& member);
+  absl::StatusOr<std::vector<Pairing>> LastingPairingsWhere(Steps& steps,
+                                                            absl::string_view condition,
+                                                            const storage::Args& args);
+  absl::Status EndPairings(Steps& steps, const std::vector<Pairing>& pairings);
+  // True when at least one of the two is known, and locked.
+  absl::StatusOr<bool> ApplyBlockStep(Steps& steps, const BlockId& id, const MemberId& blocker,
+                                      const MemberId& blocked);
 
   absl::StatusOr<Availability> ReadAvailability(storage::Transaction& tx, const MemberId& id);
   absl::Status RequireSponsor(storage::Transaction& tx, const MemberId& id);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -152,21 +153,24 @@ absl::StatusOr<Ledger::Marks> SqlLedger::LoadMarks(absl::Time deadline, absl::Ti
   return marks;
 }
 
-void SqlLedger::ClearMarks(std::vector<std::pair<TicketId, int64_t>> tickets,
+void SqlLedger::ClearMarks(absl::Time deadline, std::vector<std::pair<TicketId, int64_t>> tickets,
                            std::vector<std::pair<MemberId, int64_t>> sponsors) {
   if (tickets.empty() && sponsors.empty()) return;
+  // In the order of locks (LedgerSteps).
+  std::sort(sponsors.begin(), sponsors.end());
+  std::sort(tickets.begin(), tickets.end());
   database_.WriteAsync(
-      absl::InfiniteFuture(),
+      deadline,
       [tickets = std::move(tickets),
        sponsors = std::move(sponsors)](Transaction& tx) -> absl::Status {
-        for (const auto& [id, version] : tickets) {
-          RETURN_IF_ERROR(tx.Execute("UPDATE tickets SET index_pending = 0 WHERE id = $1 "
+        for (const auto& [id, version] : sponsors) {
+          RETURN_IF_ERROR(tx.Execute("UPDATE sponsors SET index_pending = 0 WHERE id = $1 "
                                      "AND version = $2 AND index_pending > 0",
                                      {id, version})
                               .status());
         }
-        for (const auto& [id, version] : sponsors) {
-          RETURN_IF_ERROR(tx.Execute("UPDATE sponsors SET index_pending = 0 WHERE id = $1 "
+        for (const auto& [id, version] : tickets) {
+          RETURN_IF_ERROR(tx.Execute("UPDATE tickets SET index_pending = 0 WHERE id = $1 "
                                      "AND version = $2 AND index_pending > 0",
                                      {id, version})
                               .status());
@@ -241,9 +245,9 @@ absl::Status SqlLedger::OutboxDelayed(absl::Time deadline, const OutboxEntry& en
   });
 }
 
-absl::StatusOr<int64_t> SqlLedger::TrimRequests(absl::Time now, int limit) {
+absl::StatusOr<int64_t> SqlLedger::TrimRequests(absl::Time deadline, absl::Time now, int limit) {
   int64_t trimmed = 0;
-  RETURN_IF_ERROR(database_.Write(absl::InfiniteFuture(), [&](Transaction& tx) -> absl::Status {
+  RETURN_IF_ERROR(database_.Write(deadline, [&](Transaction& tx) -> absl::Status {
     ASSIGN_OR_RETURN(trimmed, storage::TrimRequestLog(tx, now, limit));
     return absl::OkStatus();
   }));

@@ -1,3 +1,4 @@
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -50,7 +51,8 @@ absl::StatusOr<std::vector<MemberTraits>> SqlLedger::LoadMembers(absl::Time dead
 }
 
 absl::Status SqlLedger::StoreMember(Steps& steps, const MemberTraits& member,
-                                    std::string wrapped_key) {
+                                    const std::optional<Steps::MemberRow>& held) {
+  std::string wrapped_key = held.has_value() ? held->wrapped_key : std::string();
   Value key = Null{};
   Value traits = Null{};
   if (member.standing != Standing::kErased) {
@@ -66,62 +68,45 @@ absl::Status SqlLedger::StoreMember(Steps& steps, const MemberTraits& member,
   const bool erased = member.standing == Standing::kErased;
   const absl::Time attested =
       member.sponsor.has_value() ? member.sponsor->attest_time : absl::InfinitePast();
-  return steps.tx()
-      .Execute(
+  ASSIGN_OR_RETURN(
+      const int64_t stored,
+      steps.tx().Execute(
           "INSERT INTO members (id, version, standing, may_match, has_newcomer, has_sponsor, "
           "attested_at, wrapped_key, traits) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
           "ON CONFLICT (id) DO UPDATE SET version = excluded.version, "
           "standing = excluded.standing, may_match = excluded.may_match, "
           "has_newcomer = excluded.has_newcomer, has_sponsor = excluded.has_sponsor, "
           "attested_at = excluded.attested_at, wrapped_key = excluded.wrapped_key, "
-          "traits = excluded.traits WHERE members.version < excluded.version",
+          "traits = excluded.traits WHERE members.version = $10",
           {member.member, member.version, static_cast<int64_t>(member.standing),
            member.consents_to_matching && member.consents_to_health_data,
            member.newcomer.has_value() && !erased, member.sponsor.has_value() && !erased,
-           NeverIsZero(attested), key, traits})
-      .status();
+           NeverIsZero(attested), key, traits,
+           held.has_value() ? held->version : std::numeric_limits<int64_t>::min()}));
+  // Another first copy came between: its version and its key count.
+  return stored == 0 ? RunAgainError() : absl::OkStatus();
 }
 
-absl::Status SqlLedger::WithdrawAsNewcomer(Steps& steps, const MemberId& member) {
-  ASSIGN_OR_RETURN(const std::vector<Offer> offers,
-                   steps.OpenOffersWhere("newcomer = $1", member, kOpenOffersOfMemberLimit));
-  RETURN_IF_ERROR(steps.LockFor(offers));
-  for (const Offer& offer : offers) {
-    RETURN_IF_ERROR(steps.CloseOffer(offer, OfferEvent::kRescind).status());
-  }
-  ASSIGN_OR_RETURN(
-      const Rows tickets,
-      steps.tx().Query("SELECT id FROM tickets WHERE member = $1 AND state IN (1, 2)", {member}));
-  for (const storage::Row& ticket : tickets) {
-    RETURN_IF_ERROR(steps.WithdrawTicket(ticket.Id<TicketId>(0)));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status SqlLedger::WithdrawAsSponsor(Steps& steps, const MemberId& member) {
-  ASSIGN_OR_RETURN(const std::vector<Offer> offers,
-                   steps.OpenOffersWhere("sponsor = $1", member, kOpenOffersOfMemberLimit));
-  RETURN_IF_ERROR(steps.LockFor(offers));
-  return steps.CloseAndReturn(offers, OfferEvent::kRescind);
-}
-
-absl::Status SqlLedger::EndPairingsWhere(Steps& steps, absl::string_view condition,
-                                         const Args& args, EndReason reason) {
+absl::StatusOr<std::vector<Pairing>> SqlLedger::LastingPairingsWhere(Steps& steps,
+                                                                     absl::string_view condition,
+                                                                     const Args& args) {
   ASSIGN_OR_RETURN(const Rows rows,
                    steps.tx().Query(absl::StrCat("SELECT " HANDRAIL_PAIRING_COLUMNS
                                                  " FROM pairings WHERE state <> 5 AND ",
-                                                 condition, " ORDER BY sponsor, id"),
+                                                 condition, " ORDER BY id"),
                                     args));
   std::vector<Pairing> pairings;
-  std::vector<MemberId> sponsors;
+  pairings.reserve(rows.size());
   for (const storage::Row& row : rows) {
     ASSIGN_OR_RETURN(Pairing pairing, ReadPairing(row, context_.pools));
-    sponsors.push_back(pairing.sponsor);
     pairings.push_back(std::move(pairing));
   }
-  RETURN_IF_ERROR(steps.LockSponsors(std::move(sponsors)));
+  return pairings;
+}
+
+absl::Status SqlLedger::EndPairings(Steps& steps, const std::vector<Pairing>& pairings) {
   for (const Pairing& pairing : pairings) {
-    ASSIGN_OR_RETURN(const bool ended, steps.EndPairing(pairing, reason));
+    ASSIGN_OR_RETURN(const bool ended, steps.EndPairing(pairing, EndReason::kUnspecified));
     if (!ended) continue;
     steps.effects().offers.push_back(
         {pairing.offer, pairing.ticket, pairing.newcomer, pairing.sponsor});
@@ -129,25 +114,52 @@ absl::Status SqlLedger::EndPairingsWhere(Steps& steps, absl::string_view conditi
   return absl::OkStatus();
 }
 
+absl::Status SqlLedger::Withdraw(Steps& steps, const MemberTraits& member) {
+  const MemberId& id = member.member;
+  const bool asks = member.MayTakePart() && member.newcomer.has_value();
+  const bool gives = member.MayTakePart() && member.sponsor.has_value();
+  // The member is locked, so that nothing joins what is found here: an offer, an acceptance and a
+  // new ticket lock the member too.
+  std::vector<Offer> asked;
+  std::vector<Offer> given;
+  std::vector<Pairing> ending;
+  std::vector<MemberId> sponsors = {id};
+  std::vector<TicketId> tickets;
+  if (!asks) {
+    ASSIGN_OR_RETURN(asked, steps.OpenOffersWhere("newcomer = $1", id, kOpenOffersOfMemberLimit));
+    ASSIGN_OR_RETURN(
+        const Rows open,
+        steps.tx().Query("SELECT id FROM tickets WHERE member = $1 AND state IN (1, 2)", {id}));
+    tickets.reserve(open.size());
+    for (const storage::Row& ticket : open) tickets.push_back(ticket.Id<TicketId>(0));
+  }
+  if (!gives) {
+    ASSIGN_OR_RETURN(given, steps.OpenOffersWhere("sponsor = $1", id, kOpenOffersOfMemberLimit));
+  }
+  if (member.standing == Standing::kErased) {
+    ASSIGN_OR_RETURN(ending, LastingPairingsWhere(steps, "(newcomer = $1 OR sponsor = $1)", {id}));
+    sponsors.reserve(1 + ending.size());
+    for (const Pairing& pairing : ending) sponsors.push_back(pairing.sponsor);
+  }
+  std::vector<Offer> all = asked;
+  all.insert(all.end(), given.begin(), given.end());
+  RETURN_IF_ERROR(steps.LockFor(all, std::move(sponsors), tickets));
+  for (const Offer& offer : asked) {
+    RETURN_IF_ERROR(steps.CloseOffer(offer, OfferEvent::kRescind).status());
+  }
+  for (const TicketId& ticket : tickets) RETURN_IF_ERROR(steps.WithdrawTicket(ticket));
+  RETURN_IF_ERROR(steps.CloseAndReturn(given, OfferEvent::kRescind));
+  RETURN_IF_ERROR(EndPairings(steps, ending));
+  return steps.TouchSponsor(id);  // does nothing without such a row
+}
+
 absl::StatusOr<Effects> SqlLedger::ApplyMember(absl::Time deadline, absl::Time now,
                                                const MemberTraits& member) {
   return Run(deadline, now, [&](Steps& steps) -> absl::Status {
     ASSIGN_OR_RETURN(const std::optional<Steps::MemberRow> held, steps.LockMember(member.member));
     if (held.has_value() && held->version >= member.version) return absl::OkStatus();
-    RETURN_IF_ERROR(
-        StoreMember(steps, member, held.has_value() ? held->wrapped_key : std::string()));
-    const bool takes_part = member.MayTakePart();
-    if (!takes_part || !member.newcomer.has_value()) {
-      RETURN_IF_ERROR(WithdrawAsNewcomer(steps, member.member));
-    }
-    if (!takes_part || !member.sponsor.has_value()) {
-      RETURN_IF_ERROR(WithdrawAsSponsor(steps, member.member));
-    }
-    if (member.standing == Standing::kErased) {
-      RETURN_IF_ERROR(EndPairingsWhere(steps, "(newcomer = $1 OR sponsor = $1)", {member.member},
-                                       EndReason::kUnspecified));
-    }
-    RETURN_IF_ERROR(steps.TouchSponsor(member.member));  // does nothing without such a row
+    RETURN_IF_ERROR(StoreMember(steps, member, held));
+    RETURN_IF_ERROR(Withdraw(steps, member));
     ASSIGN_OR_RETURN(const Rows tickets,
                      steps.tx().Query("SELECT " HANDRAIL_TICKET_COLUMNS
                                       " FROM tickets WHERE member = $1 AND state IN (1, 2)",
@@ -157,33 +169,55 @@ absl::StatusOr<Effects> SqlLedger::ApplyMember(absl::Time deadline, absl::Time n
   });
 }
 
+absl::StatusOr<bool> SqlLedger::ApplyBlockStep(Steps& steps, const BlockId& id,
+                                               const MemberId& blocker, const MemberId& blocked) {
+  // An offer and an acceptance between the two lock the same two rows: one of them comes first.
+  ASSIGN_OR_RETURN(const Steps::Two two, steps.LockTwo(blocker, blocked));
+  RETURN_IF_ERROR(steps.tx()
+                      .Execute("INSERT INTO blocks (id, blocker, blocked, created_at) "
+                               "VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+                               {id, blocker, blocked, steps.now()})
+                      .status());
+  std::vector<Offer> offers;
+  for (const auto& [newcomer, sponsor] :
+       {std::pair(blocker, blocked), std::pair(blocked, blocker)}) {
+    ASSIGN_OR_RETURN(const std::vector<Offer> open,
+                     steps.OpenOffersWhere("newcomer = $1", newcomer, kOpenOffersOfMemberLimit));
+    for (const Offer& offer : open) {
+      if (offer.sponsor == sponsor) offers.push_back(offer);
+    }
+  }
+  ASSIGN_OR_RETURN(const std::vector<Pairing> pairings,
+                   LastingPairingsWhere(steps,
+                                        "((newcomer = $1 AND sponsor = $2) OR "
+                                        "(newcomer = $2 AND sponsor = $1))",
+                                        {blocker, blocked}));
+  std::vector<MemberId> sponsors;
+  sponsors.reserve(pairings.size());
+  for (const Pairing& pairing : pairings) sponsors.push_back(pairing.sponsor);
+  RETURN_IF_ERROR(steps.LockFor(offers, std::move(sponsors)));
+  RETURN_IF_ERROR(steps.CloseAndReturn(offers, OfferEvent::kRescind));
+  RETURN_IF_ERROR(EndPairings(steps, pairings));
+  return two.newcomer.has_value() || two.sponsor.has_value();
+}
+
 absl::StatusOr<Effects> SqlLedger::ApplyBlock(absl::Time deadline, absl::Time now,
                                               const BlockId& id, const MemberId& blocker,
                                               const MemberId& blocked) {
-  return Run(deadline, now, [&](Steps& steps) -> absl::Status {
-    // An offer and an acceptance between the two lock the same two rows: one of them comes first.
-    RETURN_IF_ERROR(steps.LockTwo(blocker, blocked).status());
-    RETURN_IF_ERROR(steps.tx()
-                        .Execute("INSERT INTO blocks (id, blocker, blocked, created_at) "
-                                 "VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-                                 {id, blocker, blocked, now})
-                        .status());
-    std::vector<Offer> offers;
-    for (const auto& [newcomer, sponsor] :
-         {std::pair(blocker, blocked), std::pair(blocked, blocker)}) {
-      ASSIGN_OR_RETURN(const std::vector<Offer> open,
-                       steps.OpenOffersWhere("newcomer = $1", newcomer, kOpenOffersOfMemberLimit));
-      for (const Offer& offer : open) {
-        if (offer.sponsor == sponsor) offers.push_back(offer);
-      }
-    }
-    RETURN_IF_ERROR(steps.LockFor(offers));
-    RETURN_IF_ERROR(steps.CloseAndReturn(offers, OfferEvent::kRescind));
-    return EndPairingsWhere(steps,
-                            "((newcomer = $1 AND sponsor = $2) OR "
-                            "(newcomer = $2 AND sponsor = $1))",
-                            {blocker, blocked}, EndReason::kUnspecified);
-  });
+  bool locked = false;
+  const auto step = [&](Steps& steps) -> absl::Status {
+    ASSIGN_OR_RETURN(locked, ApplyBlockStep(steps, id, blocker, blocked));
+    return absl::OkStatus();
+  };
+  ASSIGN_OR_RETURN(Effects effects, Run(deadline, now, step));
+  if (locked || !context_.locks_rows) return effects;
+  // Neither was known, so there was nothing to lock: both may have come, and an offer between them
+  // may have been decided, beside the transaction above. Whoever did not see the block had locked
+  // both members before it was committed, so now there are rows to wait for. Before this is done
+  // the block is not acknowledged, and meanwhile no such offer can be accepted: that reads blocks.
+  ASSIGN_OR_RETURN(Effects rest, Run(deadline, now, step));
+  effects.Append(std::move(rest));
+  return effects;
 }
 
 absl::StatusOr<std::vector<Ledger::PairRecord>> SqlLedger::LoadPairFacts(

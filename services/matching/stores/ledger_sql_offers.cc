@@ -260,8 +260,8 @@ absl::StatusOr<Changed<Offer>> SqlLedger::DeclineOffer(const Call& call, absl::T
   return Changed<Offer>{std::move(offers.front()), std::move(answered.effects)};
 }
 
-absl::StatusOr<Effects> SqlLedger::TimeOutOffers(absl::Time now, int limit) {
-  return Run(absl::InfiniteFuture(), now, [&](Steps& steps) -> absl::Status {
+absl::StatusOr<Effects> SqlLedger::TimeOutOffers(absl::Time deadline, absl::Time now, int limit) {
+  return Run(deadline, now, [&](Steps& steps) -> absl::Status {
     ASSIGN_OR_RETURN(const std::vector<Offer> offers,
                      steps.OpenOffersWhere("expires_at <= $1", now, limit));
     RETURN_IF_ERROR(steps.LockFor(offers));
@@ -269,17 +269,18 @@ absl::StatusOr<Effects> SqlLedger::TimeOutOffers(absl::Time now, int limit) {
   });
 }
 
-absl::StatusOr<Effects> SqlLedger::RescindOffer(absl::Time now, const OfferId& id) {
-  return Run(absl::InfiniteFuture(), now, [&](Steps& steps) -> absl::Status {
+absl::StatusOr<Effects> SqlLedger::RescindOffer(absl::Time deadline, absl::Time now,
+                                                const OfferId& id) {
+  return Run(deadline, now, [&](Steps& steps) -> absl::Status {
     ASSIGN_OR_RETURN(const std::vector<Offer> offers, steps.OpenOffersWhere("id = $1", id, 1));
     RETURN_IF_ERROR(steps.LockFor(offers));
     return steps.CloseAndReturn(offers, OfferEvent::kRescind);
   });
 }
 
-absl::StatusOr<Effects> SqlLedger::RescindLapsed(absl::Time now, absl::Time attested_before,
-                                                 int limit) {
-  return Run(absl::InfiniteFuture(), now, [&](Steps& steps) -> absl::Status {
+absl::StatusOr<Effects> SqlLedger::RescindLapsed(absl::Time deadline, absl::Time now,
+                                                 absl::Time attested_before, int limit) {
+  return Run(deadline, now, [&](Steps& steps) -> absl::Status {
     ASSIGN_OR_RETURN(
         const std::vector<Offer> offers,
         steps.OpenOffersWhere("sponsor IN (SELECT id FROM members WHERE attested_at < $1)",

@@ -137,13 +137,13 @@ absl::StatusOr<Changed<Pairing>> SqlLedger::EndPairing(const Call& call, absl::T
   });
 }
 
-absl::StatusOr<int64_t> SqlLedger::PassTrials(absl::Time now, int limit) {
+absl::StatusOr<int64_t> SqlLedger::PassTrials(absl::Time deadline, absl::Time now, int limit) {
   int64_t passed = 0;
-  RETURN_IF_ERROR(database_.Write(absl::InfiniteFuture(), [&](Transaction& tx) -> absl::Status {
+  RETURN_IF_ERROR(database_.Write(deadline, [&](Transaction& tx) -> absl::Status {
     ASSIGN_OR_RETURN(
         passed, tx.Execute("UPDATE pairings SET state = 3, version = version + 1 WHERE state = 2 "
                            "AND id IN (SELECT id FROM pairings WHERE state = 2 AND "
-                           "trial_end <= $1 ORDER BY trial_end LIMIT $2)",
+                           "trial_end <= $1 ORDER BY trial_end LIMIT $2 {skip_locked})",
                            {now, limit}));
     return absl::OkStatus();
   }));

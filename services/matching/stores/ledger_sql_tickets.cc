@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -197,8 +198,11 @@ absl::StatusOr<Changed<Ticket>> SqlLedger::CancelTicket(const Call& call, absl::
           // An offer that was made after the list was read has a sponsor who is not locked yet.
           ASSIGN_OR_RETURN(const std::vector<Offer> again,
                            steps.OpenOffersWhere("ticket = $1", id, kMaxCapacity));
-          if (again.size() != offers.size()) return RunAgainError();
           for (const Offer& offer : again) {
+            const bool locked =
+                std::any_of(offers.begin(), offers.end(),
+                            [&offer](const Offer& known) { return known.id == offer.id; });
+            if (!locked) return RunAgainError();
             RETURN_IF_ERROR(steps.CloseOffer(offer, OfferEvent::kRescind).status());
           }
           RETURN_IF_ERROR(steps.WithdrawTicket(id));
@@ -213,14 +217,14 @@ absl::StatusOr<Changed<Ticket>> SqlLedger::CancelTicket(const Call& call, absl::
   return changed;
 }
 
-absl::StatusOr<Effects> SqlLedger::ExpireTickets(absl::Time now, int limit) {
+absl::StatusOr<Effects> SqlLedger::ExpireTickets(absl::Time deadline, absl::Time now, int limit) {
   // A pool's waiting tickets lie in the order of their age, and all live equally long, so the first
   // ones tell: a pool whose oldest still lives has none to expire.
-  ASSIGN_OR_RETURN(const std::vector<PoolKey> pools, ListWaitingPools(absl::InfiniteFuture()));
+  ASSIGN_OR_RETURN(const std::vector<PoolKey> pools, ListWaitingPools(deadline));
   std::vector<TicketId> due;
   for (const PoolKey& pool : pools) {
     ASSIGN_OR_RETURN(const std::vector<TicketChange> oldest,
-                     LoadWaiting(absl::InfiniteFuture(), pool, limit, std::nullopt));
+                     LoadWaiting(deadline, pool, limit, std::nullopt));
     for (const TicketChange& ticket : oldest) {
       if (ticket.expire_time > now) break;
       due.push_back(ticket.ticket);
@@ -228,7 +232,7 @@ absl::StatusOr<Effects> SqlLedger::ExpireTickets(absl::Time now, int limit) {
     if (due.size() >= static_cast<size_t>(limit)) break;
   }
   if (due.empty()) return Effects();
-  return Run(absl::InfiniteFuture(), now, [&](Steps& steps) -> absl::Status {
+  return Run(deadline, now, [&](Steps& steps) -> absl::Status {
     RETURN_IF_ERROR(steps.LockTickets(due));
     for (const TicketId& id : due) {
       ASSIGN_OR_RETURN(const Rows rows,

@@ -172,9 +172,8 @@ absl::StatusOr<std::vector<Offer>> LedgerSteps::OpenOffersWhere(absl::string_vie
   return offers;
 }
 
-absl::Status LedgerSteps::LockFor(const std::vector<Offer>& offers) {
-  std::vector<MemberId> sponsors;
-  std::vector<TicketId> tickets;
+absl::Status LedgerSteps::LockFor(const std::vector<Offer>& offers, std::vector<MemberId> sponsors,
+                                  std::vector<TicketId> tickets) {
   for (const Offer& offer : offers) {
     sponsors.push_back(offer.sponsor);
     tickets.push_back(offer.ticket);

@@ -37,8 +37,13 @@ struct LedgerContext {
 // The pieces that the ledger's steps are made of, inside one transaction. A fresh one is made for
 // each run of a unit of work, with fresh effects.
 //
-// Rows are locked in one order, so that no two steps wait for each other: members by id, sponsors
-// by id, tickets by id, then offers and pairings by compare-and-set.
+// The order of locks. A step locks rows in this order and never goes back, so that no two steps
+// wait for each other:
+//   1 members by id  2 sponsors by id  3 tickets by id  4 offers and pairings, by compare-and-set
+// A step that will touch several sponsors or tickets therefore finds out first which they are, and
+// locks them all before it changes any (LockFor). What it found without a lock is read again, or
+// changed by compare-and-set. Seats, exclusions and the outbox belong to a row that is locked
+// already. Only a first INSERT of a row locks it out of turn: nobody else can hold that row.
 class LedgerSteps {
  public:
   LedgerSteps(storage::Transaction& tx, const LedgerContext& context, absl::Time now,
@@ -81,8 +86,9 @@ class LedgerSteps {
   // Open offers, by the given SQL condition over `offers` with $1, at most `limit`.
   absl::StatusOr<std::vector<Offer>> OpenOffersWhere(absl::string_view condition,
                                                      const storage::Value& argument, int64_t limit);
-  // Locks the sponsors and tickets of these offers.
-  absl::Status LockFor(const std::vector<Offer>& offers);
+  // Locks the sponsors and tickets of these offers, and those named beside them.
+  absl::Status LockFor(const std::vector<Offer>& offers, std::vector<MemberId> sponsors = {},
+                       std::vector<TicketId> tickets = {});
   // OPEN → the state that `event` gives; the seat is freed. False when the offer was not open (any
   // more). The ticket is left as it is.
   absl::StatusOr<bool> CloseOffer(const Offer& offer, OfferEvent event);

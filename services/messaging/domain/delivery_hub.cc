@@ -89,6 +89,25 @@ size_t DeliveryHub::StreamCount() const {
   return sessions_.size();
 }
 
+DeliveryHub::Stats DeliveryHub::CurrentStats() const {
+  std::vector<SessionPtr> sessions;
+  {
+    MutexLock lock(mutex_);
+    sessions.reserve(sessions_.size());
+    for (const auto& [device, session] : sessions_) sessions.push_back(session);
+  }
+  Stats stats;
+  stats.streams = static_cast<int64_t>(sessions.size());
+  for (const SessionPtr& session : sessions) {
+    const StreamSession::Lag lag = session->CurrentLag();
+    stats.events_waiting += static_cast<int64_t>(lag.events);
+    stats.streams_behind += lag.more ? 1 : 0;
+  }
+  stats.wake_ups_missed = wake_ups_missed_;
+  stats.found_by_sweep = found_by_sweep_;
+  return stats;
+}
+
 void DeliveryHub::ReadFor(const std::weak_ptr<StreamSession>& weak) {
   while (const SessionPtr session = weak.lock()) {
     const StreamSession::ReadPlan plan = session->NextRead();
@@ -144,7 +163,10 @@ void DeliveryHub::OnGeneration(const DeviceId& device, int64_t generation) {
   if (const SessionPtr session = Find(device)) session->OnGeneration(generation);
 }
 
-void DeliveryHub::OnMissed() { missed_ = true; }
+void DeliveryHub::OnMissed() {
+  missed_ = true;
+  ++wake_ups_missed_;
+}
 
 void DeliveryHub::Tick() {
   ++ticks_;
@@ -182,7 +204,8 @@ void DeliveryHub::SweepDevices(absl::Span<const DeviceId> devices) {
     return;
   }
   for (const StreamHeads& heads : *all) {
-    if (const SessionPtr session = Find(heads.device)) session->OnHeads(heads);
+    const SessionPtr session = Find(heads.device);
+    if (session != nullptr && session->OnHeads(heads)) ++found_by_sweep_;
   }
 }
 

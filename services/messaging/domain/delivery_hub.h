@@ -74,6 +74,15 @@ class DeliveryHub final : public CommitListener, public WakeUpListener {
   void Sweep();
   size_t StreamCount() const;
 
+  struct Stats {
+    int64_t streams = 0;
+    int64_t events_waiting = 0;   // to be sent on them
+    int64_t streams_behind = 0;   // for which the database holds more than they have room for
+    int64_t wake_ups_missed = 0;  // times that the bus may have lost some, since the start
+    int64_t found_by_sweep = 0;   // times that the sweep knew more than a stream, likewise
+  };
+  Stats CurrentStats() const;
+
  private:
   using SessionPtr = std::shared_ptr<StreamSession>;
 
@@ -91,6 +100,8 @@ class DeliveryHub final : public CommitListener, public WakeUpListener {
   mutable Mutex mutex_;
   absl::flat_hash_map<DeviceId, SessionPtr> sessions_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> missed_{false};
+  std::atomic<int64_t> wake_ups_missed_{0};
+  std::atomic<int64_t> found_by_sweep_{0};
   int ticks_ = 0;  // the sweeping thread's own, like the next
   absl::Time touched_at_ = absl::InfinitePast();
 

@@ -46,7 +46,8 @@ class CommitListener {
 // Where one stream of a device stands in one conversation.
 struct StreamPosition {
   ConversationId conversation;
-  int64_t next_sequence = 1;  // the first sequence that the stream has not taken yet
+  // The first sequence that the stream has not taken yet; 0: the first that is not acknowledged.
+  int64_t next_sequence = 1;
 };
 
 // What a stream needs to know of one conversation, of one snapshot.

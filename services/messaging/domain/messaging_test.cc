@@ -348,6 +348,34 @@ TEST_F(MessagingTest, AStreamAcknowledgesItsOwnConversationsOnly) {
   EXPECT_EQ(kept[0].conversation, id_);
 }
 
+TEST_F(MessagingTest, ANewConversationIsReadAloneAndNotAllTheOthers) {
+  StreamSession session(
+      bob_phone_, {}, StreamSession::Options(), [] {}, [] {});
+  session.Start(1);
+  const StreamSession::ReadPlan first = session.NextRead();
+  EXPECT_TRUE(first.everything);
+  StreamSnapshot snapshot;
+  snapshot.device_known = true;
+  snapshot.generation = 1;
+  StreamConversation& old = snapshot.conversations.emplace_back();
+  old.conversation.id = id_;
+  session.OnRead(first, snapshot);
+  EXPECT_FALSE(session.NextRead().wanted);
+
+  const ConversationId fresh = ConversationId::Random(random_);
+  session.OnWakeUp(fresh);
+  const StreamSession::ReadPlan next = session.NextRead();
+  EXPECT_TRUE(next.wanted);
+  EXPECT_FALSE(next.everything);
+  ASSERT_EQ(next.positions.size(), 1);
+  EXPECT_EQ(next.positions[0].conversation, fresh);
+  EXPECT_EQ(next.positions[0].next_sequence, 0);
+  // A read that failed is wanted again, whole.
+  session.OnRead(next, absl::UnavailableError("down"));
+  session.OnWakeUp(id_);
+  EXPECT_EQ(session.NextRead().positions.size(), 2);
+}
+
 TEST_F(MessagingTest, AStreamThatMovedIsFoundAtItsNewPlace) {
   Client& before = Subscribe(*here_, Bob());
   ASSERT_TRUE(before.AwaitCaughtUp());

@@ -11,6 +11,8 @@ const EnvelopePtr* AsEnvelope(const Event& event) { return std::get_if<EnvelopeP
 
 // Clients of a stream that may come back wait a little; the exact time is not important.
 constexpr absl::Duration kRetryAfter = absl::Milliseconds(250);
+// More conversations that are new at once are found by reading all.
+constexpr size_t kUnknownLimit = 64;
 
 }  // namespace
 
@@ -134,12 +136,18 @@ void StreamSession::OnGeneration(int64_t generation) {
   wake_();
 }
 
-void StreamSession::OnHeads(const StreamHeads& heads) {
+StreamSession::Lag StreamSession::CurrentLag() const {
+  MutexLock lock(mutex_);
+  return {queue_.size(), !closed_ && dirty_ > 0};
+}
+
+bool StreamSession::OnHeads(const StreamHeads& heads) {
   bool read = false;
   bool closed = false;
+  bool news = false;
   {
     MutexLock lock(mutex_);
-    if (!started_ || closed_) return;
+    if (!started_ || closed_) return false;
     if (heads.revoked || heads.generation > generation_) {
       CloseLocked(heads.revoked ? ClosingCause::kRevoked : ClosingCause::kReplaced);
       closed = true;
@@ -147,10 +155,12 @@ void StreamSession::OnHeads(const StreamHeads& heads) {
     for (const StreamHeads::Head& head : heads.heads) {
       const auto place = places_.find(head.conversation);
       if (place == places_.end()) {
+        news = news || !everything_;
         everything_ = look_ = true;
       } else if ((head.deliverable && head.readable_to >= place->second.next) ||
                  head.state != place->second.state ||
                  head.deliverable != place->second.deliverable) {
+        news = news || !place->second.dirty;
         MarkDirty(head.conversation);
         look_ = true;
       }
@@ -161,6 +171,7 @@ void StreamSession::OnHeads(const StreamHeads& heads) {
   }
   if (closed) wake_();
   if (read) read_();
+  return news;
 }
 
 void StreamSession::Close(ClosingCause cause) {
@@ -193,7 +204,8 @@ bool StreamSession::HasRoom() const {
 
 bool StreamSession::WantsRead() const {
   if (!started_ || closed_) return false;
-  return look_ || !first_read_done_ || ((everything_ || dirty_ > 0) && HasRoom());
+  return look_ || !first_read_done_ ||
+         ((everything_ || dirty_ > 0 || !unknown_.empty()) && HasRoom());
 }
 
 bool StreamSession::RequestRead() {
@@ -204,8 +216,11 @@ bool StreamSession::RequestRead() {
 
 void StreamSession::MarkDirty(const ConversationId& conversation) {
   const auto place = places_.find(conversation);
-  if (conversation.IsZero() || place == places_.end()) {
+  if (conversation.IsZero()) {
     everything_ = true;
+  } else if (place == places_.end()) {
+    unknown_.insert(conversation);
+    everything_ = everything_ || unknown_.size() > kUnknownLimit;
   } else if (!place->second.dirty) {
     place->second.dirty = true;
     ++dirty_;
@@ -245,8 +260,13 @@ StreamSession::ReadPlan StreamSession::NextRead() {
   for (auto& [conversation, place] : places_) {
     if (!place.dirty && !plan.everything) continue;
     plan.positions.push_back({conversation, place.next});
+    place.asked = place.next;
     place.dirty = false;
   }
+  if (!plan.everything) {
+    for (const ConversationId& conversation : unknown_) plan.positions.push_back({conversation, 0});
+  }
+  unknown_.clear();
   dirty_ = 0;
   everything_ = look_ = false;
   return plan;
@@ -272,7 +292,7 @@ bool StreamSession::OnRead(const ReadPlan& plan, const absl::StatusOr<StreamSnap
       CloseLocked(ClosingCause::kReplaced);
     } else {
       for (const StreamConversation& read : snapshot->conversations) {
-        progress |= Apply(plan, read);
+        progress |= Apply(read);
         more |= read.has_more;
       }
       first_read_done_ = true;
@@ -287,7 +307,7 @@ bool StreamSession::OnRead(const ReadPlan& plan, const absl::StatusOr<StreamSnap
   return go_on;
 }
 
-bool StreamSession::Apply(const ReadPlan& plan, const StreamConversation& read) {
+bool StreamSession::Apply(const StreamConversation& read) {
   const ConversationId& id = read.conversation.id;
   auto [found, fresh] = places_.try_emplace(id);
   Place& place = found->second;
@@ -296,10 +316,8 @@ bool StreamSession::Apply(const ReadPlan& plan, const StreamConversation& read) 
     place.next = read.conversation.acked_sequence + 1;
     place.settled = read.conversation.acked_sequence;
   }
-  int64_t asked = place.next;
-  for (const StreamPosition& position : plan.positions) {
-    if (position.conversation == id) asked = position.next_sequence;
-  }
+  int64_t asked = std::exchange(place.asked, 0);
+  if (asked == 0) asked = place.next;
   const bool first = !place.seen;
   place.seen = true;
   // A cursor beyond the end is the client's mistake: it gets what comes.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/base/ids.h"
@@ -52,11 +53,20 @@ class StreamSession {
   // Another process, or this one, has changed something. Zero: everything.
   void OnWakeUp(const ConversationId& conversation);
   void OnGeneration(int64_t generation);
-  void OnHeads(const StreamHeads& heads);
+  // True when the database held something that nobody had told this stream of.
+  bool OnHeads(const StreamHeads& heads);
   // Ends the stream with a last event. The first cause counts.
   void Close(ClosingCause cause);
   // The stream is gone: nothing is wanted any more.
   void Abandon();
+
+  // How far the stream is behind: events that wait to be sent, and whether the database holds more
+  // than there was room for.
+  struct Lag {
+    size_t events = 0;
+    bool more = false;
+  };
+  Lag CurrentLag() const;
 
   // What to read from the database now.
   struct ReadPlan {
@@ -75,6 +85,7 @@ class StreamSession {
  private:
   struct Place {
     int64_t next = 1;     // the first sequence not queued yet
+    int64_t asked = 0;    // from where the read under way begins; 0 when it does not name this
     int64_t settled = 0;  // acknowledged, or not to be counted in the window
     bool dirty = true;    // the database may hold more
     bool seen = false;    // read from the database at least once
@@ -94,8 +105,7 @@ class StreamSession {
   void Advance(Place& place, int64_t next) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void MarkDirty(const ConversationId& conversation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // True when something was queued.
-  bool Apply(const ReadPlan& plan, const StreamConversation& read)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Apply(const StreamConversation& read) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ApplyState(Place& place, const StreamConversation& read, bool announce)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DropQueued(const ConversationId& conversation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -117,7 +127,8 @@ class StreamSession {
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool look_ ABSL_GUARDED_BY(mutex_) = false;  // read even without room, for what is no message
   absl::flat_hash_map<ConversationId, Place> places_ ABSL_GUARDED_BY(mutex_);
-  int64_t dirty_ ABSL_GUARDED_BY(mutex_) = 0;  // places that are dirty
+  int64_t dirty_ ABSL_GUARDED_BY(mutex_) = 0;                            // places that are dirty
+  absl::flat_hash_set<ConversationId> unknown_ ABSL_GUARDED_BY(mutex_);  // to be read, no place yet
   int64_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<Event> queue_ ABSL_GUARDED_BY(mutex_);
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;

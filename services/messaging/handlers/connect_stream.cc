@@ -73,6 +73,7 @@ bool ConnectStream::Fail(absl::Status status) {
 }
 
 bool ConnectStream::RefuseSend(const std::string& message_id, const absl::Status& why) {
+  meter_.OnSend(why);
   bool read_on = false;
   {
     MutexLock lock(mutex_);
@@ -172,6 +173,7 @@ bool ConnectStream::OnSend(v1::SendMessageRequest& request) {
 }
 
 void ConnectStream::OnSent(const std::string& message_id, const absl::StatusOr<Appended>& result) {
+  meter_.OnSend(result.status());
   MutexLock lock(mutex_);
   if (!result.ok()) {
     refused_.push_back(Refusal(message_id, result.status()));
@@ -218,10 +220,13 @@ void ConnectStream::OnDone() {
 bool ConnectStream::FillFrame(StreamSession* session) {
   v1::ConnectResponse frame;
   if (session != nullptr && !closing_) {
+    int64_t messages = 0;
     for (const Event& event : session->Take(kEventsAFrame, kBytesAFrame)) {
       closing_ = closing_ || std::holds_alternative<Closing>(event);
+      messages += std::holds_alternative<EnvelopePtr>(event) ? 1 : 0;
       ToProto(event, frame.add_events());
     }
+    meter_.OnDelivered(messages);
   }
   std::shared_ptr<Stream> resume;
   {

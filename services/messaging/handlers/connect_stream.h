@@ -12,6 +12,7 @@
 #include "common/rpc/stream_writer.h"
 #include "handrail/messaging/v1/messaging.pb.h"
 #include "services/messaging/domain/messaging.h"
+#include "services/messaging/domain/meter.h"
 #include "services/messaging/handlers/event_pump.h"
 
 namespace handrail::messaging {
@@ -23,11 +24,12 @@ class ConnectStream final : public Wakeable, public std::enable_shared_from_this
   using Stream = rpc::BidiStream<v1::ConnectRequest, v1::ConnectResponse>;
 
   ConnectStream(Messaging& messaging, rpc::Edge& edge, const Clock& clock, Executor& openers,
-                Call call)
+                Meter& meter, Call call)
       : messaging_(messaging),
         edge_(edge),
         clock_(clock),
         openers_(openers),
+        meter_(meter),
         call_(std::move(call)),
         pump_([this] { Pump(); }) {}
 
@@ -62,6 +64,7 @@ class ConnectStream final : public Wakeable, public std::enable_shared_from_this
   rpc::Edge& edge_;
   const Clock& clock_;
   Executor& openers_;
+  Meter& meter_;
   const Call call_;
   EventPump pump_;
 

@@ -44,9 +44,13 @@ grpc::ServerUnaryReactor* MessagingHandler::SendMessage(grpc::CallbackServerCont
              std::function<void(absl::Status)> done) {
         // The request belongs to this call alone: its payload is taken, not copied.
         auto message = TakeMessage(const_cast<v1::SendMessageRequest&>(send));
-        if (!message.ok()) return done(message.status());
+        if (!message.ok()) {
+          meter_.OnSend(message.status());
+          return done(message.status());
+        }
         messaging_.Send(call, *std::move(message), nullptr,
-                        [answer, done = std::move(done)](absl::StatusOr<Appended> result) {
+                        [this, answer, done = std::move(done)](absl::StatusOr<Appended> result) {
+                          meter_.OnSend(result.status());
                           if (!result.ok()) return done(result.status());
                           answer->set_sequence(result->sequence);
                           ToProto(result->create_time, answer->mutable_create_time());
@@ -61,8 +65,8 @@ grpc::ServerWriteReactor<v1::SubscribeResponse>* MessagingHandler::Subscribe(
   if (!admitted.ok()) return rpc::RefuseStream<v1::SubscribeResponse>(admitted.status());
   auto cursors = FromProto(request->cursors());
   if (!cursors.ok()) return rpc::RefuseStream<v1::SubscribeResponse>(cursors.status());
-  const auto stream =
-      std::make_shared<SubscribeStream>(messaging_, std::move(admitted->call), *std::move(cursors));
+  const auto stream = std::make_shared<SubscribeStream>(
+      messaging_, meter_, std::move(admitted->call), *std::move(cursors));
   return stream->Begin(streams_, context, std::move(admitted->slot), openers_);
 }
 
@@ -72,7 +76,7 @@ grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>* MessagingHandl
   if (!admitted.ok()) {
     return rpc::RefuseBidiStream<v1::ConnectRequest, v1::ConnectResponse>(admitted.status());
   }
-  const auto stream = std::make_shared<ConnectStream>(messaging_, edge_, clock_, openers_,
+  const auto stream = std::make_shared<ConnectStream>(messaging_, edge_, clock_, openers_, meter_,
                                                       std::move(admitted->call));
   return stream->Begin(streams_, context, std::move(admitted->slot));
 }
@@ -101,6 +105,7 @@ grpc::ServerUnaryReactor* MessagingHandler::FetchMessages(grpc::CallbackServerCo
         for (const EnvelopePtr& envelope : page.envelopes) {
           ToProto(*envelope, answer->add_envelopes());
         }
+        meter_.OnDelivered(answer->envelopes_size());
         if (page.gap.has_value()) ToProto(*page.gap, answer->mutable_gap());
         answer->set_has_more(page.has_more);
         return absl::OkStatus();

@@ -8,6 +8,7 @@
 #include "common/rpc/stream_writer.h"
 #include "handrail/messaging/v1/messaging.grpc.pb.h"
 #include "services/messaging/domain/messaging.h"
+#include "services/messaging/domain/meter.h"
 
 namespace handrail::messaging {
 
@@ -16,13 +17,15 @@ class MessagingHandler final : public v1::MessagingService::CallbackService {
  public:
   // All must outlive the handler. `openers` opens streams, which blocks.
   MessagingHandler(Messaging& messaging, rpc::Edge& edge, const rpc::StreamEnvironment& streams,
-                   const crypto::PageTokenCodec& page_tokens, const Clock& clock, Executor& openers)
+                   const crypto::PageTokenCodec& page_tokens, const Clock& clock, Executor& openers,
+                   Meter& meter)
       : messaging_(messaging),
         edge_(edge),
         streams_(streams),
         page_tokens_(page_tokens),
         clock_(clock),
-        openers_(openers) {}
+        openers_(openers),
+        meter_(meter) {}
 
   grpc::ServerUnaryReactor* SendMessage(grpc::CallbackServerContext* context,
                                         const v1::SendMessageRequest* request,
@@ -54,6 +57,7 @@ class MessagingHandler final : public v1::MessagingService::CallbackService {
   const crypto::PageTokenCodec& page_tokens_;
   const Clock& clock_;
   Executor& openers_;
+  Meter& meter_;
 };
 
 }  // namespace handrail::messaging

@@ -97,10 +97,13 @@ void SubscribeStream::Pump() {
   while (true) {
     if (unsent_.empty()) {
       if (closing_) return writer->Close();
+      int64_t messages = 0;
       for (const Event& event : session->Take(kEventsAtOnce, kBytesAtOnce)) {
         closing_ = closing_ || std::holds_alternative<Closing>(event);
+        messages += std::holds_alternative<EnvelopePtr>(event) ? 1 : 0;
         ToProto(event, &unsent_.emplace_back());
       }
+      meter_.OnDelivered(messages);
       if (unsent_.empty()) return;
     }
     while (!unsent_.empty()) {

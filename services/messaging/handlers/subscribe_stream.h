@@ -10,6 +10,7 @@
 #include "common/rpc/stream_writer.h"
 #include "handrail/messaging/v1/messaging.pb.h"
 #include "services/messaging/domain/messaging.h"
+#include "services/messaging/domain/meter.h"
 #include "services/messaging/handlers/event_pump.h"
 
 namespace handrail::messaging {
@@ -20,8 +21,9 @@ class SubscribeStream final : public std::enable_shared_from_this<SubscribeStrea
  public:
   using Writer = rpc::StreamWriter<v1::SubscribeResponse>;
 
-  SubscribeStream(Messaging& messaging, Call call, std::vector<Cursor> cursors)
+  SubscribeStream(Messaging& messaging, Meter& meter, Call call, std::vector<Cursor> cursors)
       : messaging_(messaging),
+        meter_(meter),
         call_(std::move(call)),
         cursors_(std::move(cursors)),
         pump_([this] { Pump(); }) {}
@@ -37,6 +39,7 @@ class SubscribeStream final : public std::enable_shared_from_this<SubscribeStrea
   void Pump();
 
   Messaging& messaging_;
+  Meter& meter_;
   const Call call_;
   const std::vector<Cursor> cursors_;
   EventPump pump_;

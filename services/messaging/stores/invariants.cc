@@ -83,6 +83,24 @@ constexpr Invariant kInvariants[] = {
 
 }  // namespace
 
+std::vector<storage::InvariantQuery> MessageInvariants(const Limits& limits) {
+  std::vector<storage::InvariantQuery> queries;
+  for (const Invariant& invariant : kInvariants) {
+    const absl::string_view text = invariant.text;
+    const size_t colon = text.find(": ");
+    storage::InvariantQuery& query = queries.emplace_back();
+    query.name = std::string(text.substr(0, colon));
+    query.text = std::string(text.substr(colon + 2));
+    query.sql = invariant.sql;
+    if (!invariant.takes_limits) continue;
+    query.args = [limits](absl::Time) {
+      return Args{absl::ToInt64Microseconds(limits.silent_after),
+                  absl::ToInt64Microseconds(limits.keep_at_most)};
+    };
+  }
+  return queries;
+}
+
 absl::StatusOr<std::vector<std::string>> CheckMessages(storage::Database& database,
                                                        absl::Time deadline, const Limits& limits) {
   std::vector<std::string> violations;

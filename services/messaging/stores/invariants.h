@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/storage/database.h"
+#include "common/storage/invariant_monitor.h"
 #include "services/messaging/domain/messages.h"
 
 namespace handrail::messaging {
@@ -16,6 +17,9 @@ namespace handrail::messaging {
 absl::StatusOr<std::vector<std::string>> CheckMessages(storage::Database& database,
                                                        absl::Time deadline,
                                                        const Limits& limits = Limits());
+
+// The same promises one by one, for a service that runs.
+std::vector<storage::InvariantQuery> MessageInvariants(const Limits& limits = Limits());
 
 }  // namespace handrail::messaging
 

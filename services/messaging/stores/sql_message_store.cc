@@ -212,8 +212,8 @@ absl::StatusOr<StreamSnapshot> SqlMessageStore::ReadStream(
     for (DeviceView& view : views) {
       const auto asked = next.find(view.conversation.id);
       if (asked == next.end() && !everything) continue;
-      const int64_t from =
-          asked == next.end() ? view.conversation.acked_sequence + 1 : asked->second;
+      const bool anew = asked == next.end() || asked->second == 0;
+      const int64_t from = anew ? view.conversation.acked_sequence + 1 : asked->second;
       StreamConversation& stream = snapshot.conversations.emplace_back();
       stream.deliverable = !view.blocked;
       stream.readable_to = view.readable_to;

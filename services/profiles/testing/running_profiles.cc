@@ -153,6 +153,8 @@ bool RunningProfiles::Start() {
       "--deployment",
       "test",
       "--drain_serve_on",
+      "0s",
+      "--drain_refuse",
       "0s"};
   command.insert(command.end(), arguments_.begin(), arguments_.end());
   std::vector<char*> argv;

@@ -1,0 +1,22 @@
+#ifndef HANDRAIL_SERVICES_MESSAGING_DOMAIN_METER_H_
+#define HANDRAIL_SERVICES_MESSAGING_DOMAIN_METER_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+
+namespace handrail::messaging {
+
+// Is told what goes through. Thread-safe; does not block.
+class Meter {
+ public:
+  virtual ~Meter() = default;
+  // A message was accepted, or refused with a reason.
+  virtual void OnSend(const absl::Status& status) = 0;
+  // Messages that were handed to a stream or a page.
+  virtual void OnDelivered(int64_t messages) = 0;
+};
+
+}  // namespace handrail::messaging
+
+#endif  // HANDRAIL_SERVICES_MESSAGING_DOMAIN_METER_H_
