@@ -70,9 +70,9 @@ void World::StartMatching() {
   }
   matching_database_ = std::make_unique<FaultyDatabase>(*disk, plan_, matching_process_);
   if (bug_ == Bug::kOutboxOutside) outside_ = std::make_unique<OutboxOutside>(*matching_database_);
-  ledger_ = std::make_unique<matching::SqlLedger>(MatchingDatabase(), env_.vault, env_.pools,
-                                                  env_.random, matching::BuiltInPrograms(),
-                                                  matching::LedgerOptions());
+  ledger_ =
+      std::make_unique<matching::SqlLedger>(MatchingDatabase(), env_.vault, env_.pools, env_.random,
+                                            matching::BuiltInPrograms(), matching::LedgerOptions());
 }
 
 storage::Database& World::MatchingDatabase() {

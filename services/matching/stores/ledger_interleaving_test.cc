@@ -137,8 +137,7 @@ class InterleavingTest : public ::testing::TestWithParam<TestBackend> {
 
   LedgerTestEnv env{GetParam()};
   ObservedDatabase observed{*env.database};
-  SqlLedger ledger{observed,       env.vault, env.pools, env.random, BuiltInPrograms(),
-                   LedgerOptions()};
+  SqlLedger ledger{observed, env.vault, env.pools, env.random, BuiltInPrograms(), LedgerOptions()};
   int64_t unlocked_at_first_ticket = -1;
 };
 
