@@ -5,6 +5,7 @@
 #include "common/rpc/server_options.h"
 #include "handrail/matching/v1/matching.grpc.pb.h"
 #include "handrail/matching/v1/member_sync.grpc.pb.h"
+#include "handrail/matching/v1/program_service.grpc.pb.h"
 #include "services/matching/matching_process.h"
 
 namespace {
@@ -19,6 +20,9 @@ void AddFlags(CLI::App& app, MatchingOptions* options) {
           "make the key ring that is missing (always in the data folder)");
   AddFlag(app, "group_readable_keys", &options->group_readable_keys,
           "key files may be readable by their group, as Kubernetes mounts them");
+  AddFlag(app, "programs_file", &options->programs_file,
+          "the table of programs, replacing the built-in one whole (services/matching/"
+          "programs.textproto is its form and its default)");
   AddFlag(app, "waiting_limit", &options->waiting_limit, "how many tickets may wait at once");
   AddFlag(app, "member_cache", &options->member_cache, "how many members are kept in memory");
   AddFlag(app, "coalesce", &options->coalesce,
@@ -36,7 +40,8 @@ int main(int argc, char** argv) {
   rpc::MainSpec spec;
   spec.service = "matching";
   spec.description = "Handrail matching: tickets, offers, pairings.";
-  spec.public_services = {rpc::DescriptorOf<v1::MatchingService>()};
+  spec.public_services = {rpc::DescriptorOf<v1::MatchingService>(),
+                          rpc::DescriptorOf<v1::ProgramService>()};
   spec.internal_services = {rpc::DescriptorOf<v1::MemberSyncService>()};
   spec.add_flags = [&options](CLI::App& app) { AddFlags(app, &options); };
   spec.validate = [&options](const rpc::CommonOptions& common) {

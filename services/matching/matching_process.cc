@@ -13,6 +13,7 @@
 #include "common/storage/redis.h"
 #include "services/matching/adapters/crypto_vault.h"
 #include "services/matching/adapters/peers.h"
+#include "services/matching/adapters/program_table.h"
 #include "services/matching/adapters/redis_queue.h"
 #include "services/matching/adapters/redis_wake_channel.h"
 #include "services/matching/domain/matcher.h"
@@ -50,6 +51,7 @@ crypto::SecretKey PageKey(const crypto::KeyRing& ring) {
 
 // What is opened before anything is built on it.
 struct Parts {
+  ProgramTable programs;
   crypto::KeyRing ring;
   std::unique_ptr<storage::Database> database;
   std::unique_ptr<storage::Redis> redis;
@@ -76,7 +78,7 @@ class MatchingProcess final : public rpc::ServiceProcess {
   storage::DatabaseMetrics database_metrics_;
   MatchingMetrics metrics_;
   storage::InvariantMonitor invariants_;
-  const ProgramPolicies& policies_ = ProgramPolicies::BuiltIn();
+  const ProgramPolicies& policies_;
   CryptoVault vault_;
   CipherPoolNames pools_;
   SqlLedger ledger_;
@@ -95,6 +97,7 @@ class MatchingProcess final : public rpc::ServiceProcess {
   TicketDesk desk_;
   HandlerContext handlers_;
   MatchingHandler matching_handler_;
+  ProgramHandler program_handler_;
   MemberSyncHandler sync_handler_;
   bool stopped_ = false;
 };
@@ -123,6 +126,7 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
       database_metrics_(*parts_.database, context.registry),
       metrics_(*parts_.database, context.clock, context.registry),
       invariants_(*parts_.database, context.clock, context.registry, InvariantQueries(), {}),
+      policies_(parts_.programs.policies),
       vault_(parts_.ring, context.random),
       pools_(parts_.ring),
       ledger_(*parts_.database, vault_, pools_, context.random, policies_, LedgerOptions()),
@@ -156,6 +160,7 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
                 [this](const Effects& effects) { OnEffects(effects); },
                 context.revocations},
       matching_handler_(handlers_),
+      program_handler_(context.edge, parts_.programs.rows),
       sync_handler_(handlers_) {}
 
 void MatchingProcess::OnEffects(const Effects& effects) {
@@ -176,7 +181,8 @@ absl::Status MatchingProcess::CheckDatabase() {
 
 rpc::ServerServices MatchingProcess::Services() {
   rpc::ServerServices services;
-  services.public_services = {rpc::Registered<v1::MatchingService>(&matching_handler_)};
+  services.public_services = {rpc::Registered<v1::MatchingService>(&matching_handler_),
+                              rpc::Registered<v1::ProgramService>(&program_handler_)};
   services.internal_services = {rpc::Registered<v1::MemberSyncService>(&sync_handler_)};
   services.readiness.push_back({"database", [this] { return CheckDatabase(); }});
   services.refresh_metrics.push_back([this] {
@@ -266,6 +272,12 @@ std::vector<std::string> Validate(const rpc::CommonOptions& common,
            options.response_deadline <= absl::Hours(168),
        "--response_deadline must lie between 0 and 168h");
   need(!options.key_ring_file.empty(), "--key_ring_file or --data_folder must be set");
+  if (!options.programs_file.empty()) {
+    const absl::Status status = LoadProgramTable(options.programs_file).status();
+    if (!status.ok()) {
+      faults.push_back(absl::StrCat("--programs_file: ", absl::string_view(status.message())));
+    }
+  }
   if (!options.key_ring_file.empty() &&
       (!options.create_keys || std::filesystem::exists(options.key_ring_file))) {
     const auto policy = options.group_readable_keys ? crypto::KeyFilePolicy::kGroupMayRead
@@ -299,7 +311,12 @@ absl::StatusOr<std::unique_ptr<rpc::ServiceProcess>> MakeMatchingProcess(
                    context.InternalChannel(context.options.messaging_internal_address));
   ASSIGN_OR_RETURN(auto profiles,
                    context.InternalChannel(context.options.profiles_internal_address));
-  Parts parts{std::move(ring),
+  ProgramTable programs = BuiltInProgramTable();
+  if (!options.programs_file.empty()) {
+    ASSIGN_OR_RETURN(programs, LoadProgramTable(options.programs_file));
+  }
+  Parts parts{std::move(programs),
+              std::move(ring),
               std::move(database),
               std::move(redis),
               std::move(channel),

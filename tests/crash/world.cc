@@ -7,6 +7,7 @@
 
 #include "common/base/mutex.h"
 #include "common/base/status.h"
+#include "services/matching/adapters/program_table.h"
 
 namespace handrail::tests {
 namespace {
@@ -69,9 +70,9 @@ void World::StartMatching() {
   }
   matching_database_ = std::make_unique<FaultyDatabase>(*disk, plan_, matching_process_);
   if (bug_ == Bug::kOutboxOutside) outside_ = std::make_unique<OutboxOutside>(*matching_database_);
-  ledger_ = std::make_unique<matching::SqlLedger>(MatchingDatabase(), env_.vault, env_.pools,
-                                                  env_.random, matching::ProgramPolicies::BuiltIn(),
-                                                  matching::LedgerOptions());
+  ledger_ =
+      std::make_unique<matching::SqlLedger>(MatchingDatabase(), env_.vault, env_.pools, env_.random,
+                                            matching::BuiltInPrograms(), matching::LedgerOptions());
 }
 
 storage::Database& World::MatchingDatabase() {

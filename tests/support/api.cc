@@ -13,6 +13,7 @@
 #include "common/rpc/client.h"
 #include "common/rpc/status_conversion.h"
 #include "handrail/matching/v1/member_sync.grpc.pb.h"
+#include "handrail/matching/v1/program_service.pb.h"
 #include "handrail/messaging/v1/conversation_sync.grpc.pb.h"
 #include "handrail/profiles/v1/directory.grpc.pb.h"
 
@@ -32,8 +33,9 @@ constexpr absl::Duration kQuietStream = absl::Seconds(2);
 
 // Links what no client uses: the linker leaves out a proto of which nothing is named. A new file
 // joins here; until then AllMethods says so.
-void LinkInternalProtos() {
+void LinkOtherProtos() {
   matching::v1::ApplyMembersRequest::descriptor();
+  matching::v1::ListProgramsRequest::descriptor();
   messaging::v1::OpenConversationRequest::descriptor();
   profiles::v1::GetMemberSnapshotRequest::descriptor();
 }
@@ -133,7 +135,7 @@ grpc::ByteBuffer BufferOf(const std::string& bytes) {
 }  // namespace
 
 std::vector<Method> AllMethods() {
-  LinkInternalProtos();
+  LinkOtherProtos();
   std::vector<Method> methods;
   for (const std::string& name : ProtoFiles()) {
     const FileDescriptor* file = DescriptorPool::generated_pool()->FindFileByName(name);

@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/status.h"
 #include "services/matching/adapters/engine_test_env.h"
+#include "services/matching/adapters/program_table.h"
 #include "services/matching/domain/member_sync.h"
 #include "services/matching/domain/outbox.h"
 #include "services/matching/domain/ticket_desk.h"
@@ -223,7 +224,7 @@ TEST_F(EngineTest, ChangedTraitsRescindAnOfferThatTheyForbid) {
   const Ticket ticket = Ask();
   matcher_->RunRoundForTest();
   ASSERT_EQ(StateOf(ticket), TicketState::kOffered);
-  MemberSync sync(*env_.ledger, members_, ProgramPolicies::BuiltIn(), rules_, env_.clock,
+  MemberSync sync(*env_.ledger, members_, BuiltInPrograms(), rules_, env_.clock,
                   [this](const Effects& effects) { matcher_->Notify(effects); });
   MemberTraits changed = env_.Sponsor(sponsor, 2);
   ASSERT_TRUE(sync.ApplyMember(absl::InfiniteFuture(), changed).ok());
@@ -348,7 +349,7 @@ TEST_F(EngineTest, TheDeskAsksProfilesOnAMissAndChecksWhatItKnows) {
   const MemberId id = MemberId::Random(env_.random);
   directory.entry.member = env_.Newcomer(id);
   TicketDesk desk(
-      *env_.ledger, directory, members_, ProgramPolicies::BuiltIn(), env_.clock, env_.random, 2,
+      *env_.ledger, directory, members_, BuiltInPrograms(), env_.clock, env_.random, 2,
       [] { return true; }, [](const Effects&) {});
   const auto ask = [&](const Call& call, RelationshipType type, Philosophy philosophy) {
     std::promise<absl::StatusOr<Ticket>> promise;

@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/storage/redis.h"
 #include "common/testing/temporary_redis.h"
+#include "services/matching/adapters/program_table.h"
 #include "services/matching/adapters/redis_queue.h"
 #include "services/matching/domain/matcher.h"
 #include "services/matching/domain/sweeper.h"
@@ -36,9 +37,8 @@ class EngineTestBase : public ::testing::Test {
   std::unique_ptr<Matcher> NewMatcher() {
     MatcherOptions options;
     options.pause_without_redis = absl::Milliseconds(1);
-    return std::make_unique<Matcher>(*env_.ledger, *queue_, members_, chooser_,
-                                     ProgramPolicies::BuiltIn(), env_.clock, env_.random, options,
-                                     Matcher::Sink());
+    return std::make_unique<Matcher>(*env_.ledger, *queue_, members_, chooser_, BuiltInPrograms(),
+                                     env_.clock, env_.random, options, Matcher::Sink());
   }
   // Another one is another replica, or the same one after a restart.
   std::unique_ptr<Reconciler> NewReconciler() {

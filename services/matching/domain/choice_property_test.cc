@@ -6,6 +6,7 @@
 
 #include "common/testing/seeded_random.h"
 #include "gtest/gtest.h"
+#include "services/matching/adapters/program_table.h"
 #include "services/matching/domain/choice.h"
 #include "services/matching/domain/pair_table.h"
 #include "services/matching/domain/people_for_test.h"
@@ -44,13 +45,13 @@ bool Willing(const PersonTraits& me, const PersonTraits& other, Philosophy philo
 bool MeetsRow(const SponsorTraits& traits, Philosophy philosophy, RelationshipType type) {
   const SponsorProgram* program = traits.Find(philosophy);
   if (program == nullptr || !program->relationship_types.Contains(type)) return false;
-  const ProgramPolicy& row = ProgramPolicies::BuiltIn().Of(philosophy);
+  const ProgramPolicy& row = BuiltInPrograms().Of(philosophy);
   if (!row.relationship_types.Contains(type)) return false;
   if (program->steps_done < row.min_steps_done) return false;
   if (row.needs_own_sponsor && !program->has_own_sponsor) return false;
   if (row.needs_active_attendance && !program->attends_actively) return false;
   if (!program->trainings.ContainsAll(row.needs_trainings)) return false;
-  const int days = ProgramPolicies::BuiltIn().MinRecoveryDays(philosophy, type);
+  const int days = BuiltInPrograms().MinRecoveryDays(philosophy, type);
   if (days == 0) return true;
   if (!program->recovery_date) return false;
   absl::TimeZone zone = absl::UTCTimeZone();
@@ -118,7 +119,7 @@ bool Overlaps(const PersonTraits& a, const PersonTraits& b) {
 }
 
 bool MoreTime(const NewcomerTraits& newcomer, const SponsorTraits& sponsor, Philosophy philosophy) {
-  const int margin = ProgramPolicies::BuiltIn().Of(philosophy).more_time_days;
+  const int margin = BuiltInPrograms().Of(philosophy).more_time_days;
   const SponsorProgram* program = sponsor.Find(philosophy);
   if (margin == 0) return true;
   if (program == nullptr || !program->recovery_date) return false;
@@ -221,7 +222,7 @@ class ChoicePropertyTest : public ::testing::Test {
  protected:
   ChoicePropertyTest() {
     const absl::Time week = UtcWeekStart(TestNow());
-    const ProgramPolicies& policies = ProgramPolicies::BuiltIn();
+    const ProgramPolicies& policies = BuiltInPrograms();
     for (int i = 0; i < kSponsors; ++i) {
       members_.push_back(i % 3 == 0 ? RandomSponsor(random_) : BlendedSponsor(random_));
       seats_.push_back(RandomSeats(members_.back().member, random_));

@@ -5,6 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "services/matching/adapters/program_table.h"
 #include "services/matching/domain/pair_table.h"
 #include "services/matching/domain/people_for_test.h"
 
@@ -19,8 +20,8 @@ const PairTable& NoFacts() {
 Chooser DefaultChooser() { return Chooser(RuleSet{}, Scorer{}); }
 
 TicketRecord WaitingTicket(int number, absl::Duration waited) {
-  return MakeTicketRecord(GoodTicket(number, waited), GoodNewcomer(number),
-                          ProgramPolicies::BuiltIn(), UtcWeekStart(TestNow()));
+  return MakeTicketRecord(GoodTicket(number, waited), GoodNewcomer(number), BuiltInPrograms(),
+                          UtcWeekStart(TestNow()));
 }
 
 SponsorRecord FreeSponsor(int number, int taken = 1, absl::Duration idle = absl::Hours(100)) {
@@ -68,7 +69,7 @@ TEST(ChoiceTest, ABoostIsBounded) {
   Ticket ticket = GoodTicket();
   ticket.boost = 1e9;
   const TicketRecord record =
-      MakeTicketRecord(ticket, GoodNewcomer(), ProgramPolicies::BuiltIn(), UtcWeekStart(TestNow()));
+      MakeTicketRecord(ticket, GoodNewcomer(), BuiltInPrograms(), UtcWeekStart(TestNow()));
   EXPECT_EQ(record.boost, kMaxBoost);
 }
 

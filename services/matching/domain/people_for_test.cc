@@ -1,5 +1,7 @@
 #include "services/matching/domain/people_for_test.h"
 
+#include "services/matching/adapters/program_table.h"
+
 namespace handrail::matching {
 namespace {
 
@@ -155,13 +157,13 @@ Ticket GoodTicket(int number, absl::Duration waited) {
 }
 
 NewcomerRecord TestPair::NewcomerOf() const {
-  return MakeNewcomerRecord(newcomer, philosophy, relationship_type, ProgramPolicies::BuiltIn(),
+  return MakeNewcomerRecord(newcomer, philosophy, relationship_type, BuiltInPrograms(),
                             UtcWeekStart(TestNow()));
 }
 
 SponsorRecord TestPair::SponsorOf() const {
   SponsorRecord record =
-      MakeSponsorRecord(sponsor, philosophy, ProgramPolicies::BuiltIn(), UtcWeekStart(TestNow()));
+      MakeSponsorRecord(sponsor, philosophy, BuiltInPrograms(), UtcWeekStart(TestNow()));
   SetSeats(seats, record);
   return record;
 }

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "gtest/gtest.h"
+#include "services/matching/adapters/program_table.h"
 #include "services/matching/domain/pair_table.h"
 #include "services/matching/domain/people_for_test.h"
 
@@ -29,7 +30,7 @@ class PoolIndexTest : public ::testing::Test {
 
   const Chooser chooser_{RuleSet{}, Scorer{}};
   PairTable table_;
-  PoolIndex index_{GoodTicket().pool, ProgramPolicies::BuiltIn(), chooser_, table_};
+  PoolIndex index_{GoodTicket().pool, BuiltInPrograms(), chooser_, table_};
 };
 
 TEST_F(PoolIndexTest, FindsASponsorForATicketAndATicketForASponsor) {

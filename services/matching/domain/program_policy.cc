@@ -11,113 +11,6 @@ namespace handrail::matching {
 namespace {
 
 using R = RelationshipType;
-using P = Philosophy;
-
-constexpr ProgramPolicy TwelveStep(Philosophy philosophy, PolicyBasis basis) {
-  ProgramPolicy row;
-  row.philosophy = philosophy;
-  row.family = ProgramFamily::kTwelveStep;
-  row.basis = basis;
-  row.relationship_types = {R::kTemporaryContact, R::kTemporarySponsor, R::kSponsor,
-                            R::kServiceSponsor};
-  row.min_recovery_days = 365;  // AA P-15: "probably a year or more"
-  row.more_time_days = 180;
-  row.default_gender_rule = GenderRule::kSameGender;
-  row.says_sponsor = true;
-  return row;
-}
-
-// One-to-one support among peers, where the program has no sponsors or no source tells of them.
-constexpr ProgramPolicy Peer(Philosophy philosophy, PolicyBasis basis) {
-  ProgramPolicy row;
-  row.philosophy = philosophy;
-  row.basis = basis;
-  row.relationship_types = {R::kPeerCompanion};
-  return row;
-}
-
-constexpr ProgramPolicy Smart() {
-  ProgramPolicy row = Peer(P::kSmart, PolicyBasis::kSource);
-  row.needs_trainings = {Training::kFacilitator};
-  return row;
-}
-
-// Mentors are "further along the path": longer than the mentee, without a number.
-constexpr ProgramPolicy RecoveryDharma() {
-  ProgramPolicy row;
-  row.philosophy = P::kRecoveryDharma;
-  row.family = ProgramFamily::kBuddhist;
-  row.basis = PolicyBasis::kSource;
-  row.relationship_types = {R::kMentor, R::kPracticePartner};
-  row.more_time_days = 1;
-  return row;
-}
-
-constexpr ProgramPolicy CelebrateRecovery() {
-  ProgramPolicy row;
-  row.philosophy = P::kCelebrateRecovery;
-  row.family = ProgramFamily::kChristian;
-  row.basis = PolicyBasis::kSource;
-  row.relationship_types = {R::kSponsor, R::kAccountabilityPartner};
-  row.min_recovery_days = 365;
-  row.more_time_days = 180;
-  row.min_steps_done = 12;
-  row.needs_own_sponsor = true;
-  row.needs_active_attendance = true;
-  row.gender_rule = GenderRule::kSameGender;
-  row.default_gender_rule = GenderRule::kSameGender;
-  row.says_sponsor = true;
-  return row;
-}
-
-constexpr ProgramPolicy WomenForSobriety() {
-  ProgramPolicy row = Peer(P::kWomenForSobriety, PolicyBasis::kSource);
-  row.gender_rule = GenderRule::kSameGender;
-  row.default_gender_rule = GenderRule::kSameGender;
-  return row;
-}
-
-constexpr auto kSourced = PolicyBasis::kSource;
-constexpr auto kOwn = PolicyBasis::kOwnChoice;
-
-constexpr std::array<ProgramPolicy, kPhilosophyCount - 1> kPrograms = {
-    TwelveStep(P::kTwelveStepAa, kSourced),
-    TwelveStep(P::kTwelveStepNa, kSourced),
-    TwelveStep(P::kTwelveStepCa, kOwn),
-    TwelveStep(P::kTwelveStepCma, kOwn),
-    TwelveStep(P::kTwelveStepHa, kOwn),
-    TwelveStep(P::kTwelveStepMa, kOwn),
-    TwelveStep(P::kTwelveStepOther, kOwn),
-    Smart(),
-    Peer(P::kLifeRing, kSourced),
-    RecoveryDharma(),
-    Peer(P::kRefugeRecovery, kOwn),
-    CelebrateRecovery(),
-    WomenForSobriety(),
-    Peer(P::kSos, kOwn),
-    Peer(P::kWellbriety, kOwn),
-    Peer(P::kAllRecovery, kOwn),
-    Peer(P::kFaithBasedOther, kOwn),
-    Peer(P::kSecularOther, kOwn),
-    // Families' fellowships work the steps with sponsors; the year counts from the first meeting.
-    TwelveStep(P::kFamilyAlAnon, kOwn),
-    TwelveStep(P::kFamilyNarAnon, kOwn),
-};
-
-// The days of a temporary contact and the three parallel offers are domain.md 3.1 H4 and 3.3. Its
-// target is the first human contact within 24 hours. A temporary sponsor's trial is short because
-// the whole lasts about 90 days (own choice).
-constexpr std::array<RelationshipPolicy, kRelationshipTypeCount - 1> kRelationships = {{
-    // type, min days, deadline hours, trial days, parallel offers, target wait hours
-    {R::kTemporaryContact, 180, 0, 14, 3, 24},
-    {R::kTemporarySponsor, -1, 0, 14, 1, 168},
-    {R::kSponsor, -1, 0, 0, 1, 168},
-    {R::kServiceSponsor, -1, 0, 0, 1, 168},
-    {R::kMentor, -1, 0, 0, 1, 168},
-    {R::kAccountabilityPartner, -1, 0, 0, 1, 168},
-    {R::kPracticePartner, -1, 0, 0, 1, 168},
-    {R::kPeerCompanion, -1, 0, 0, 1, 168},
-}};
 
 using Faults = std::vector<std::string>;
 
@@ -134,6 +27,11 @@ void CheckProgram(const ProgramPolicy& row, Faults& faults) {
   CheckRange(name + " min_steps_done", row.min_steps_done, 0, 16, faults);
   CheckRange(name + " response_deadline_hours", row.response_deadline_hours, 1, 168, faults);
   CheckRange(name + " trial_days", row.trial_days, 1, 120, faults);
+  if (row.relationship_types.empty()) faults.push_back(name + " has no relationship");
+  const RelationshipTypes sponsors = {R::kSponsor, R::kTemporarySponsor, R::kServiceSponsor};
+  if (row.family == ProgramFamily::kPeer && row.relationship_types.Intersects(sponsors)) {
+    faults.push_back(name + " is of peers, who are not sponsors");
+  }
   if (row.gender_rule != GenderRule::kUnspecified && row.gender_rule != GenderRule::kSameGender) {
     faults.push_back(name + " gender_rule is neither SAME_GENDER nor left out");
   }
@@ -153,9 +51,6 @@ void CheckRelationship(const RelationshipPolicy& row, Faults& faults) {
 }
 
 }  // namespace
-
-absl::Span<const ProgramPolicy> BuiltInProgramPolicies() { return kPrograms; }
-absl::Span<const RelationshipPolicy> BuiltInRelationshipPolicies() { return kRelationships; }
 
 absl::StatusOr<ProgramPolicies> ProgramPolicies::Create(
     absl::Span<const ProgramPolicy> programs, absl::Span<const RelationshipPolicy> relationships) {
@@ -193,13 +88,6 @@ absl::StatusOr<ProgramPolicies> ProgramPolicies::Create(
         .Message(absl::StrCat("program policies: ", absl::StrJoin(faults, "; ")));
   }
   return policies;
-}
-
-const ProgramPolicies& ProgramPolicies::BuiltIn() {
-  // Never destroyed: it may be used until the process ends. A test holds that the rows are valid.
-  static const ProgramPolicies* const policies =
-      new ProgramPolicies(*Create(BuiltInProgramPolicies(), BuiltInRelationshipPolicies()));
-  return *policies;
 }
 
 const ProgramPolicy& ProgramPolicies::Of(Philosophy philosophy) const {

@@ -9,7 +9,8 @@
 #include "absl/types/span.h"
 #include "services/matching/domain/traits.h"
 
-// What each program says of one-to-one relationships, and what each relationship needs, as data.
+// What each program says of one-to-one relationships, and what each relationship needs, as data:
+// the rows are those of services/matching/programs.textproto or of an operator's file.
 namespace handrail::matching {
 
 using RelationshipTypes = EnumSet<RelationshipType>;
@@ -37,7 +38,6 @@ struct ProgramPolicy {
   GenderRule default_gender_rule = GenderRule::kAny;
   int response_deadline_hours = 24;  // 1..168
   int trial_days = 30;               // 1..120
-  bool says_sponsor = false;         // texts may use the word "sponsor"
 };
 
 struct RelationshipPolicy {
@@ -50,10 +50,6 @@ struct RelationshipPolicy {
   int target_wait_hours = 168;      // the wait at which a ticket has earned the full aging weight
 };
 
-// The built-in rows: domain.md 2.1 and 3.1 H4.
-absl::Span<const ProgramPolicy> BuiltInProgramPolicies();
-absl::Span<const RelationshipPolicy> BuiltInRelationshipPolicies();
-
 // A whole, checked set of rows: one for every program and one for every relationship. Immutable.
 class ProgramPolicies {
  public:
@@ -61,9 +57,6 @@ class ProgramPolicies {
   // of its range.
   static absl::StatusOr<ProgramPolicies> Create(absl::Span<const ProgramPolicy> programs,
                                                 absl::Span<const RelationshipPolicy> relationships);
-  // The built-in rows.
-  static const ProgramPolicies& BuiltIn();
-
   // For kUnspecified and unknown values: a row that allows no relationship.
   const ProgramPolicy& Of(Philosophy philosophy) const;
   const RelationshipPolicy& Of(RelationshipType relationship_type) const;

@@ -5,6 +5,7 @@
 #include "common/base/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "services/matching/adapters/program_table.h"
 
 namespace handrail::matching {
 namespace {
@@ -14,52 +15,22 @@ using P = Philosophy;
 using R = RelationshipType;
 
 std::vector<ProgramPolicy> Programs() {
-  return {BuiltInProgramPolicies().begin(), BuiltInProgramPolicies().end()};
+  std::vector<ProgramPolicy> rows;
+  for (int n = 1; n < kPhilosophyCount; ++n)
+    rows.push_back(BuiltInPrograms().Of(static_cast<P>(n)));
+  return rows;
 }
 
 absl::Status Check(const std::vector<ProgramPolicy>& programs) {
-  return ProgramPolicies::Create(programs, BuiltInRelationshipPolicies()).status();
-}
-
-TEST(ProgramPolicyTest, TheBuiltInRowsAreWhole) {
-  EXPECT_TRUE(Check(Programs()).ok());
-  for (int number = 1; number < kPhilosophyCount; ++number) {
-    EXPECT_EQ(ProgramPolicies::BuiltIn().Of(static_cast<P>(number)).philosophy,
-              static_cast<P>(number));
+  std::vector<RelationshipPolicy> rows;
+  for (int n = 1; n < kRelationshipTypeCount; ++n) {
+    rows.push_back(BuiltInPrograms().Of(static_cast<R>(n)));
   }
-}
-
-TEST(ProgramPolicyTest, ProgramsWithoutSponsorsHavePeerCompanionsOnlyAndNeverTheWord) {
-  for (const P program : {P::kSmart, P::kLifeRing, P::kWomenForSobriety}) {
-    const ProgramPolicy& row = ProgramPolicies::BuiltIn().Of(program);
-    EXPECT_EQ(row.relationship_types, RelationshipTypes{R::kPeerCompanion});
-    EXPECT_FALSE(row.says_sponsor);
-  }
-  for (int number = 1; number < kPhilosophyCount; ++number) {
-    const ProgramPolicy& row = ProgramPolicies::BuiltIn().Of(static_cast<P>(number));
-    EXPECT_EQ(row.says_sponsor, row.relationship_types.Contains(R::kSponsor)) << number;
-  }
-}
-
-TEST(ProgramPolicyTest, ThresholdsAreTheTables) {
-  const ProgramPolicies& policies = ProgramPolicies::BuiltIn();
-  EXPECT_EQ(policies.MinRecoveryDays(P::kTwelveStepAa, R::kSponsor), 365);
-  EXPECT_EQ(policies.MinRecoveryDays(P::kTwelveStepAa, R::kTemporaryContact), 180);
-  EXPECT_EQ(policies.MinRecoveryDays(P::kRecoveryDharma, R::kMentor), 0);
-  EXPECT_EQ(policies.Of(P::kRecoveryDharma).more_time_days, 1);
-  const ProgramPolicy& celebrate = policies.Of(P::kCelebrateRecovery);
-  EXPECT_EQ(celebrate.min_recovery_days, 365);
-  EXPECT_EQ(celebrate.min_steps_done, 12);
-  EXPECT_TRUE(celebrate.needs_own_sponsor);
-  EXPECT_EQ(celebrate.gender_rule, GenderRule::kSameGender);
-  EXPECT_EQ(policies.ResponseDeadline(P::kTwelveStepAa, R::kSponsor), absl::Hours(24));
-  EXPECT_EQ(policies.TrialLength(P::kTwelveStepAa, R::kSponsor), absl::Hours(24 * 30));
-  EXPECT_EQ(policies.Of(R::kTemporaryContact).parallel_offers, 3);
-  EXPECT_EQ(policies.Of(R::kSponsor).parallel_offers, 1);
+  return ProgramPolicies::Create(programs, rows).status();
 }
 
 TEST(ProgramPolicyTest, WhatIsNoProgramAllowsNothing) {
-  const ProgramPolicies& policies = ProgramPolicies::BuiltIn();
+  const ProgramPolicies& policies = BuiltInPrograms();
   for (const int number : {0, 21, 255}) {
     for (int type = 0; type < kRelationshipTypeCount; ++type) {
       EXPECT_FALSE(policies.Allows(static_cast<P>(number), static_cast<R>(type)));
@@ -75,10 +46,14 @@ TEST(ProgramPolicyTest, EveryFaultOfTheRowsIsNamed) {
   programs[0].trial_days = 0;
   programs[1].gender_rule = GenderRule::kAny;
   programs[2] = programs[3];
+  programs[7].relationship_types = {R::kSponsor};
+  programs[8].relationship_types = {};
   const absl::Status status = Check(programs);
   EXPECT_TRUE(HasReason(status, reason::kConfigurationInvalid)) << status;
   EXPECT_THAT(status.message(), HasSubstr("program 1 trial_days is 0"));
   EXPECT_THAT(status.message(), HasSubstr("program 2 gender_rule"));
+  EXPECT_THAT(status.message(), HasSubstr("program 8 is of peers, who are not sponsors"));
+  EXPECT_THAT(status.message(), HasSubstr("program 9 has no relationship"));
   EXPECT_THAT(status.message(), HasSubstr("program 4 is unknown or stands twice"));
   EXPECT_THAT(status.message(), HasSubstr("a program has no row"));
 }

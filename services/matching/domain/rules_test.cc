@@ -7,6 +7,7 @@
 #include "common/base/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "services/matching/adapters/program_table.h"
 #include "services/matching/domain/people_for_test.h"
 
 namespace handrail::matching {
@@ -324,7 +325,7 @@ TEST(RulesTest, NobodyIsPairedWithThemselves) {
 }
 
 TEST(RulesTest, WhatANewcomerHasToSayIsNamed) {
-  const ProgramPolicies& policies = ProgramPolicies::BuiltIn();
+  const ProgramPolicies& policies = BuiltInPrograms();
   const Philosophy aa = Philosophy::kTwelveStepAa;
   EXPECT_TRUE(MissingForMatching(*GoodNewcomer().newcomer, aa, policies).empty());
   std::set<std::string> paths;

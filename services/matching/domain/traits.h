@@ -192,6 +192,7 @@ enum class Training : uint8_t {
   kStepStudy = 3,
   kPeerSupportCertified = 4,
 };
+inline constexpr int kTrainingCount = 5;  // with kUnspecified
 
 // Unspecified is treated as suspended.
 enum class Standing : uint8_t { kUnspecified = 0, kGood = 1, kSuspended = 2, kErased = 3 };

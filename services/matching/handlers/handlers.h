@@ -6,6 +6,7 @@
 #include "common/rpc/stream_writer.h"
 #include "handrail/matching/v1/matching.grpc.pb.h"
 #include "handrail/matching/v1/member_sync.grpc.pb.h"
+#include "handrail/matching/v1/program_service.grpc.pb.h"
 #include "services/matching/domain/ledger.h"
 #include "services/matching/domain/member_sync.h"
 #include "services/matching/domain/ticket_desk.h"
@@ -28,6 +29,20 @@ struct HandlerContext {
   std::function<void(const Effects&)> sink;
   // Watches of a revoked device end at the next wake-up or sweep.
   const rpc::RevocationSet& revocations;
+};
+
+class ProgramHandler final : public v1::ProgramService::CallbackService {
+ public:
+  // `table` must outlive the handler.
+  ProgramHandler(rpc::Edge& edge, const v1::ProgramTable& table) : edge_(edge), table_(table) {}
+
+  grpc::ServerUnaryReactor* ListPrograms(grpc::CallbackServerContext* context,
+                                         const v1::ListProgramsRequest* request,
+                                         v1::ListProgramsResponse* response) override;
+
+ private:
+  rpc::Edge& edge_;
+  const v1::ProgramTable& table_;
 };
 
 class MatchingHandler final : public v1::MatchingService::CallbackService {

@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "services/matching/adapters/program_table.h"
 #include "services/matching/stores/ledger_test_env.h"
 
 // What two steps do to each other, with the second one at a chosen place of the first; and that a
@@ -136,8 +137,7 @@ class InterleavingTest : public ::testing::TestWithParam<TestBackend> {
 
   LedgerTestEnv env{GetParam()};
   ObservedDatabase observed{*env.database};
-  SqlLedger ledger{observed,       env.vault, env.pools, env.random, ProgramPolicies::BuiltIn(),
-                   LedgerOptions()};
+  SqlLedger ledger{observed, env.vault, env.pools, env.random, BuiltInPrograms(), LedgerOptions()};
   int64_t unlocked_at_first_ticket = -1;
 };
 

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "services/matching/adapters/program_table.h"
 #include "services/matching/stores/invariants.h"
 #include "services/matching/stores/schema.h"
 
@@ -38,7 +39,7 @@ LedgerTestEnv::LedgerTestEnv(storage::TestBackend backend)
   test_database.options.clock = &clock;  // deadlines move by hand too
   database = test_database.Open();
   EXPECT_TRUE(database->Migrate(LedgerMigrations()).ok());
-  ledger = std::make_unique<SqlLedger>(*database, vault, pools, random, ProgramPolicies::BuiltIn(),
+  ledger = std::make_unique<SqlLedger>(*database, vault, pools, random, BuiltInPrograms(),
                                        LedgerOptions());
 }
 
