@@ -84,6 +84,7 @@ class MessagingProcess final : public rpc::ServiceProcess {
     retention_.Stop();
     openers_.Stop();
     messaging_.Stop();
+    parts_.store->WaitUntilIdle();  // answers still go to streams, the hub and the metrics
     parts_.bus->SetListener(nullptr);
     parts_.store->SetListener(nullptr);
     hub_.Stop();

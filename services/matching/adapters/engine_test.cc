@@ -333,6 +333,22 @@ TEST_F(EngineTest, OneConversationThatIsSlowToOpenHoldsUpNoOther) {
   EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM outbox"), 0);
 }
 
+TEST_F(EngineTest, ABacklogOfTheOutboxDrainsWithoutWaitingForTheClock) {
+  for (int i = 0; i < 13; ++i) env_.Pair(env_.AddSponsor(1));
+  StuckConversations messaging{PairingId()};
+  OutboxOptions options;
+  options.batch = 4;
+  options.threads = 2;
+  options.interval = absl::Hours(1);
+  OutboxSender sender(*env_.ledger, messaging, env_.clock, env_.random, options,
+                      [](const Effects&) {});
+  sender.Start();  // one look at the start, and then only what it wakes itself for
+  sender.Wake();
+  EXPECT_TRUE(messaging.AwaitOpened(13));
+  sender.Stop();
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM outbox"), 0);
+}
+
 class FakeDirectory final : public MemberDirectory {
  public:
   absl::StatusOr<Entry> Fetch(absl::Time, const MemberId& member) override {

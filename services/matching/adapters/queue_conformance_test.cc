@@ -158,6 +158,18 @@ TEST_F(QueueTest, OlderVersionsAreIgnored) {
   EXPECT_EQ(Depth(), "1/1/0");
 }
 
+TEST_F(QueueTest, ASponsorWhomTheLedgerDoesNotKnowComesBackAtAnyVersion) {
+  Put(Waiting(1));
+  QueueSponsor sponsor = Free(1, 5);
+  Put(sponsor);
+  sponsor.version = kNotInLedger;
+  Put(sponsor);
+  EXPECT_EQ(Depth(), "1/0/0");
+  sponsor.version = 1;  // the ledger was restored from a copy, and the sponsor came again
+  Put(sponsor);
+  EXPECT_EQ(Depth(), "1/1/0");
+}
+
 TEST_F(QueueTest, ALateHintDoesNotBringBackWhatIsGone) {
   QueueTicket ticket = Waiting(2);
   ticket.waiting = false;

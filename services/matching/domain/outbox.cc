@@ -58,8 +58,9 @@ void OutboxSender::Dispatch() {
     more_ = false;
   }
   const auto batch = static_cast<size_t>(options_.batch);
-  const auto due = ledger_.DueOutbox(clock_.Now() + options_.timeout, clock_.Now(),
-                                     static_cast<int>(batch + under_way.size()));
+  const size_t limit = batch + under_way.size() + 1;  // one more tells that there is more
+  const auto due =
+      ledger_.DueOutbox(clock_.Now() + options_.timeout, clock_.Now(), static_cast<int>(limit));
   if (!due.ok()) {
     Log(Severity::kWarning, "outbox_not_read", {{LogField::kReason, ReasonOf(due.status())}});
     return;
@@ -69,7 +70,7 @@ void OutboxSender::Dispatch() {
     if (under_way.contains(entry.id)) continue;
     MutexLock lock(mutex_);
     more_ = under_way_.size() >= batch;
-    if (more_) return;
+    if (more_) break;
     const bool taken = workers_->TryRun([this, entry] {
       Send(entry);
       OnSent(entry.id);
@@ -77,13 +78,20 @@ void OutboxSender::Dispatch() {
     if (!taken) return;  // it stops
     under_way_.insert(entry.id);
   }
+  MutexLock lock(mutex_);
+  more_ = more_ || due->size() == limit;
+  WakeForMore();  // everything may have ended before it was known that there is more
+}
+
+void OutboxSender::WakeForMore() {
+  const bool room = under_way_.size() <= static_cast<size_t>(options_.batch) / 2;
+  if (more_ && room && task_ != nullptr) task_->Wake();
 }
 
 void OutboxSender::OnSent(const OutboxId& id) {
   MutexLock lock(mutex_);
   under_way_.erase(id);
-  const bool room = under_way_.size() <= static_cast<size_t>(options_.batch) / 2;
-  if (more_ && room && task_ != nullptr) task_->Wake();
+  WakeForMore();
   if (under_way_.empty()) idle_.SignalAll();
 }
 

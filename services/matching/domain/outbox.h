@@ -70,6 +70,7 @@ class OutboxSender {
   void Dispatch();
   void Send(const OutboxEntry& entry);
   void OnSent(const OutboxId& id);
+  void WakeForMore() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Ledger& ledger_;
   Conversations& conversations_;

@@ -30,6 +30,9 @@ struct QueueTicket {
 };
 QueueTicket QueueTicketOf(const TicketChange& ticket);
 
+// The version of a sponsor of whom the ledger knows nothing: no seat, and whatever comes is newer.
+inline constexpr int64_t kNotInLedger = -1;
+
 struct QueueSponsor {
   MemberId sponsor;
   int64_t version = 0;

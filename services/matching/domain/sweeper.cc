@@ -254,7 +254,7 @@ absl::Status Reconciler::RemoveStaleSponsors(const PoolKey& pool) {
                      ledger_.LoadSponsors(clock_.Now() + kLedgerTimeout, part.sponsors));
     ASSIGN_OR_RETURN(const auto pools, PoolsOfEach(known));
     absl::flat_hash_map<MemberId, QueueSponsor> stale;
-    for (const MemberId& id : part.sponsors) stale[id] = {id, INT64_MAX, 0, 0};
+    for (const MemberId& id : part.sponsors) stale[id] = {id, kNotInLedger, 0, 0};
     for (size_t i = 0; i < known.size(); ++i) {
       const Availability& seats = known[i].availability;
       if (std::find(pools[i].begin(), pools[i].end(), pool) != pools[i].end()) {

@@ -142,12 +142,10 @@ grpc::ServerWriteReactor<v1::WatchOffersResponse>* MatchingHandler::WatchOffers(
   auto stream = rpc::StreamWriter<Response>::Open(
       in_.streams, context, OptionsFor<Response>(std::move(admitted->slot), in_.hub, topic, end));
   struct Seen {
-    absl::Time began;
     absl::Time looked = absl::InfinitePast();  // when a read last went all the way back
     std::map<OfferId, int64_t> versions;
   };
   auto seen = std::make_shared<Seen>();
-  seen->began = in_.clock.Now();
   const auto refresh = [this, stream, seen, call = admitted->call]() -> bool {
     if (stream->IsClosed()) return false;
     if (in_.revocations.IsRevoked(call.who.device)) {
@@ -159,12 +157,12 @@ grpc::ServerWriteReactor<v1::WatchOffersResponse>* MatchingHandler::WatchOffers(
     read.deadline = now + kReadTimeout;
     const auto is_news = [&seen](const OfferVersion& offer) {
       const auto known = seen->versions.find(offer.offer);
-      // What was closed before the stream began is not news.
+      // What is closed and was never shown here is not news.
       return known == seen->versions.end() ? IsOpen(offer.state) : offer.version > known->second;
     };
     const bool all_the_way = now - seen->looked >= kLookBackInterval;
     const absl::Time since = now - (all_the_way ? kLookBack : kShortLookBack);
-    const auto changes = in_.ledger.ReadOfferChanges(read, std::max(since, seen->began), is_news);
+    const auto changes = in_.ledger.ReadOfferChanges(read, since, is_news);
     if (!changes.ok()) {
       if (IsTransient(changes.status())) return true;
       stream->Close(changes.status());

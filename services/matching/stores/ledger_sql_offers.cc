@@ -72,6 +72,8 @@ absl::Status SqlLedger::MakeOfferStep(Steps& steps, const Proposal& proposal, Of
     }
   }
   const TicketChange& ticket = steps.effects().tickets.back();
+  // Another replica's clock may have been ahead of ours when the ticket was opened.
+  const absl::Time created = std::max(steps.now(), ticket.create_time);
   ASSIGN_OR_RETURN(
       const std::string explanation,
       context_.vault.Seal(proposal.newcomer, two.newcomer->wrapped_key, kExplanationPlace,
@@ -86,7 +88,7 @@ absl::Status SqlLedger::MakeOfferStep(Steps& steps, const Proposal& proposal, Of
                  "VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $7, 1, $9, $10)",
                  {proposal.offer, proposal.ticket, proposal.newcomer, proposal.sponsor,
                   static_cast<int64_t>(ticket.relationship_type),
-                  Blob{context_.pools.Opaque(ticket.pool)}, steps.now(), proposal.expire_time,
+                  Blob{context_.pools.Opaque(ticket.pool)}, created, proposal.expire_time,
                   !parallel, Blob{explanation}})
           .status());
   RETURN_IF_ERROR(tx.Execute("UPDATE sponsors SET last_offer_at = $2, version = version + 1, "
@@ -102,7 +104,7 @@ absl::Status SqlLedger::MakeOfferStep(Steps& steps, const Proposal& proposal, Of
   made.sponsor = proposal.sponsor;
   made.relationship_type = ticket.relationship_type;
   made.philosophy = ticket.pool.philosophy;
-  made.create_time = steps.now();
+  made.create_time = created;
   made.expire_time = proposal.expire_time;
   made.explanation = proposal.explanation;
   return absl::OkStatus();

@@ -114,7 +114,11 @@ void DeliveryHub::ReadFor(const std::weak_ptr<StreamSession>& weak) {
     if (!plan.wanted) return;
     const auto snapshot = store_.ReadStream(clock_.Now() + options_.read_timeout, session->device(),
                                             plan.positions, plan.everything, plan.limit);
-    if (!session->OnRead(plan, snapshot)) return;
+    const bool go_on = session->OnRead(plan, snapshot);
+    if (std::vector<Cursor> early = session->TakeEarly(); !early.empty()) {
+      store_.AckAsync(session->device(), std::move(early), nullptr);
+    }
+    if (!go_on) return;
   }
 }
 

@@ -348,6 +348,30 @@ TEST_F(MessagingTest, AStreamAcknowledgesItsOwnConversationsOnly) {
   EXPECT_EQ(kept[0].conversation, id_);
 }
 
+TEST_F(MessagingTest, AnAcknowledgementThatComesBeforeTheFirstReadIsKept) {
+  SendMany(*here_, 3);
+  StreamSession session(
+      bob_phone_, {}, StreamSession::Options(), [] {}, [] {});
+  session.Start(1);
+  const Cursor early{id_, 2};
+  EXPECT_TRUE(session.Acknowledge({&early, 1}).empty());
+  EXPECT_TRUE(session.TakeEarly().empty());
+  const StreamSession::ReadPlan plan = session.NextRead();
+  StreamSnapshot snapshot;
+  snapshot.device_known = true;
+  snapshot.generation = 1;
+  StreamConversation& read = snapshot.conversations.emplace_back();
+  read.conversation.id = id_;
+  read.conversation.head_sequence = 3;
+  read.readable_to = 3;
+  session.OnRead(plan, snapshot);
+  const std::vector<Cursor> found = session.TakeEarly();
+  ASSERT_EQ(found.size(), 1);
+  EXPECT_EQ(found[0].conversation, id_);
+  EXPECT_EQ(found[0].sequence, 2);
+  EXPECT_TRUE(session.TakeEarly().empty());
+}
+
 TEST_F(MessagingTest, ANewConversationIsReadAloneAndNotAllTheOthers) {
   StreamSession session(
       bob_phone_, {}, StreamSession::Options(), [] {}, [] {});

@@ -13,6 +13,8 @@ const EnvelopePtr* AsEnvelope(const Event& event) { return std::get_if<EnvelopeP
 constexpr absl::Duration kRetryAfter = absl::Milliseconds(250);
 // More conversations that are new at once are found by reading all.
 constexpr size_t kUnknownLimit = 64;
+// Acknowledgements of conversations that are not read yet: as many as a client may name at once.
+constexpr size_t kEarlyLimit = 256;
 
 }  // namespace
 
@@ -79,14 +81,23 @@ std::vector<Cursor> StreamSession::Acknowledge(absl::Span<const Cursor> cursors)
     MutexLock lock(mutex_);
     for (const Cursor& cursor : cursors) {
       const auto place = places_.find(cursor.conversation);
-      if (place == places_.end()) continue;
-      Settle(place->second, cursor.sequence);
-      if (place->second.seen) ours.push_back(cursor);
+      if (place != places_.end()) Settle(place->second, cursor.sequence);
+      if (place != places_.end() && place->second.seen) {
+        ours.push_back(cursor);
+      } else if (early_.size() < kEarlyLimit || early_.contains(cursor.conversation)) {
+        int64_t& sequence = early_[cursor.conversation];
+        sequence = std::max(sequence, cursor.sequence);
+      }
     }
     read = RequestRead();
   }
   if (read) read_();
   return ours;
+}
+
+std::vector<Cursor> StreamSession::TakeEarly() {
+  MutexLock lock(mutex_);
+  return std::exchange(early_found_, {});
 }
 
 bool StreamSession::OnCommitted(const CommittedMessages& messages) {
@@ -326,6 +337,11 @@ bool StreamSession::Apply(const StreamConversation& read) {
     asked = place.next;
   }
   Settle(place, read.conversation.acked_sequence);
+  if (const auto early = early_.find(id); early != early_.end()) {
+    Settle(place, std::min(early->second, read.conversation.head_sequence));
+    early_found_.push_back({id, early->second});
+    early_.erase(early);
+  }
   const size_t queued = queue_.size();
   ApplyState(place, read, first && first_read_done_);
   if (first) place.catch_up_to = read.deliverable ? read.readable_to : 0;

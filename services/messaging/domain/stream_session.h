@@ -44,8 +44,11 @@ class StreamSession {
   // comes after `Closing`.
   std::vector<Event> Take(size_t max_events, size_t max_bytes);
   // Opens the window. Returns those of `cursors` whose conversation the device was found to have:
-  // only they are worth keeping.
+  // only they are worth keeping now. Others wait for the read that finds theirs.
   std::vector<Cursor> Acknowledge(absl::Span<const Cursor> cursors);
+  // Acknowledgements that came before their conversation was read, and were found to be the
+  // device's since: to be stored. Each is given once.
+  std::vector<Cursor> TakeEarly();
 
   // A commit of this process. False when the stream has ended: the device may be at another
   // process.
@@ -129,6 +132,8 @@ class StreamSession {
   absl::flat_hash_map<ConversationId, Place> places_ ABSL_GUARDED_BY(mutex_);
   int64_t dirty_ ABSL_GUARDED_BY(mutex_) = 0;                            // places that are dirty
   absl::flat_hash_set<ConversationId> unknown_ ABSL_GUARDED_BY(mutex_);  // to be read, no place yet
+  absl::flat_hash_map<ConversationId, int64_t> early_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Cursor> early_found_ ABSL_GUARDED_BY(mutex_);
   int64_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<Event> queue_ ABSL_GUARDED_BY(mutex_);
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;

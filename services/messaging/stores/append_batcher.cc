@@ -18,7 +18,9 @@ AppendBatcher::AppendBatcher(storage::Database& database, const Clock& clock,
                              const Options& options, CommitListener* listener)
     : database_(database), clock_(clock), options_(options), listener_(listener) {}
 
-AppendBatcher::~AppendBatcher() {
+AppendBatcher::~AppendBatcher() { WaitUntilIdle(); }
+
+void AppendBatcher::WaitUntilIdle() {
   MutexLock lock(mutex_);
   while (in_flight_ || reporting_ > 0) idle_.Wait(mutex_);
 }

@@ -34,6 +34,8 @@ class AppendBatcher {
   ~AppendBatcher();
 
   void Add(Append append, std::shared_ptr<Wakeable> wake_after, MessageStore::AppendDone done);
+  // Until everything that was accepted is answered: `batch_timeout` and a little more.
+  void WaitUntilIdle();
   // The listener before it hears nothing more once this returns. Not to be called by a listener.
   void SetListener(CommitListener* listener);
 

@@ -31,6 +31,8 @@ class SqlMessageStore final : public MessageStore {
                                                                  const Clock& clock, Random& random,
                                                                  const Options& options);
 
+  // Until every append that was accepted is answered. What the answers use must live that long.
+  void WaitUntilIdle() { appends_.WaitUntilIdle(); }
   // Whoever hears of every commit of this process; null for nobody.
   void SetListener(CommitListener* listener) { appends_.SetListener(listener); }
 
