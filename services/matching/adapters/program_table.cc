@@ -94,8 +94,6 @@ ProgramPolicy PolicyOf(const v1::Program& program, Faults& faults) {
   ProgramPolicy row;
   row.philosophy = Known<Philosophy>(program.philosophy(), kPhilosophyCount);
   row.family = FamilyOf(program.family());
-  row.basis =
-      program.basis() == v1::POLICY_BASIS_SOURCE ? PolicyBasis::kSource : PolicyBasis::kOwnChoice;
   for (const v1::OneToOne& entry : program.one_to_one()) {
     CheckName(entry, name, faults);
     const auto type = Known<RelationshipType>(entry.relationship_type(), kRelationshipTypeCount);

@@ -18,13 +18,9 @@ using Trainings = EnumSet<Training>;
 
 enum class ProgramFamily : uint8_t { kTwelveStep, kPeer, kBuddhist, kChristian };
 
-// Where a row comes from.
-enum class PolicyBasis : uint8_t { kSource, kOwnChoice };
-
 struct ProgramPolicy {
   Philosophy philosophy = Philosophy::kUnspecified;
   ProgramFamily family = ProgramFamily::kPeer;
-  PolicyBasis basis = PolicyBasis::kOwnChoice;
   RelationshipTypes relationship_types;  // the program has these and no others
   int min_recovery_days = 0;             // of the sponsor in this program; 0 asks for none
   int more_time_days = 0;  // how much longer than the newcomer's; 0 means that it is not compared

@@ -1,9 +1,9 @@
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "common/base/status.h"
+#include "services/matching/domain/offer_news.h"
 #include "services/matching/handlers/handlers.h"
 #include "services/matching/handlers/ticket_proto.h"
 
@@ -13,14 +13,6 @@ namespace handrail::matching {
 namespace {
 
 constexpr absl::Duration kReadTimeout = absl::Seconds(5);
-// How long before the last read an offer may have been closed that it did not see: a write waits
-// at most its deadline for the commit, and the clocks of replicas differ by less than a second.
-constexpr absl::Duration kLookBack = absl::Seconds(35);
-// Nearly all are committed within a moment: so far back looks every read, and only the first and
-// one in `kLookBackInterval` all the way. Open offers are all read every time.
-constexpr absl::Duration kShortLookBack = absl::Seconds(2);
-constexpr absl::Duration kLookBackInterval = absl::Seconds(5);
-
 absl::Status RevokedError() {
   return Error(absl::StatusCode::kUnauthenticated, reason::kTokenRevoked)
       .Message("the device was removed");
@@ -141,12 +133,8 @@ grpc::ServerWriteReactor<v1::WatchOffersResponse>* MatchingHandler::WatchOffers(
   auto end = std::make_shared<WatchEnd>(in_.hub);
   auto stream = rpc::StreamWriter<Response>::Open(
       in_.streams, context, OptionsFor<Response>(std::move(admitted->slot), in_.hub, topic, end));
-  struct Seen {
-    absl::Time looked = absl::InfinitePast();  // when a read last went all the way back
-    std::map<OfferId, int64_t> versions;
-  };
-  auto seen = std::make_shared<Seen>();
-  const auto refresh = [this, stream, seen, call = admitted->call]() -> bool {
+  auto news = std::make_shared<OfferNews>();
+  const auto refresh = [this, stream, news, call = admitted->call]() -> bool {
     if (stream->IsClosed()) return false;
     if (in_.revocations.IsRevoked(call.who.device)) {
       stream->Close(RevokedError());
@@ -155,14 +143,9 @@ grpc::ServerWriteReactor<v1::WatchOffersResponse>* MatchingHandler::WatchOffers(
     Call read = call;
     const absl::Time now = in_.clock.Now();
     read.deadline = now + kReadTimeout;
-    const auto is_news = [&seen](const OfferVersion& offer) {
-      const auto known = seen->versions.find(offer.offer);
-      // What is closed and was never shown here is not news.
-      return known == seen->versions.end() ? IsOpen(offer.state) : offer.version > known->second;
-    };
-    const bool all_the_way = now - seen->looked >= kLookBackInterval;
-    const absl::Time since = now - (all_the_way ? kLookBack : kShortLookBack);
-    const auto changes = in_.ledger.ReadOfferChanges(read, since, is_news);
+    const auto changes =
+        in_.ledger.ReadOfferChanges(read, news->LookBackTo(now),
+                                    [&](const OfferVersion& offer) { return news->IsNews(offer); });
     if (!changes.ok()) {
       if (IsTransient(changes.status())) return true;
       stream->Close(changes.status());
@@ -172,18 +155,9 @@ grpc::ServerWriteReactor<v1::WatchOffersResponse>* MatchingHandler::WatchOffers(
       Response response;
       OfferToProto(offer, response.mutable_offer());
       if (!stream->TryWrite(std::move(response))) return !stream->IsClosed();
-      seen->versions[offer.id] = offer.version;
+      news->Told(offer.id, offer.version);
     }
-    if (all_the_way) {
-      std::map<OfferId, int64_t> versions;
-      for (const OfferVersion& offer : changes->all) {
-        const auto known = seen->versions.find(offer.offer);
-        const int64_t version = known == seen->versions.end() ? 0 : known->second;
-        versions[offer.offer] = std::max(offer.version, version);
-      }
-      seen->versions = std::move(versions);  // forgets what has been closed for a while
-      seen->looked = now;
-    }
+    news->Looked(now, changes->all);
     return true;
   };
   end->Set(in_.hub.Start(topic, refresh));
