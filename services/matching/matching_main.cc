@@ -23,6 +23,9 @@ void AddFlags(CLI::App& app, MatchingOptions* options) {
   AddFlag(app, "programs_file", &options->programs_file,
           "the table of programs, replacing the built-in one whole (services/matching/"
           "programs.textproto is its form and its default)");
+  AddFlag(app, "weights_file", &options->weights_file,
+          "the weights of the score, replacing the built-in ones whole (services/matching/"
+          "weights.textproto is their form and their default)");
   AddFlag(app, "waiting_limit", &options->waiting_limit, "how many tickets may wait at once");
   AddFlag(app, "member_cache", &options->member_cache, "how many members are kept in memory");
   AddFlag(app, "coalesce", &options->coalesce,

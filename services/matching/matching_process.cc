@@ -16,6 +16,7 @@
 #include "services/matching/adapters/program_table.h"
 #include "services/matching/adapters/redis_queue.h"
 #include "services/matching/adapters/redis_wake_channel.h"
+#include "services/matching/adapters/weights_file.h"
 #include "services/matching/domain/matcher.h"
 #include "services/matching/domain/outbox.h"
 #include "services/matching/domain/sweeper.h"
@@ -52,6 +53,7 @@ crypto::SecretKey PageKey(const crypto::KeyRing& ring) {
 // What is opened before anything is built on it.
 struct Parts {
   ProgramTable programs;
+  ScoreWeights weights;
   crypto::KeyRing ring;
   std::unique_ptr<storage::Database> database;
   std::unique_ptr<storage::Redis> redis;
@@ -132,6 +134,7 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
       ledger_(*parts_.database, vault_, pools_, context.random, policies_, LedgerOptions()),
       queue_(*parts_.redis, pools_),
       members_(static_cast<size_t>(options.member_cache)),
+      scorer_(parts_.weights),
       chooser_(rules_, scorer_),
       pages_(PageKey(parts_.ring)),
       hub_(*parts_.channel, WatchHub::Options()),
@@ -278,6 +281,12 @@ std::vector<std::string> Validate(const rpc::CommonOptions& common,
       faults.push_back(absl::StrCat("--programs_file: ", absl::string_view(status.message())));
     }
   }
+  if (!options.weights_file.empty()) {
+    const absl::Status status = LoadWeights(options.weights_file).status();
+    if (!status.ok()) {
+      faults.push_back(absl::StrCat("--weights_file: ", absl::string_view(status.message())));
+    }
+  }
   if (!options.key_ring_file.empty() &&
       (!options.create_keys || std::filesystem::exists(options.key_ring_file))) {
     const auto policy = options.group_readable_keys ? crypto::KeyFilePolicy::kGroupMayRead
@@ -315,7 +324,12 @@ absl::StatusOr<std::unique_ptr<rpc::ServiceProcess>> MakeMatchingProcess(
   if (!options.programs_file.empty()) {
     ASSIGN_OR_RETURN(programs, LoadProgramTable(options.programs_file));
   }
+  ScoreWeights weights = BuiltInWeights();
+  if (!options.weights_file.empty()) {
+    ASSIGN_OR_RETURN(weights, LoadWeights(options.weights_file));
+  }
   Parts parts{std::move(programs),
+              weights,
               std::move(ring),
               std::move(database),
               std::move(redis),

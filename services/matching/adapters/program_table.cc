@@ -1,44 +1,22 @@
 #include "services/matching/adapters/program_table.h"
 
-#include <google/protobuf/io/tokenizer.h>
-#include <google/protobuf/text_format.h>
-
 #include <algorithm>
-#include <fstream>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/base/status.h"
 #include "services/matching/adapters/programs_text.h"
+#include "services/matching/adapters/text_config.h"
 
 namespace handrail::matching {
 namespace {
 
-constexpr std::streamsize kFileLimit = 1 << 20;
 constexpr size_t kNameLimit = 40;
 
-using Faults = std::vector<std::string>;
-
-// Gathers what the parser says, with lines that start at 1.
-class Complaints final : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    faults_.push_back(absl::StrCat("line ", line + 1, ", column ", column + 1, ": ", message));
-  }
-  const Faults& faults() const { return faults_; }
-
- private:
-  Faults faults_;
-};
-
-absl::Status Invalid(absl::string_view where, const Faults& faults) {
-  return Error(absl::StatusCode::kInvalidArgument, reason::kConfigurationInvalid)
-      .Message(absl::StrCat(where, ": ", absl::StrJoin(faults, "; ")));
-}
+using Faults = ConfigFaults;
 
 // A number that the vocabulary does not have becomes "not said", which the checks refuse.
 template <typename E>
@@ -146,10 +124,7 @@ void Sort(v1::ProgramTable& table) {
 
 absl::StatusOr<ProgramTable> ParseProgramTable(absl::string_view text, absl::string_view where) {
   v1::ProgramTable rows;
-  Complaints complaints;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&complaints);
-  if (!parser.ParseFromString(std::string(text), &rows)) return Invalid(where, complaints.faults());
+  RETURN_IF_ERROR(ParseTextConfig(text, where, rows));
   Sort(rows);
 
   Faults faults;
@@ -159,20 +134,12 @@ absl::StatusOr<ProgramTable> ParseProgramTable(absl::string_view text, absl::str
   for (const v1::Relationship& row : rows.relationships()) relationships.push_back(PolicyOf(row));
   auto policies = ProgramPolicies::Create(programs, relationships);
   if (!policies.ok()) faults.emplace_back(policies.status().message());
-  if (!faults.empty()) return Invalid(where, faults);
+  if (!faults.empty()) return InvalidConfig(where, faults);
   return ProgramTable{*std::move(policies), std::move(rows)};
 }
 
 absl::StatusOr<ProgramTable> LoadProgramTable(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text(static_cast<size_t>(kFileLimit) + 1, '\0');
-  file.read(text.data(), kFileLimit + 1);
-  if (file.bad() || (!file.eof() && file.fail()) || !file.is_open()) {
-    return Error(absl::StatusCode::kNotFound, reason::kConfigurationInvalid)
-        .Message(absl::StrCat(path, " cannot be read"));
-  }
-  if (file.gcount() > kFileLimit) return Invalid(path, {"it is longer than 1 MiB"});
-  text.resize(static_cast<size_t>(file.gcount()));
+  ASSIGN_OR_RETURN(const std::string text, ReadConfigFile(path));
   return ParseProgramTable(text, path);
 }
 

@@ -89,6 +89,7 @@ TicketRecord MakeTicketRecord(const Ticket& ticket, const MemberTraits& newcomer
   TicketRecord record;
   record.newcomer = MakeNewcomerRecord(newcomer, ticket.philosophy, ticket.relationship_type,
                                        policies, week_start);
+  record.newcomer.importance = ticket.importance;
   record.ticket = ticket.id;
   record.enqueue_micros = absl::ToUnixMicros(ticket.create_time);
   record.target_micros = absl::ToInt64Microseconds(

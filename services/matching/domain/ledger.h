@@ -44,6 +44,7 @@ struct TicketChange {
   absl::Time create_time;
   absl::Time expire_time;
   double boost = 0;
+  Importance importance;
   int offer_count = 0;
   int64_t version = 0;
 };

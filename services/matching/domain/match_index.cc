@@ -21,6 +21,7 @@ Ticket ToTicket(const TicketChange& change) {
   ticket.create_time = change.create_time;
   ticket.expire_time = change.expire_time;
   ticket.boost = change.boost;
+  ticket.importance = change.importance;
   ticket.offer_count = change.offer_count;
   ticket.version = change.version;
   return ticket;

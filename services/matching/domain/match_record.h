@@ -68,6 +68,7 @@ struct NewcomerRecord {
   uint16_t important_communities = 0;
   int32_t more_time_days = 0;  // of the program; 0 means not compared
   float max_distance_km = 0;
+  Importance importance;  // of the ticket; set beside the traits
   SoftRecord soft;
   UtcWeek hours;
 };

@@ -120,13 +120,12 @@ double AvailabilityValue(const NewcomerRecord& newcomer, const SponsorRecord& sp
          (1 - weights.overlap_share) * Responsiveness(sponsor);
 }
 
-// Only what the newcomer marked as important is ever looked at. A sponsor who tells of none of it
-// has not denied it: that costs a little, and telling of nothing at all costs nothing.
+// Only what the newcomer marked as important is ever looked at: whatever else a sponsor tells of
+// changes nothing. A sponsor who does not tell of it has not denied it, so that costs nothing.
 double SharedExperience(const NewcomerRecord& newcomer, const SponsorRecord& sponsor) {
   const uint32_t wanted = newcomer.important_communities;
-  if (wanted == 0 || sponsor.soft.communities == 0) return kNeutral;
+  if (wanted == 0) return kNeutral;
   const int shared = std::popcount(wanted & sponsor.soft.communities);
-  if (shared == 0) return 0.25;
   return kNeutral + kNeutral * shared / std::popcount(wanted);
 }
 
@@ -239,6 +238,15 @@ constexpr bool ReasonsAreInOrder() {
 }
 static_assert(ReasonsAreInOrder());
 
+// By Emphasis.
+constexpr std::array<double, 4> kEmphasis = {1.0, 0.5, 2.0, 0.0};
+
+double Sum(const FactorValues& values, const FactorPoints& points) {
+  double score = 0;
+  for (size_t i = 0; i < values.size(); ++i) score += values[i] * points[i];
+  return std::clamp(score, 0.0, 100.0);
+}
+
 double At(const FactorValues& values, FactorCode factor) {
   return values[static_cast<size_t>(factor)];
 }
@@ -285,17 +293,35 @@ FactorValues Scorer::Values(const NewcomerRecord& newcomer, const SponsorRecord&
           SharedSubstance(newcomer.soft, sponsor.soft)};
 }
 
+FactorPoints Scorer::WeightsFor(Importance importance) const {
+  if (importance.IsDefault()) return weights_.points;
+  FactorPoints points = {};
+  double sum = 0;
+  for (size_t i = 0; i < points.size(); ++i) {
+    const auto emphasis = static_cast<size_t>(importance.Of(static_cast<FactorCode>(i)));
+    points[i] = weights_.points[i] * kEmphasis[emphasis];
+    sum += points[i];
+  }
+  if (sum <= 0) return weights_.points;
+  for (double& value : points) value *= 100 / sum;
+  return points;
+}
+
 double Scorer::Score(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
                      absl::Time now) const {
-  const FactorValues values = Values(newcomer, sponsor, now);
-  double score = 0;
-  for (size_t i = 0; i < values.size(); ++i) score += values[i] * weights_.points[i];
-  return std::clamp(score, 0.0, 100.0);
+  if (newcomer.importance.IsDefault()) return Score(newcomer, sponsor, now, weights_.points);
+  return Score(newcomer, sponsor, now, WeightsFor(newcomer.importance));
+}
+
+double Scorer::Score(const NewcomerRecord& newcomer, const SponsorRecord& sponsor, absl::Time now,
+                     const FactorPoints& points) const {
+  return Sum(Values(newcomer, sponsor, now), points);
 }
 
 std::vector<MatchReason> Scorer::BestReasons(const NewcomerRecord& newcomer,
                                              const SponsorRecord& sponsor,
-                                             const FactorValues& values) const {
+                                             const FactorValues& values,
+                                             const FactorPoints& points) const {
   struct Gain {
     MatchReason reason;
     double points;
@@ -303,7 +329,7 @@ std::vector<MatchReason> Scorer::BestReasons(const NewcomerRecord& newcomer,
   std::vector<Gain> gains;
   const auto add = [&](MatchReason reason, FactorCode factor, double value, double share) {
     if (value < kReasonFrom) return;
-    const double max = weights_.points[static_cast<size_t>(factor)] * share;
+    const double max = points[static_cast<size_t>(factor)] * share;
     if (max > 0) gains.push_back({reason, max * (value - kNeutral)});
   };
   const double overlap = OverlapValue(newcomer, sponsor, weights_);
@@ -334,12 +360,13 @@ std::vector<MatchReason> Scorer::BestReasons(const NewcomerRecord& newcomer,
 Explanation Scorer::Explain(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
                             absl::Time now) const {
   const FactorValues values = Values(newcomer, sponsor, now);
+  const FactorPoints points = WeightsFor(newcomer.importance);
   Explanation explanation;
   for (size_t i = 0; i < values.size(); ++i) {
-    explanation.factors[i] = {values[i] * weights_.points[i], weights_.points[i]};
+    explanation.factors[i] = {values[i] * points[i], points[i]};
   }
-  explanation.score = Score(newcomer, sponsor, now);
-  explanation.reasons = BestReasons(newcomer, sponsor, values);
+  explanation.score = Sum(values, points);
+  explanation.reasons = BestReasons(newcomer, sponsor, values, points);
   explanation.shared_languages = SharedLanguages(newcomer.person, sponsor.person);
   return explanation;
 }

@@ -85,6 +85,90 @@ TEST(ScoreTest, QuickAnswersRaiseTheScore) {
   EXPECT_EQ(Scorer().Score(pair.NewcomerOf(), sponsor, TestNow()), before);
 }
 
+// Race, faith, orientation and health are communities: nobody is scored on one of them who did not
+// ask for it.
+TEST(ScoreTest, NoCommunityThatWasNotMarkedChangesAnything) {
+  TestPair pair;
+  for (int marked = 0; marked < 14; ++marked) {
+    pair.newcomer.newcomer->important_communities = {};
+    if (marked > 0)
+      pair.newcomer.newcomer->important_communities.Add(static_cast<Community>(marked));
+    pair.sponsor_person().communities = {};
+    const Explanation without = Scorer().Explain(pair.NewcomerOf(), pair.SponsorOf(), TestNow());
+    for (int told = 1; told < 14; ++told) {
+      if (told == marked) continue;
+      pair.sponsor_person().communities.Add(static_cast<Community>(told));
+      EXPECT_EQ(Scorer().Explain(pair.NewcomerOf(), pair.SponsorOf(), TestNow()), without)
+          << marked << " " << told;
+    }
+  }
+}
+
+TEST(ScoreTest, AnImportanceIsPackedAndReadBack) {
+  Importance importance;
+  EXPECT_TRUE(importance.IsDefault());
+  importance.Set(FactorCode::kSubstance, Emphasis::kOff);
+  importance.Set(FactorCode::kPathwayFit, Emphasis::kLess);
+  importance.Set(FactorCode::kLifeStage, Emphasis::kMore);
+  EXPECT_EQ(importance.Of(FactorCode::kSubstance), Emphasis::kOff);
+  EXPECT_EQ(importance.Of(FactorCode::kPathwayFit), Emphasis::kLess);
+  EXPECT_EQ(importance.Of(FactorCode::kLifeStage), Emphasis::kMore);
+  EXPECT_EQ(importance.Of(FactorCode::kLocality), Emphasis::kNormal);
+  EXPECT_EQ(Importance::FromBits(importance.bits()), importance);
+  EXPECT_EQ(Importance::FromBits(0xffffffffu).bits(), 0x3ffffu);
+  importance.Set(FactorCode::kSubstance, Emphasis::kNormal);
+  importance.Set(FactorCode::kPathwayFit, Emphasis::kNormal);
+  importance.Set(FactorCode::kLifeStage, Emphasis::kNormal);
+  EXPECT_TRUE(importance.IsDefault());
+}
+
+TEST(ScoreTest, ANewcomersWeightsSumTo100WhateverTheyAre) {
+  const Scorer scorer;
+  EXPECT_EQ(scorer.WeightsFor({}), ScoreWeights{}.points);
+  for (uint32_t bits = 0; bits < (1u << 18); ++bits) {
+    double sum = 0;
+    for (const double value : scorer.WeightsFor(Importance::FromBits(bits))) {
+      ASSERT_GE(value, 0);
+      sum += value;
+    }
+    ASSERT_NEAR(sum, 100, 1e-9) << bits;
+  }
+  // With everything switched off there would be nothing to compare.
+  EXPECT_EQ(scorer.WeightsFor(Importance::FromBits(0x3ffff)), ScoreWeights{}.points);
+}
+
+TEST(ScoreTest, LessIsHalfAndMoreIsTwice) {
+  Importance importance;
+  importance.Set(FactorCode::kPathwayFit, Emphasis::kMore);    // 24 -> 48
+  importance.Set(FactorCode::kAvailability, Emphasis::kLess);  // 22 -> 11
+  importance.Set(FactorCode::kSubstance, Emphasis::kOff);      // 2 -> 0
+  const FactorPoints points = Scorer().WeightsFor(importance);
+  const double sum = 100 + 24 - 11 - 2;
+  EXPECT_DOUBLE_EQ(points[0], 48 * 100 / sum);
+  EXPECT_DOUBLE_EQ(points[1], 11 * 100 / sum);
+  EXPECT_DOUBLE_EQ(points[2], 14 * 100 / sum);
+  EXPECT_EQ(points[8], 0);
+}
+
+TEST(ScoreTest, WhatANewcomerWeighsMoreDecidesMore) {
+  TestPair pair;
+  pair.newcomer_person().approach = pair.sponsor_person().approach = Approach::kStructured;
+  NewcomerRecord newcomer = pair.NewcomerOf();
+  const SponsorRecord sponsor = pair.SponsorOf();
+  const double before = Scorer().Score(newcomer, sponsor, TestNow());
+  newcomer.importance.Set(FactorCode::kLocality, Emphasis::kMore);  // it is 1 here
+  const Explanation more = Scorer().Explain(newcomer, sponsor, TestNow());
+  EXPECT_GT(more.score, before);
+  EXPECT_EQ(more.score, Scorer().Score(newcomer, sponsor, TestNow()));
+  EXPECT_EQ(more.score,
+            Scorer().Score(newcomer, sponsor, TestNow(), Scorer().WeightsFor(newcomer.importance)));
+  newcomer.importance.Set(FactorCode::kLocality, Emphasis::kOff);
+  const Explanation off = Scorer().Explain(newcomer, sponsor, TestNow());
+  EXPECT_LT(off.score, before);
+  EXPECT_EQ(off.factors[static_cast<size_t>(FactorCode::kLocality)].max_points, 0);
+  EXPECT_THAT(off.reasons, Not(::testing::Contains(MatchReason::kLocality)));
+}
+
 TEST(ScoreTest, CommunitiesCountOnlyWhenTheNewcomerMarkedThem) {
   TestPair pair;
   pair.newcomer_person().communities = {Community::kVeteran, Community::kFaith};

@@ -113,26 +113,6 @@ PoolKey PoolForTicket(const NewcomerTraits& newcomer, Philosophy philosophy);
 // program.
 std::vector<PoolKey> PoolsForSponsor(const SponsorTraits& sponsor);
 
-// A newcomer's request.
-struct Ticket {
-  TicketId id;
-  MemberId newcomer;
-  RelationshipType relationship_type = RelationshipType::kUnspecified;
-  Philosophy philosophy = Philosophy::kUnspecified;
-  PoolKey pool;
-  TicketState state = TicketState::kWaiting;
-  absl::Time create_time;  // the place in the queue; never moves (M6)
-  absl::Time expire_time;
-  int offer_count = 0;
-  double boost = 0;  // an operator's, 0..kMaxBoost, in units of pair weight
-  std::optional<PairingId> pairing;
-  std::optional<ConversationId> conversation;  // empty for the seconds until it exists
-  int64_t version = 1;
-};
-
-inline constexpr double kMaxBoost = 1.0;
-inline constexpr absl::Duration kTicketLifetime = absl::Hours(24 * 30);
-
 // The parts of the soft score, in the order of domain.md 3.2.
 enum class FactorCode : uint8_t {
   kPathwayFit = 0,
@@ -146,6 +126,64 @@ enum class FactorCode : uint8_t {
   kSubstance = 8,
 };
 inline constexpr int kFactorCount = 9;
+
+// How much a factor matters to one newcomer, against what it counts for everybody.
+enum class Emphasis : uint8_t {
+  kNormal = 0,
+  kLess = 1,  // half of it
+  kMore = 2,  // twice of it
+  kOff = 3,   // nothing
+};
+
+// What a newcomer makes of every factor, packed into 18 bits: two each, by FactorCode. The zero
+// value is the published weights.
+class Importance {
+ public:
+  constexpr Importance() = default;
+  // Bits beyond the last factor are dropped.
+  static constexpr Importance FromBits(uint32_t bits) {
+    Importance importance;
+    importance.bits_ = bits & ((1u << (2 * kFactorCount)) - 1);
+    return importance;
+  }
+
+  constexpr uint32_t bits() const { return bits_; }
+  constexpr bool IsDefault() const { return bits_ == 0; }
+  constexpr Emphasis Of(FactorCode factor) const {
+    return static_cast<Emphasis>((bits_ >> Shift(factor)) & 3u);
+  }
+  constexpr void Set(FactorCode factor, Emphasis emphasis) {
+    bits_ = (bits_ & ~(3u << Shift(factor))) | (static_cast<uint32_t>(emphasis) << Shift(factor));
+  }
+
+  friend constexpr bool operator==(Importance, Importance) = default;
+
+ private:
+  static constexpr int Shift(FactorCode factor) { return 2 * static_cast<int>(factor); }
+
+  uint32_t bits_ = 0;
+};
+
+// A newcomer's request.
+struct Ticket {
+  TicketId id;
+  MemberId newcomer;
+  RelationshipType relationship_type = RelationshipType::kUnspecified;
+  Philosophy philosophy = Philosophy::kUnspecified;
+  PoolKey pool;
+  TicketState state = TicketState::kWaiting;
+  absl::Time create_time;  // the place in the queue; never moves (M6)
+  absl::Time expire_time;
+  int offer_count = 0;
+  double boost = 0;  // an operator's, 0..kMaxBoost, in units of pair weight
+  Importance importance;
+  std::optional<PairingId> pairing;
+  std::optional<ConversationId> conversation;  // empty for the seconds until it exists
+  int64_t version = 1;
+};
+
+inline constexpr double kMaxBoost = 1.0;
+inline constexpr absl::Duration kTicketLifetime = absl::Hours(24 * 30);
 
 // Why two people may suit each other. Stored and sent by its stable code (score.h: CodeOf, TextOf).
 enum class MatchReason : uint8_t {
