@@ -19,6 +19,7 @@
 #include "services/matching/adapters/weights_file.h"
 #include "services/matching/domain/matcher.h"
 #include "services/matching/domain/outbox.h"
+#include "services/matching/domain/reconciler.h"
 #include "services/matching/domain/sweeper.h"
 #include "services/matching/handlers/handlers.h"
 #include "services/matching/matching_metrics.h"
@@ -30,7 +31,6 @@ namespace handrail::matching {
 namespace {
 
 constexpr absl::Duration kLargestClockError = absl::Seconds(1);
-constexpr absl::Duration kReconcileInterval = absl::Seconds(1);
 constexpr int kDeskThreads = 8;
 
 std::string InFolder(const std::string& folder, const std::string& name) {
@@ -145,7 +145,8 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
       sweeper_(
           ledger_, queue_, clock_, SweeperOptions(), [this] { return matcher_.Pools(); },
           [this](const Effects& effects) { OnEffects(effects); }),
-      reconciler_(ledger_, queue_, members_, clock_, kReconcileInterval),
+      reconciler_(ledger_, queue_, members_, clock_, ReconcilerOptions(),
+                  [this] { return matcher_.Pools(); }),
       sync_(ledger_, members_, policies_, rules_, clock_,
             [this](const Effects& effects) { OnEffects(effects); }),
       desk_(

@@ -11,6 +11,7 @@
 #include "services/matching/adapters/program_table.h"
 #include "services/matching/adapters/redis_queue.h"
 #include "services/matching/domain/matcher.h"
+#include "services/matching/domain/reconciler.h"
 #include "services/matching/domain/sweeper.h"
 #include "services/matching/stores/ledger_test_env.h"
 
@@ -43,7 +44,7 @@ class EngineTestBase : public ::testing::Test {
   // Another one is another replica, or the same one after a restart.
   std::unique_ptr<Reconciler> NewReconciler() {
     return std::make_unique<Reconciler>(*env_.ledger, *queue_, members_, env_.clock,
-                                        absl::Seconds(1));
+                                        ReconcilerOptions(), [this] { return matcher_->Pools(); });
   }
   // A ticket whose effects the matcher hears of.
   Ticket Ask() {

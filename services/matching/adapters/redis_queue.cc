@@ -194,34 +194,53 @@ absl::StatusOr<bool> RedisQueue::Lease(absl::Time deadline, const PoolKey& pool,
   return reply.integer == 1;
 }
 
+template <typename Entry>
+absl::Status RedisQueue::RebuildInChunks(
+    absl::Time deadline, const RedisScript& script, const std::string& set,
+    absl::Span<const Entry> entries,
+    absl::FunctionRef<void(const Entry&, std::vector<std::string>& keys,
+                           std::vector<std::string>& args)>
+        add) {
+  if (entries.empty()) return absl::OkStatus();
+  Batch batch((entries.size() + kRebuildChunk - 1) / kRebuildChunk);
+  for (size_t first = 0; first < entries.size(); first += kRebuildChunk) {
+    std::vector<std::string> keys = {set};
+    std::vector<std::string> args;
+    keys.reserve(kRebuildChunk + 1);
+    args.reserve(4 * kRebuildChunk);
+    for (const Entry& entry : entries.subspan(first, kRebuildChunk)) add(entry, keys, args);
+    redis_.EvalAsync(deadline, script, keys, args, batch.Slot(first / kRebuildChunk));
+  }
+  return batch.Wait().status();
+}
+
 absl::Status RedisQueue::RebuildTickets(absl::Time deadline, const PoolKey& pool,
                                         absl::Span<const QueueTicket> tickets) {
-  if (tickets.empty()) return absl::OkStatus();
   const std::string p = Prefix(pool);
-  std::vector<std::string> keys = {absl::StrCat(p, "q")};
-  std::vector<std::string> args;
-  for (const QueueTicket& ticket : tickets) {
-    const std::string id = ticket.ticket.ToString();
-    keys.push_back(absl::StrCat(p, "t:", id));
-    args.insert(args.end(), {id, absl::StrCat(ticket.version), absl::StrCat(ticket.score)});
-  }
-  return redis_.Eval(deadline, Script("rebuild_tickets", kRebuildTicketsLua), keys, args).status();
+  return RebuildInChunks<QueueTicket>(deadline, Script("rebuild_tickets", kRebuildTicketsLua),
+                                      absl::StrCat(p, "q"), tickets,
+                                      [&p](const QueueTicket& ticket, auto& keys, auto& args) {
+                                        std::string id = ticket.ticket.ToString();
+                                        keys.push_back(absl::StrCat(p, "t:", id));
+                                        args.push_back(std::move(id));
+                                        args.push_back(absl::StrCat(ticket.version));
+                                        args.push_back(absl::StrCat(ticket.score));
+                                      });
 }
 
 absl::Status RedisQueue::RebuildSponsors(absl::Time deadline, const PoolKey& pool,
                                          absl::Span<const QueueSponsor> sponsors) {
-  if (sponsors.empty()) return absl::OkStatus();
   const std::string p = Prefix(pool);
-  std::vector<std::string> keys = {absl::StrCat(p, "avail")};
-  std::vector<std::string> args;
-  for (const QueueSponsor& sponsor : sponsors) {
-    const std::string id = sponsor.sponsor.ToString();
-    keys.push_back(absl::StrCat(p, "s:", id));
-    args.insert(args.end(), {id, absl::StrCat(sponsor.version), absl::StrCat(sponsor.free_seats),
-                             absl::StrCat(sponsor.score)});
-  }
-  return redis_.Eval(deadline, Script("rebuild_sponsors", kRebuildSponsorsLua), keys, args)
-      .status();
+  return RebuildInChunks<QueueSponsor>(deadline, Script("rebuild_sponsors", kRebuildSponsorsLua),
+                                       absl::StrCat(p, "avail"), sponsors,
+                                       [&p](const QueueSponsor& sponsor, auto& keys, auto& args) {
+                                         std::string id = sponsor.sponsor.ToString();
+                                         keys.push_back(absl::StrCat(p, "s:", id));
+                                         args.push_back(std::move(id));
+                                         args.push_back(absl::StrCat(sponsor.version));
+                                         args.push_back(absl::StrCat(sponsor.free_seats));
+                                         args.push_back(absl::StrCat(sponsor.score));
+                                       });
 }
 
 absl::StatusOr<QueueEvents> RedisQueue::ReadEvents(absl::Time deadline, const PoolKey& pool,

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "common/storage/redis.h"
 #include "services/matching/domain/queue.h"
 #include "services/matching/stores/seal.h"
@@ -49,6 +50,13 @@ class RedisQueue final : public Queue {
 
  private:
   std::string Prefix(const PoolKey& pool) const;
+  // Runs a script of rebuilding, whose first key is `set`, over all entries, chunk by chunk.
+  template <typename Entry>
+  absl::Status RebuildInChunks(absl::Time deadline, const storage::RedisScript& script,
+                               const std::string& set, absl::Span<const Entry> entries,
+                               absl::FunctionRef<void(const Entry&, std::vector<std::string>& keys,
+                                                      std::vector<std::string>& args)>
+                                   add);
   // The members of a ZSET in parts; sets `next` to "" at the end.
   absl::StatusOr<std::vector<std::string>> ScanSet(absl::Time deadline, const std::string& key,
                                                    const std::string& cursor, std::string& next);

@@ -49,6 +49,14 @@ struct TicketChange {
   int64_t version = 0;
 };
 
+// What a queue is built from: as much of a waiting ticket as its entry needs.
+struct WaitingTicket {
+  TicketId ticket;
+  absl::Time create_time;
+  double boost = 0;
+  int64_t version = 0;
+};
+
 // Whom to wake when one offer changed.
 struct OfferChange {
   OfferId offer;
@@ -266,6 +274,9 @@ class Ledger {
   virtual absl::StatusOr<std::vector<TicketChange>> LoadWaiting(absl::Time deadline,
                                                                 const PoolKey& pool, int limit,
                                                                 std::optional<PageStart> after) = 0;
+  // The same tickets in the same order, and as little of each as can be: for whole pools.
+  virtual absl::StatusOr<std::vector<WaitingTicket>> ScanWaiting(
+      absl::Time deadline, const PoolKey& pool, int limit, std::optional<PageStart> after) = 0;
   // Tickets by id, in whatever state; those that are not there are left out.
   virtual absl::StatusOr<std::vector<TicketChange>> LoadTickets(absl::Time deadline,
                                                                 absl::Span<const TicketId> ids) = 0;

@@ -11,13 +11,21 @@ constexpr int64_t kFullBoostMillis = int64_t{84} * 3600 * 1000;
 // Load in hundredths comes before the time of the last offer, which has ten digits of seconds.
 constexpr int64_t kLoadStep = 100'000'000'000;
 
+int64_t ScoreOf(absl::Time create_time, double boost) {
+  const double bounded = std::clamp(boost, 0.0, kMaxBoost);
+  return absl::ToUnixMillis(create_time) -
+         static_cast<int64_t>(bounded * static_cast<double>(kFullBoostMillis));
+}
+
 }  // namespace
 
 QueueTicket QueueTicketOf(const TicketChange& ticket) {
-  const double boost = std::clamp(ticket.boost, 0.0, kMaxBoost);
   return {ticket.ticket, ticket.version, ticket.state == TicketState::kWaiting,
-          absl::ToUnixMillis(ticket.create_time) -
-              static_cast<int64_t>(boost * static_cast<double>(kFullBoostMillis))};
+          ScoreOf(ticket.create_time, ticket.boost)};
+}
+
+QueueTicket QueueTicketOf(const WaitingTicket& ticket) {
+  return {ticket.ticket, ticket.version, true, ScoreOf(ticket.create_time, ticket.boost)};
 }
 
 QueueSponsor QueueSponsorOf(const SponsorSeats& sponsor) {

@@ -29,6 +29,7 @@ struct QueueTicket {
   int64_t score = 0;  // milliseconds: the lower, the earlier
 };
 QueueTicket QueueTicketOf(const TicketChange& ticket);
+QueueTicket QueueTicketOf(const WaitingTicket& ticket);
 
 // The version of a sponsor of whom the ledger knows nothing: no seat, and whatever comes is newer.
 inline constexpr int64_t kNotInLedger = -1;
@@ -94,7 +95,7 @@ class Queue {
   // Takes or keeps the pool's lease; true when `owner` holds it now. A zero `hold` gives it back.
   virtual absl::StatusOr<bool> Lease(absl::Time deadline, const PoolKey& pool,
                                      const std::string& owner, absl::Duration hold) = 0;
-  // At most kRebuildChunk waiting tickets or sponsors, without a word in the stream.
+  // Waiting tickets or sponsors, kRebuildChunk of them at once, without a word in the stream.
   virtual absl::Status RebuildTickets(absl::Time deadline, const PoolKey& pool,
                                       absl::Span<const QueueTicket> tickets) = 0;
   virtual absl::Status RebuildSponsors(absl::Time deadline, const PoolKey& pool,

@@ -1,19 +1,16 @@
 #ifndef HANDRAIL_SERVICES_MATCHING_DOMAIN_SWEEPER_H_
 #define HANDRAIL_SERVICES_MATCHING_DOMAIN_SWEEPER_H_
 
-#include <atomic>
 #include <functional>
 #include <memory>
-#include <set>
-#include <string>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
-#include "absl/types/span.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/executor.h"
 #include "services/matching/domain/ledger.h"
-#include "services/matching/domain/match_index.h"
 #include "services/matching/domain/queue.h"
 
 namespace handrail::matching {
@@ -65,49 +62,6 @@ class Sweeper {
   const PoolList pools_;
   const Sink sink_;
   int64_t sweeps_ = 0;
-  std::unique_ptr<PeriodicTask> task_;
-};
-
-// Notices that Redis has lost its data (a pool's epoch is gone), or may have lost some: the epoch
-// names the run of the server in which the pool was built, and this is another run or another
-// primary. A server that restarts from an old copy of its data brings an old epoch with it, so that
-// it does not matter who noticed the restart, nor whether anybody ran then. Writes every waiting
-// ticket and every free seat again, longest waiting first, in chunks, and takes out what is queued
-// and should not be. The epoch is written last, so that a rebuild that failed begins anew. No call
-// waits for it.
-class Reconciler {
- public:
-  Reconciler(Ledger& ledger, Queue& queue, MemberCache& members, const Clock& clock,
-             absl::Duration interval);
-
-  void Start();
-  void Stop();
-  // Looks once, and rebuilds when it must. UNAVAILABLE while Redis or the ledger is down.
-  absl::Status Reconcile();
-  int64_t RebuildCount() const { return rebuilds_.load(); }
-
- private:
-  absl::Status Rebuild(const std::vector<PoolKey>& lost, const std::string& run);
-  absl::Status RebuildTickets(const PoolKey& pool);
-  absl::Status RebuildSponsors(const std::vector<PoolKey>& lost);
-  absl::Status RemoveStaleTickets(const PoolKey& pool);
-  absl::Status RemoveStaleSponsors(const PoolKey& pool);
-  // Every pool in which somebody waits or has ever had a seat.
-  absl::StatusOr<std::set<PoolKey>> AllPools();
-  // The pools of each of these, in their order.
-  absl::StatusOr<std::vector<std::vector<PoolKey>>> PoolsOfEach(
-      absl::Span<const SponsorSeats> sponsors);
-  absl::Status ForEachSponsor(
-      absl::FunctionRef<absl::Status(absl::Span<const SponsorSeats>,
-                                     absl::Span<const std::vector<PoolKey>>)>
-          visit);
-
-  Ledger& ledger_;
-  Queue& queue_;
-  MemberCache& members_;
-  const Clock& clock_;
-  const absl::Duration interval_;
-  std::atomic<int64_t> rebuilds_ = 0;
   std::unique_ptr<PeriodicTask> task_;
 };
 

@@ -88,6 +88,9 @@ class SqlLedger final : public Ledger {
   absl::StatusOr<std::vector<TicketChange>> LoadWaiting(absl::Time deadline, const PoolKey& pool,
                                                         int limit,
                                                         std::optional<PageStart> after) override;
+  absl::StatusOr<std::vector<WaitingTicket>> ScanWaiting(absl::Time deadline, const PoolKey& pool,
+                                                         int limit,
+                                                         std::optional<PageStart> after) override;
   absl::StatusOr<std::vector<TicketChange>> LoadTickets(absl::Time deadline,
                                                         absl::Span<const TicketId> ids) override;
   absl::StatusOr<std::vector<SponsorSeats>> ScanSponsors(absl::Time deadline, int limit,

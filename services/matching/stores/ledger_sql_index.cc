@@ -73,6 +73,25 @@ absl::StatusOr<std::vector<TicketChange>> SqlLedger::LoadWaiting(absl::Time dead
                            {Blob{context_.pools.Opaque(pool)}, start.create_time, start.id, limit});
 }
 
+absl::StatusOr<std::vector<WaitingTicket>> SqlLedger::ScanWaiting(absl::Time deadline,
+                                                                  const PoolKey& pool, int limit,
+                                                                  std::optional<PageStart> after) {
+  const PageStart start = after.value_or(PageStart{absl::FromUnixMicros(INT64_MIN), {}});
+  ASSIGN_OR_RETURN(
+      const Rows rows,
+      ReadRows(deadline,
+               "SELECT id, created_at, boost, version FROM tickets WHERE state = 1 AND pool = $1 "
+               "AND created_at >= $2 AND (created_at > $2 OR id > $3) "
+               "ORDER BY created_at, id LIMIT $4",
+               {Blob{context_.pools.Opaque(pool)}, start.create_time, start.id, limit}));
+  std::vector<WaitingTicket> tickets;
+  tickets.reserve(rows.size());
+  for (const storage::Row& row : rows) {
+    tickets.push_back({row.Id<TicketId>(0), row.Time(1), BoostOfColumn(row.Int(2)), row.Int(3)});
+  }
+  return tickets;
+}
+
 absl::StatusOr<std::vector<TicketChange>> SqlLedger::LoadTickets(absl::Time deadline,
                                                                  absl::Span<const TicketId> ids) {
   std::vector<TicketChange> tickets;

@@ -18,6 +18,8 @@ int64_t NeverIsZero(absl::Time time) {
 
 int64_t BoostToColumn(double boost) { return std::llround(boost * 1e6); }
 
+double BoostOfColumn(int64_t millionths) { return static_cast<double>(millionths) / 1e6; }
+
 absl::StatusOr<TicketChange> ReadTicketChange(const storage::Row& row, const PoolNames& pools) {
   TicketChange ticket;
   ticket.ticket = row.Id<TicketId>(0);
@@ -27,7 +29,7 @@ absl::StatusOr<TicketChange> ReadTicketChange(const storage::Row& row, const Poo
   ticket.state = static_cast<TicketState>(row.Int(4));
   ticket.create_time = row.Time(5);
   ticket.expire_time = row.Time(6);
-  ticket.boost = static_cast<double>(row.Int(7)) / 1e6;
+  ticket.boost = BoostOfColumn(row.Int(7));
   ticket.version = row.Int(8);
   ticket.offer_count = static_cast<int>(row.Int(9));
   return ticket;

@@ -58,6 +58,7 @@ absl::Time TimeOrNever(int64_t micros);
 int64_t NeverIsZero(absl::Time time);
 // 0..kMaxBoost in millionths.
 int64_t BoostToColumn(double boost);
+double BoostOfColumn(int64_t millionths);
 
 }  // namespace handrail::matching
 

@@ -1,0 +1,244 @@
+#include "services/matching/domain/reconciler.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/base/log.h"
+#include "common/base/status.h"
+
+namespace handrail::matching {
+namespace {
+
+// Reads a set of the queue part by part.
+absl::Status ForEachPart(absl::FunctionRef<absl::StatusOr<Queue::Part>(const std::string&)> scan,
+                         absl::FunctionRef<absl::Status(const Queue::Part&)> visit) {
+  std::string cursor;
+  do {
+    ASSIGN_OR_RETURN(const Queue::Part part, scan(cursor));
+    RETURN_IF_ERROR(visit(part));
+    cursor = part.cursor;
+  } while (!cursor.empty());
+  return absl::OkStatus();
+}
+
+template <typename Id, typename Entry>
+std::vector<Entry> Values(const absl::flat_hash_map<Id, Entry>& entries) {
+  std::vector<Entry> values;
+  values.reserve(entries.size());
+  for (const auto& [id, entry] : entries) values.push_back(entry);
+  return values;
+}
+
+}  // namespace
+
+Reconciler::Reconciler(Ledger& ledger, Queue& queue, MemberCache& members, const Clock& clock,
+                       const ReconcilerOptions& options, PoolList pools)
+    : ledger_(ledger),
+      queue_(queue),
+      members_(members),
+      clock_(clock),
+      options_(options),
+      pools_(std::move(pools)) {}
+
+void Reconciler::Start() {
+  task_ = std::make_unique<PeriodicTask>(options_.interval, [this] {
+    if (const absl::Status status = Reconcile(); !status.ok()) {
+      Log(Severity::kDebug, "not_reconciled", {{LogField::kReason, ReasonOf(status)}});
+    }
+  });
+}
+
+void Reconciler::Stop() {
+  stopping_ = true;
+  if (task_ != nullptr) task_->Stop();
+}
+
+absl::Status Reconciler::CheckNotStopped() const {
+  return stopping_ ? absl::CancelledError("stopping") : absl::OkStatus();
+}
+
+absl::Status Reconciler::Reconcile() {
+  // Read first: of a server that restarts from here on the epochs will not bear the name.
+  ASSIGN_OR_RETURN(const std::string run, queue_.ServerRun(QueueDeadline()));
+  ASSIGN_OR_RETURN(const std::vector<PoolKey> lost, LostPools(run));
+  if (lost.empty()) return absl::OkStatus();
+  ++rebuilds_;
+  const int64_t count = static_cast<int64_t>(lost.size());
+  Log(Severity::kInfo, "queues_rebuilding", {{LogField::kCount, count}});
+  RETURN_IF_ERROR(Rebuild(lost, run));
+  Log(Severity::kInfo, "queues_rebuilt", {{LogField::kCount, count}});
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<PoolKey>> Reconciler::LostPools(const std::string& run) {
+  ASSIGN_OR_RETURN(const std::vector<PoolKey> waiting, ledger_.ListWaitingPools(LedgerDeadline()));
+  std::set<PoolKey> pools(waiting.begin(), waiting.end());
+  for (PoolKey& pool : pools_()) pools.insert(std::move(pool));
+  std::vector<PoolKey> lost;
+  for (const PoolKey& pool : pools) {
+    ASSIGN_OR_RETURN(const std::string epoch, queue_.ReadEpoch(QueueDeadline(), pool));
+    if (epoch != run) lost.push_back(pool);
+  }
+  return lost;
+}
+
+absl::Status Reconciler::Rebuild(const std::vector<PoolKey>& lost, const std::string& run) {
+  ASSIGN_OR_RETURN(const std::vector<PoolKey> old, NotEmpty(lost));
+  ChunkWriter writer(options_.pages_in_flight);
+  // Seats first: they are few, and no ticket finds anybody without them.
+  RETURN_IF_ERROR(RebuildSponsors(lost, writer));
+  RETURN_IF_ERROR(RebuildTickets(lost, writer));
+  RETURN_IF_ERROR(writer.Finish());
+  // An old copy also holds what has gone since; that only costs refused claims, so it comes last.
+  for (const PoolKey& pool : old) {
+    RETURN_IF_ERROR(RemoveStaleTickets(pool));
+    RETURN_IF_ERROR(RemoveStaleSponsors(pool));
+  }
+  for (const PoolKey& pool : lost) {
+    RETURN_IF_ERROR(queue_.SetEpoch(QueueDeadline(), pool, run));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<PoolKey>> Reconciler::NotEmpty(const std::vector<PoolKey>& lost) {
+  std::vector<PoolKey> old;
+  for (const PoolKey& pool : lost) {
+    ASSIGN_OR_RETURN(const Queue::Depth depth, queue_.ReadDepth(QueueDeadline(), pool));
+    if (depth.waiting > 0 || depth.available > 0) old.push_back(pool);
+  }
+  return old;
+}
+
+absl::Status Reconciler::RebuildTickets(const std::vector<PoolKey>& lost, ChunkWriter& writer) {
+  // The pools in turn, so that a small one does not wait for a large one.
+  struct Place {
+    PoolKey pool;
+    std::optional<PageStart> after;
+  };
+  std::deque<Place> places;
+  for (const PoolKey& pool : lost) places.push_back({pool, std::nullopt});
+  while (!places.empty()) {
+    RETURN_IF_ERROR(CheckNotStopped());
+    Place place = std::move(places.front());
+    places.pop_front();
+    ASSIGN_OR_RETURN(std::vector<WaitingTicket> tickets,
+                     ledger_.ScanWaiting(LedgerDeadline(), place.pool, options_.page, place.after));
+    if (tickets.empty()) continue;
+    place.after = PageStart{tickets.back().create_time, tickets.back().ticket};
+    const bool more = tickets.size() == static_cast<size_t>(options_.page);
+    RETURN_IF_ERROR(writer.Add([this, pool = place.pool, tickets = std::move(tickets)] {
+      std::vector<QueueTicket> entries;
+      entries.reserve(tickets.size());
+      for (const WaitingTicket& ticket : tickets) entries.push_back(QueueTicketOf(ticket));
+      return queue_.RebuildTickets(QueueDeadline(), pool, entries);
+    }));
+    if (more) places.push_back(std::move(place));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Reconciler::RebuildSponsors(const std::vector<PoolKey>& lost, ChunkWriter& writer) {
+  const std::set<PoolKey> wanted(lost.begin(), lost.end());
+  MemberId after;
+  while (true) {
+    RETURN_IF_ERROR(CheckNotStopped());
+    ASSIGN_OR_RETURN(const std::vector<SponsorSeats> sponsors,
+                     ledger_.ScanSponsors(LedgerDeadline(), Queue::kRebuildChunk, after));
+    if (sponsors.empty()) return absl::OkStatus();
+    after = sponsors.back().availability.sponsor;
+    ASSIGN_OR_RETURN(const auto pools, PoolsOfEach(sponsors));
+    std::map<PoolKey, std::vector<QueueSponsor>> entries;
+    for (size_t i = 0; i < sponsors.size(); ++i) {
+      for (const PoolKey& pool : pools[i]) {
+        if (wanted.count(pool) > 0) entries[pool].push_back(QueueSponsorOf(sponsors[i]));
+      }
+    }
+    RETURN_IF_ERROR(writer.Add([this, entries = std::move(entries)]() -> absl::Status {
+      for (const auto& [pool, some] : entries) {
+        RETURN_IF_ERROR(queue_.RebuildSponsors(QueueDeadline(), pool, some));
+      }
+      return absl::OkStatus();
+    }));
+  }
+}
+
+absl::StatusOr<std::vector<std::vector<PoolKey>>> Reconciler::PoolsOfEach(
+    absl::Span<const SponsorSeats> sponsors) {
+  std::vector<MemberId> missing;
+  absl::flat_hash_map<MemberId, MemberCache::Member> member_of;
+  for (const SponsorSeats& sponsor : sponsors) {
+    const MemberId& id = sponsor.availability.sponsor;
+    MemberCache::Member held = members_.Find(id);
+    if (held == nullptr || held->version < sponsor.member_version) {
+      missing.push_back(id);
+    } else {
+      member_of[id] = std::move(held);
+    }
+  }
+  ASSIGN_OR_RETURN(std::vector<MemberTraits> loaded,
+                   ledger_.LoadMembers(LedgerDeadline(), missing));
+  for (MemberTraits& member : loaded) {
+    const MemberId id = member.member;
+    member_of[id] = members_.Put(std::move(member));
+  }
+  std::vector<std::vector<PoolKey>> pools(sponsors.size());
+  for (size_t i = 0; i < sponsors.size(); ++i) {
+    const auto member = member_of.find(sponsors[i].availability.sponsor);
+    if (member == member_of.end() || !member->second->sponsor.has_value()) continue;
+    pools[i] = PoolsForSponsor(*member->second->sponsor);
+  }
+  return pools;
+}
+
+absl::Status Reconciler::RemoveStaleTickets(const PoolKey& pool) {
+  return ForEachPart(
+      [&](const std::string& cursor) { return queue_.ScanTickets(QueueDeadline(), pool, cursor); },
+      [&](const Queue::Part& part) { return CheckTickets(pool, part.tickets); });
+}
+
+absl::Status Reconciler::RemoveStaleSponsors(const PoolKey& pool) {
+  return ForEachPart(
+      [&](const std::string& cursor) { return queue_.ScanSponsors(QueueDeadline(), pool, cursor); },
+      [&](const Queue::Part& part) { return CheckSponsors(pool, part.sponsors); });
+}
+
+absl::Status Reconciler::CheckTickets(const PoolKey& pool, const std::vector<TicketId>& queued) {
+  RETURN_IF_ERROR(CheckNotStopped());
+  ASSIGN_OR_RETURN(const std::vector<TicketChange> known,
+                   ledger_.LoadTickets(LedgerDeadline(), queued));
+  absl::flat_hash_map<TicketId, QueueTicket> stale;
+  for (const TicketId& id : queued) stale[id] = {id, INT64_MAX, false, 0};
+  for (const TicketChange& ticket : known) {
+    if (ticket.state == TicketState::kWaiting) {
+      stale.erase(ticket.ticket);
+    } else {
+      stale[ticket.ticket] = QueueTicketOf(ticket);
+    }
+  }
+  return queue_.PutTickets(QueueDeadline(), pool, Values(stale), Announce::kNo);
+}
+
+absl::Status Reconciler::CheckSponsors(const PoolKey& pool, const std::vector<MemberId>& queued) {
+  RETURN_IF_ERROR(CheckNotStopped());
+  ASSIGN_OR_RETURN(const std::vector<SponsorSeats> known,
+                   ledger_.LoadSponsors(LedgerDeadline(), queued));
+  ASSIGN_OR_RETURN(const auto pools, PoolsOfEach(known));
+  absl::flat_hash_map<MemberId, QueueSponsor> stale;
+  for (const MemberId& id : queued) stale[id] = {id, kNotInLedger, 0, 0};
+  for (size_t i = 0; i < known.size(); ++i) {
+    const Availability& seats = known[i].availability;
+    if (std::find(pools[i].begin(), pools[i].end(), pool) != pools[i].end()) {
+      stale.erase(seats.sponsor);  // as it is in the ledger: it was written a moment ago
+    } else {
+      stale[seats.sponsor] = {seats.sponsor, seats.version, 0, 0};
+    }
+  }
+  return queue_.PutSponsors(QueueDeadline(), pool, Values(stale), Announce::kNo);
+}
+
+}  // namespace handrail::matching

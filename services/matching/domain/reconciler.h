@@ -1,0 +1,92 @@
+#ifndef HANDRAIL_SERVICES_MATCHING_DOMAIN_RECONCILER_H_
+#define HANDRAIL_SERVICES_MATCHING_DOMAIN_RECONCILER_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "common/base/clock.h"
+#include "common/base/executor.h"
+#include "services/matching/domain/chunk_writer.h"
+#include "services/matching/domain/ledger.h"
+#include "services/matching/domain/member_cache.h"
+#include "services/matching/domain/queue.h"
+
+namespace handrail::matching {
+
+struct ReconcilerOptions {
+  // Between two looks at the epochs. A look is two INFO commands and a GET a pool.
+  absl::Duration interval = absl::Milliseconds(250);
+  // How many waiting tickets are read from the ledger at once.
+  int page = 2000;
+  // Pages of a rebuild that are written while the next one is read. Few, because the matcher's
+  // claims wait behind them on the link.
+  int pages_in_flight = 2;
+  absl::Duration ledger_timeout = absl::Seconds(10);
+  absl::Duration queue_timeout = absl::Seconds(5);
+};
+
+// Notices that Redis has lost its data (a pool's epoch is gone), or may have lost some: the epoch
+// names the run of the server in which the pool was built, and this is another run or another
+// primary. A server that restarts from an old copy of its data brings an old epoch with it, so that
+// it does not matter who noticed the restart, nor whether anybody ran then. Writes every waiting
+// ticket and every free seat again, longest waiting first, the pools in turn, reading a page of the
+// ledger while the one before is written, and takes out what is queued and should not be. The
+// epoch is written last, so that a rebuild that failed begins anew. No call waits for it.
+class Reconciler {
+ public:
+  using PoolList = std::function<std::vector<PoolKey>()>;
+
+  // `pools` are those in which a sponsor may have a seat, as far as this replica knows; the pools
+  // in which somebody waits are read from the ledger. Everything must outlive the reconciler.
+  Reconciler(Ledger& ledger, Queue& queue, MemberCache& members, const Clock& clock,
+             const ReconcilerOptions& options, PoolList pools);
+  ~Reconciler() { Stop(); }
+
+  void Start();
+  // Ends a rebuild between two pages. Idempotent.
+  void Stop();
+  // Looks once, and rebuilds when it must. UNAVAILABLE while Redis or the ledger is down, CANCELLED
+  // when it was stopped meanwhile.
+  absl::Status Reconcile();
+  int64_t RebuildCount() const { return rebuilds_.load(); }
+
+ private:
+  absl::StatusOr<std::vector<PoolKey>> LostPools(const std::string& run);
+  absl::Status Rebuild(const std::vector<PoolKey>& lost, const std::string& run);
+  absl::Status RebuildTickets(const std::vector<PoolKey>& lost, ChunkWriter& writer);
+  absl::Status RebuildSponsors(const std::vector<PoolKey>& lost, ChunkWriter& writer);
+  // The pools of `lost` that hold anything: only there can be something that should not be.
+  absl::StatusOr<std::vector<PoolKey>> NotEmpty(const std::vector<PoolKey>& lost);
+  absl::Status RemoveStaleTickets(const PoolKey& pool);
+  absl::Status RemoveStaleSponsors(const PoolKey& pool);
+  absl::Status CheckTickets(const PoolKey& pool, const std::vector<TicketId>& queued);
+  absl::Status CheckSponsors(const PoolKey& pool, const std::vector<MemberId>& queued);
+  // The pools of each of these, in their order.
+  absl::StatusOr<std::vector<std::vector<PoolKey>>> PoolsOfEach(
+      absl::Span<const SponsorSeats> sponsors);
+  absl::Status CheckNotStopped() const;
+  absl::Time LedgerDeadline() const { return clock_.Now() + options_.ledger_timeout; }
+  absl::Time QueueDeadline() const { return clock_.Now() + options_.queue_timeout; }
+
+  Ledger& ledger_;
+  Queue& queue_;
+  MemberCache& members_;
+  const Clock& clock_;
+  const ReconcilerOptions options_;
+  const PoolList pools_;
+  std::atomic<int64_t> rebuilds_ = 0;
+  std::atomic<bool> stopping_ = false;
+  std::unique_ptr<PeriodicTask> task_;
+};
+
+}  // namespace handrail::matching
+
+#endif  // HANDRAIL_SERVICES_MATCHING_DOMAIN_RECONCILER_H_
