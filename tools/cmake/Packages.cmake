@@ -20,6 +20,7 @@ pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 # It says -D_FILE_OFFSET_BITS=64, which 64-bit systems have anyway and a precompiled header does not
 # take.
 set_target_properties(PkgConfig::HIREDIS PROPERTIES INTERFACE_COMPILE_OPTIONS "")
+pkg_check_modules(LEMON REQUIRED IMPORTED_TARGET lemon)
 pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
 
 function(handrail_external name)
@@ -43,6 +44,11 @@ handrail_external(openssl OpenSSL::SSL OpenSSL::Crypto)
 handrail_external(icu ICU::i18n ICU::uc)
 handrail_external(prometheus prometheus-cpp::core)
 handrail_external(httplib PkgConfig::HTTPLIB Threads::Threads)
+# Its headers alone: what runs needs no library of it.
+add_library(ext_lemon INTERFACE)
+target_compile_definitions(ext_lemon INTERFACE LEMON_ONLY_TEMPLATES)
+target_include_directories(ext_lemon SYSTEM INTERFACE ${LEMON_INCLUDE_DIRS})
+add_library(ext::lemon ALIAS ext_lemon)
 handrail_external(cli11 CLI11::CLI11)
 handrail_external(json nlohmann_json::nlohmann_json)
 handrail_external(gtest GTest::gmock GTest::gtest)
