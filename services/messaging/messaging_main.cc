@@ -4,6 +4,7 @@
 
 #include "common/rpc/main_support.h"
 #include "handrail/messaging/v1/conversation_sync.grpc.pb.h"
+#include "handrail/messaging/v1/key_service.grpc.pb.h"
 #include "handrail/messaging/v1/messaging.grpc.pb.h"
 #include "services/messaging/messaging_process.h"
 
@@ -27,7 +28,8 @@ rpc::MainSpec Spec() {
   spec.description =
       "Conversations between paired members: stores opaque messages and delivers them to every "
       "device, in order, at least once.";
-  spec.public_services = {rpc::DescriptorOf<v1::MessagingService>()};
+  spec.public_services = {rpc::DescriptorOf<v1::MessagingService>(),
+                          rpc::DescriptorOf<v1::KeyService>()};
   spec.internal_services = {rpc::DescriptorOf<v1::ConversationSyncService>()};
   spec.validate = Validate;
   spec.build = BuildMessaging;

@@ -16,13 +16,16 @@
 #include "services/messaging/adapters/grpc_member_directory.h"
 #include "services/messaging/adapters/redis_wake_up_bus.h"
 #include "services/messaging/domain/delivery_hub.h"
+#include "services/messaging/domain/key_packages.h"
 #include "services/messaging/domain/messaging.h"
 #include "services/messaging/domain/retention_job.h"
 #include "services/messaging/handlers/conversation_sync_handler.h"
+#include "services/messaging/handlers/key_handler.h"
 #include "services/messaging/handlers/messaging_handler.h"
 #include "services/messaging/messaging_metrics.h"
 #include "services/messaging/stores/invariants.h"
 #include "services/messaging/stores/page_token_key.h"
+#include "services/messaging/stores/sql_key_package_store.h"
 #include "services/messaging/stores/sql_message_store.h"
 
 namespace handrail::messaging {
@@ -51,10 +54,14 @@ class MessagingProcess final : public rpc::ServiceProcess {
         invariants_(*parts_.database, clock_, context.registry, MessageInvariants(), {}),
         hub_(*parts_.store, *parts_.bus, clock_, {}),
         messaging_(*parts_.store, *parts_.directory, hub_, clock_, {}),
-        retention_(*parts_.store, clock_, {}),
+        key_store_(*parts_.database, KeyPackageLimits()),
+        key_packages_(key_store_, clock_, KeyPackageLimits(),
+                      [this](const Call& call) { return messaging_.LearnCaller(call); }),
+        retention_(*parts_.store, key_store_, clock_, {}),
         openers_(kOpenerThreads, kOpenerQueueLimit),
         handler_(messaging_, context.edge, context.streams, *parts_.page_tokens, clock_, openers_,
                  metrics_),
+        key_handler_(key_packages_, context.edge),
         sync_handler_(messaging_, context.edge) {
     parts_.store->SetListener(&hub_);
     parts_.bus->SetListener(&hub_);
@@ -62,7 +69,8 @@ class MessagingProcess final : public rpc::ServiceProcess {
 
   rpc::ServerServices Services() override {
     rpc::ServerServices services;
-    services.public_services = {rpc::Registered<v1::MessagingService>(&handler_)};
+    services.public_services = {rpc::Registered<v1::MessagingService>(&handler_),
+                                rpc::Registered<v1::KeyService>(&key_handler_)};
     services.internal_services = {rpc::Registered<v1::ConversationSyncService>(&sync_handler_)};
     services.readiness = {{"database", [this] { return CheckDatabase(); }}};
     services.refresh_metrics = {[this] {
@@ -107,9 +115,12 @@ class MessagingProcess final : public rpc::ServiceProcess {
   storage::InvariantMonitor invariants_;
   DeliveryHub hub_;
   Messaging messaging_;
+  SqlKeyPackageStore key_store_;
+  KeyPackages key_packages_;
   RetentionJob retention_;
   Executor openers_;
   MessagingHandler handler_;
+  KeyHandler key_handler_;
   ConversationSyncHandler sync_handler_;
 };
 

@@ -14,7 +14,9 @@
 #include "common/rpc/status_conversion.h"
 #include "handrail/matching/v1/member_sync.grpc.pb.h"
 #include "handrail/matching/v1/program_service.pb.h"
+#include "handrail/matching/v1/weights.pb.h"
 #include "handrail/messaging/v1/conversation_sync.grpc.pb.h"
+#include "handrail/messaging/v1/key_service.pb.h"
 #include "handrail/profiles/v1/directory.grpc.pb.h"
 
 namespace handrail::tests {
@@ -36,7 +38,9 @@ constexpr absl::Duration kQuietStream = absl::Seconds(2);
 void LinkOtherProtos() {
   matching::v1::ApplyMembersRequest::descriptor();
   matching::v1::ListProgramsRequest::descriptor();
+  matching::v1::ScoreWeights::descriptor();
   messaging::v1::OpenConversationRequest::descriptor();
+  messaging::v1::ClaimKeyPackagesRequest::descriptor();
   profiles::v1::GetMemberSnapshotRequest::descriptor();
 }
 

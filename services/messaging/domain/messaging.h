@@ -85,6 +85,10 @@ class Messaging {
   absl::Status ApplyMembers(const Call& call, absl::Span<const MemberSnapshot> members);
   absl::Status ApplyBlock(const Call& call, const Block& block);
 
+  // Asks profiles for the caller, of whom messaging was never told. NOT_FOUND when nobody knows
+  // them; UNAVAILABLE / PEER_UNAVAILABLE.
+  absl::Status LearnCaller(const Call& call) { return Ask(call.deadline, call.who.member); }
+
   // Ends questions to profiles that are under way. Idempotent.
   void Stop() { askers_.Stop(); }
 

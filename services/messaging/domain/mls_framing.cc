@@ -10,6 +10,7 @@ namespace handrail::messaging {
 namespace {
 
 constexpr uint64_t kMls10 = 1;
+constexpr uint64_t kBasicCredential = 1;
 
 absl::Status Malformed(absl::string_view part) {
   return Error(absl::StatusCode::kInvalidArgument, reason::kFieldInvalid)
@@ -206,7 +207,12 @@ absl::StatusOr<MlsKeyPackage> ParseMlsKeyPackage(absl::string_view message) {
   package.cipher_suite = static_cast<uint16_t>(suite);
   ASSIGN_OR_RETURN(package.init_key, reader.Vector("init_key"));
   if (package.init_key.empty()) return Malformed("init_key");
-  // The leaf node, extensions and the signature follow, which members verify.
+  RETURN_IF_ERROR(reader.Vector("encryption_key").status());
+  ASSIGN_OR_RETURN(package.signature_key, reader.Vector("signature_key"));
+  ASSIGN_OR_RETURN(const uint64_t credential, reader.Number(2, "credential_type"));
+  if (credential != kBasicCredential) return Malformed("the credential is not a basic one");
+  ASSIGN_OR_RETURN(package.identity, reader.Vector("identity"));
+  // The rest of the leaf node, extensions and the signature follow, which members verify.
   if (reader.left().empty()) return Malformed("leaf_node");
   return package;
 }

@@ -61,6 +61,10 @@ struct MlsWelcome {
 struct MlsKeyPackage {
   uint16_t cipher_suite = 0;
   absl::string_view init_key;
+  // Of the leaf node: whose package this says it is. Only basic credentials are read (RFC 9420
+  // §5.3).
+  absl::string_view signature_key;
+  absl::string_view identity;
   // The KeyPackage without the MLSMessage header: what its reference is a hash of.
   absl::string_view body;
 };

@@ -40,6 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (package.ok()) {
     FUZZ_CHECK(format.ok() && *format == MlsWireFormat::kKeyPackage);
     FUZZ_CHECK(LiesIn(package->body, input) && LiesIn(package->init_key, input));
+    FUZZ_CHECK(LiesIn(package->signature_key, input) && LiesIn(package->identity, input));
     FUZZ_CHECK(KeyPackageRefInput(package->body).size() > package->body.size());
   }
   return 0;

@@ -36,6 +36,11 @@ std::string Public(int sender_type, int content_type) {
          (has_index ? Bytes({0, 0, 0, 3}) : "") + Vec("aad") + Bytes({content_type}) + "the rest";
 }
 
+// encryption_key, signature_key and a basic credential, as far as a leaf node is read.
+std::string Leaf(absl::string_view identity = "devices/one", int credential_type = 1) {
+  return Vec("hpke") + Vec("sign") + Bytes({0, credential_type}) + Vec(identity) + "rest";
+}
+
 std::string Secret(absl::string_view reference) {
   return Vec(reference) + Vec("kem") + Vec("secret");
 }
@@ -93,7 +98,7 @@ TEST(MlsFrame, ReadsPublicMessagesOnlyFromWhomTheyMayCome) {
 
 TEST(MlsFrame, IsRefusedWhenAnyByteIsMissing) {
   for (const std::string& whole : {Private(3), Welcome(Secret("reference")),
-                                   Bytes({0, 1, 0, 5, 0, 1, 0, 1}) + Vec("init") + "leaf"}) {
+                                   Bytes({0, 1, 0, 5, 0, 1, 0, 1}) + Vec("init") + Leaf()}) {
     const MlsWireFormat format = *ParseMlsWireFormat(whole);
     for (size_t size = 0; size < whole.size(); ++size) {
       const absl::string_view cut = absl::string_view(whole).substr(0, size);
@@ -183,22 +188,32 @@ TEST(MlsWelcome, IsForNoMoreThanAConversationHolds) {
 }
 
 TEST(MlsKeyPackage, KeepsWhatItsReferenceIsAHashOf) {
-  const std::string body = Bytes({0, 1, 0, 1}) + Vec("init") + "leaf node and signature";
+  const std::string body = Bytes({0, 1, 0, 1}) + Vec("init") + Leaf();
   const std::string message = Bytes({0, 1, 0, 5}) + body;
   const auto package = ParseMlsKeyPackage(message);
   ASSERT_TRUE(package.ok()) << package.status();
   EXPECT_EQ(package->cipher_suite, 1);
   EXPECT_EQ(package->init_key, "init");
+  EXPECT_EQ(package->signature_key, "sign");
+  EXPECT_EQ(package->identity, "devices/one");
   EXPECT_EQ(package->body, body);
   EXPECT_EQ(KeyPackageRefInput(package->body), Vec("MLS 1.0 KeyPackage Reference") + Vec(body));
 }
 
 TEST(MlsKeyPackage, IsRefusedWithoutAKeyOrALeaf) {
   const std::string header = Bytes({0, 1, 0, 5, 0, 1, 0, 1});
-  EXPECT_TRUE(IsRefused(ParseMlsKeyPackage(header + Vec("") + "leaf").status()));
+  EXPECT_TRUE(IsRefused(ParseMlsKeyPackage(header + Vec("") + Leaf()).status()));
   EXPECT_TRUE(IsRefused(ParseMlsKeyPackage(header + Vec("init")).status()));
   EXPECT_TRUE(
-      IsRefused(ParseMlsKeyPackage(Bytes({0, 1, 0, 5, 0, 2, 0, 1}) + Vec("i") + "l").status()));
+      IsRefused(ParseMlsKeyPackage(Bytes({0, 1, 0, 5, 0, 2, 0, 1}) + Vec("i") + Leaf()).status()));
+}
+
+TEST(MlsKeyPackage, IsRefusedWithAnotherCredentialThanABasicOne) {
+  const std::string header = Bytes({0, 1, 0, 5, 0, 1, 0, 1}) + Vec("init");
+  EXPECT_TRUE(ParseMlsKeyPackage(header + Leaf("me", 1)).ok());
+  for (const int type : {0, 2, 3}) {
+    EXPECT_TRUE(IsRefused(ParseMlsKeyPackage(header + Leaf("me", type)).status())) << type;
+  }
 }
 
 TEST(MlsKeyPackage, ReferenceInputHasTheShortestLengths) {

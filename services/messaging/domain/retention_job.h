@@ -6,12 +6,13 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/executor.h"
+#include "services/messaging/domain/key_packages.h"
 #include "services/messaging/domain/message_store.h"
 
 namespace handrail::messaging {
 
-// Trims what is due, a bounded number of bounded steps a round, so that it never stands in the way
-// of sends for long. Any number of replicas may run it.
+// Trims what is due of messages and key packages, a bounded number of bounded steps a round, so
+// that it never stands in the way of sends for long. Any number of replicas may run it.
 class RetentionJob {
  public:
   struct Options {
@@ -19,8 +20,9 @@ class RetentionJob {
     int steps_a_round = 200;
     absl::Duration step_timeout = absl::Seconds(10);
   };
-  RetentionJob(MessageStore& store, const Clock& clock, const Options& options)
-      : store_(store), clock_(clock), options_(options) {}
+  RetentionJob(MessageStore& store, KeyPackageStore& key_packages, const Clock& clock,
+               const Options& options)
+      : store_(store), key_packages_(key_packages), clock_(clock), options_(options) {}
 
   void Start() {
     task_ = std::make_unique<PeriodicTask>(options_.interval, [this] { RunOnce(); });
@@ -32,7 +34,10 @@ class RetentionJob {
   int64_t RunOnce();
 
  private:
+  void TrimKeyPackages();
+
   MessageStore& store_;
+  KeyPackageStore& key_packages_;
   const Clock& clock_;
   const Options options_;
   std::unique_ptr<PeriodicTask> task_;

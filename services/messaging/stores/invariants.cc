@@ -36,6 +36,12 @@ constexpr Invariant kInvariants[] = {
      " ON t.k = c.conversation_key"
      " WHERE COALESCE(t.n, 0) <> c.head_sequence - c.first_sequence + 1"
      " OR (t.n > 0 AND (t.low <> c.first_sequence OR t.high <> c.head_sequence))"},
+    {"C4: a key package was handed out more than once",
+     "SELECT COUNT(*) FROM (SELECT 1 AS one FROM key_claim_items WHERE last_resort = 0"
+     " AND reference IS NOT NULL GROUP BY reference HAVING COUNT(*) > 1) AS t"},
+    {"C4: a key package that was handed out can be handed out again",
+     "SELECT COUNT(*) FROM key_claim_items i JOIN key_packages p ON p.reference = i.reference"
+     " WHERE i.last_resort = 0 AND p.state <> 2"},
     {"C5: a message was sent by somebody who is no member",
      "SELECT COUNT(*) FROM messages m WHERE NOT EXISTS (SELECT 1 FROM conversation_members p"
      " WHERE p.conversation_key = m.conversation_key AND p.member_key = m.sender_key)"},

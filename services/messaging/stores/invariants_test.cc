@@ -126,6 +126,29 @@ TEST_P(InvariantsTest, FindsAnEndedPairingThatIsOpen) {
   ExpectFound("M3: a pairing was closed");
 }
 
+TEST_P(InvariantsTest, FindsAKeyPackageThatIsHandedOutTwice) {
+  Plant("DROP INDEX key_claim_items_once");
+  for (const char* claim : {"one", "two"}) {
+    Plant(
+        "INSERT INTO key_claim_items (device_id, claim_id, target_device, target_member,"
+        " claimer, created_at, reference, last_resort) VALUES ($1, $2, $3, $4, $5, 0, $6, 0)",
+        {ann_phone_, claim, bob_phone_, bob_, ann_, storage::Blob{std::string(32, 'r')}});
+  }
+  ExpectFound("C4: a key package was handed out more than once");
+}
+
+TEST_P(InvariantsTest, FindsAHandedOutKeyPackageThatIsFree) {
+  Plant(
+      "INSERT INTO key_packages (reference, device_id, place, state, changed_at, message)"
+      " VALUES ($1, $2, 1, 1, 0, $1)",
+      {storage::Blob{std::string(32, 'r')}, bob_phone_});
+  Plant(
+      "INSERT INTO key_claim_items (device_id, claim_id, target_device, target_member, claimer,"
+      " created_at, reference, last_resort) VALUES ($1, 'one', $2, $3, $4, 0, $5, 0)",
+      {ann_phone_, bob_phone_, bob_, ann_, storage::Blob{std::string(32, 'r')}});
+  ExpectFound("C4: a key package that was handed out can be handed out again");
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, InvariantsTest, ::testing::ValuesIn(storage::AllTestBackends()),
                          [](const auto& info) { return storage::TestBackendName(info.param); });
 

@@ -107,6 +107,53 @@ std::vector<std::string> MemberTables() {
   };
 }
 
+// Key packages. A row stays after its package was claimed, so that the same one is never handed out
+// again; its bytes go when the claim can no longer be repeated.
+std::vector<std::string> KeyPackageTables() {
+  return {
+      "CREATE TABLE key_packages ("
+      " reference {blob} NOT NULL PRIMARY KEY CHECK (length(reference) = 32),"
+      " device_id {blob} NOT NULL CHECK (length(device_id) = 16),"
+      // The order in which a device published them; the last-resort one stands outside it.
+      " place {int} NOT NULL,"
+      // 1 free, 2 claimed, 3 the last resort, 4 a last resort that was replaced.
+      " state {int} NOT NULL CHECK (state BETWEEN 1 AND 4),"
+      " changed_at {int} NOT NULL,"
+      " message {blob} CHECK (message IS NOT NULL OR state IN (2, 4))) {strict}",
+      "CREATE INDEX key_packages_free ON key_packages (device_id, place) WHERE state = 1",
+      "CREATE UNIQUE INDEX key_packages_last_resort ON key_packages (device_id) WHERE state = 3",
+      "CREATE INDEX key_packages_by_device ON key_packages (device_id)",
+      "CREATE INDEX key_packages_spent ON key_packages (changed_at) WHERE state IN (2, 4)",
+
+      "CREATE TABLE key_claims ("
+      " device_id {blob} NOT NULL CHECK (length(device_id) = 16),"  // who claimed
+      " claim_id TEXT NOT NULL,"
+      " member_id {blob} NOT NULL CHECK (length(member_id) = 16),"
+      " conversation_key {int} NOT NULL,"
+      " wanted {blob} NOT NULL,"  // the devices that were named, 16 bytes each
+      " created_at {int} NOT NULL,"
+      " PRIMARY KEY (device_id, claim_id)) {strict}",
+      "CREATE INDEX key_claims_by_time ON key_claims (created_at)",
+
+      // What a claim gave; without a reference the device had published none.
+      "CREATE TABLE key_claim_items ("
+      " device_id {blob} NOT NULL,"
+      " claim_id TEXT NOT NULL,"
+      " target_device {blob} NOT NULL CHECK (length(target_device) = 16),"
+      " target_member {blob} NOT NULL CHECK (length(target_member) = 16),"
+      " claimer {blob} NOT NULL CHECK (length(claimer) = 16),"  // the member who claimed
+      " created_at {int} NOT NULL,"
+      " reference {blob},"
+      " last_resort {int} NOT NULL CHECK (last_resort IN (0, 1)),"
+      " PRIMARY KEY (device_id, claim_id, target_device)) {strict}",
+      // C4: a package is handed out once.
+      "CREATE UNIQUE INDEX key_claim_items_once ON key_claim_items (reference)"
+      " WHERE reference IS NOT NULL AND last_resort = 0",
+      "CREATE INDEX key_claim_items_by_pair ON key_claim_items (claimer, target_member, "
+      "created_at)",
+  };
+}
+
 }  // namespace
 
 absl::Span<const Migration> Migrations() {
@@ -116,6 +163,7 @@ absl::Span<const Migration> Migrations() {
       // What the replicas of a deployment share.
       {"0003_settings",
        {"CREATE TABLE settings (name TEXT NOT NULL PRIMARY KEY, value {blob} NOT NULL) {strict}"}},
+      {"0004_key_packages", KeyPackageTables()},
   };
   return *migrations;
 }

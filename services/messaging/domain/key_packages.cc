@@ -1,0 +1,101 @@
+#include "services/messaging/domain/key_packages.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "services/messaging/domain/message_store.h"
+#include "services/messaging/domain/mls_framing.h"
+
+namespace handrail::messaging {
+namespace {
+
+constexpr size_t kPublicKeyBytes = 32;  // of X25519 and Ed25519
+
+// What a caller is told of a device that even profiles does not know.
+absl::Status Public(absl::Status status) {
+  if (!absl::IsNotFound(status) || !HasReason(status, kDeviceUnknown)) return status;
+  return Error(absl::StatusCode::kNotFound, reason::kNotFound).Message("no such device");
+}
+
+}  // namespace
+
+absl::StatusOr<NewKeyPackage> KeyPackages::Read(const Call& call, absl::string_view message,
+                                                const std::string& field) const {
+  if (message.size() > limits_.package_bytes) {
+    return FieldError(field, absl::StrCat("is longer than ", limits_.package_bytes, " bytes"));
+  }
+  const auto package = ParseMlsKeyPackage(message);
+  if (!package.ok()) return FieldError(field, package.status().message());
+  if (package->cipher_suite != kMlsCipherSuite || package->init_key.size() != kPublicKeyBytes ||
+      package->signature_key.size() != kPublicKeyBytes) {
+    return FieldError(field, "is not of MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519");
+  }
+  if (package->identity != absl::string_view(call.who.device.Name())) {
+    return FieldError(field, "its credential does not name the calling device");
+  }
+  return NewKeyPackage{std::string(message), std::string(package->body)};
+}
+
+template <typename Step>
+auto KeyPackages::WithKnownDevice(const Call& call, Step step) -> decltype(step()) {
+  auto result = step();
+  if (result.ok() || !HasReason(result.status(), kDeviceUnknown)) return result;
+  const absl::Status learned = learn_caller_(call);
+  if (!learned.ok()) return Public(learned);
+  result = step();
+  if (!result.ok()) return Public(result.status());
+  return result;
+}
+
+absl::StatusOr<KeyPackageCount> KeyPackages::Publish(const Call& call,
+                                                     absl::Span<const std::string> packages,
+                                                     const std::string& last_resort) {
+  if (packages.size() > limits_.publish_at_once) {
+    return FieldError("key_packages",
+                      absl::StrCat("has more than ", limits_.publish_at_once, " elements"));
+  }
+  if (packages.empty() && last_resort.empty()) {
+    return FieldError("key_packages", "is empty, and there is no last_resort either");
+  }
+  std::vector<NewKeyPackage> read;
+  for (size_t i = 0; i < packages.size(); ++i) {
+    ASSIGN_OR_RETURN(NewKeyPackage package,
+                     Read(call, packages[i], absl::StrCat("key_packages[", i, "]")));
+    if (packages[i] == last_resort) {
+      return FieldError("last_resort", "is one of key_packages too");
+    }
+    read.push_back(std::move(package));
+  }
+  NewKeyPackage last;
+  if (!last_resort.empty()) {
+    ASSIGN_OR_RETURN(last, Read(call, last_resort, "last_resort"));
+  }
+  return WithKnownDevice(call, [&] {
+    return store_.Publish(call.deadline, clock_.Now(), call.who.member, call.who.device, read,
+                          last_resort.empty() ? nullptr : &last);
+  });
+}
+
+absl::StatusOr<KeyPackageCount> KeyPackages::Count(const Call& call) {
+  return WithKnownDevice(
+      call, [&] { return store_.Count(call.deadline, call.who.member, call.who.device); });
+}
+
+absl::StatusOr<KeyPackageClaim> KeyPackages::Claim(const Call& call, const std::string& claim_id,
+                                                   const ConversationId& conversation,
+                                                   absl::Span<const DeviceId> devices) {
+  std::vector<DeviceId> wanted(devices.begin(), devices.end());
+  std::sort(wanted.begin(), wanted.end());
+  wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+  if (std::binary_search(wanted.begin(), wanted.end(), call.who.device)) {
+    return FieldError("devices", "names the calling device");
+  }
+  return WithKnownDevice(call, [&] {
+    return store_.Claim(call.deadline, clock_.Now(), call.who.member, call.who.device, claim_id,
+                        conversation, wanted);
+  });
+}
+
+}  // namespace handrail::messaging

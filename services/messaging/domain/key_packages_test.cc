@@ -1,0 +1,147 @@
+// What the domain checks before the store is asked. The store is a mock: which calls it gets is the
+// point.
+#include "services/messaging/domain/key_packages.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/base/status.h"
+#include "common/testing/seeded_random.h"
+#include "common/testing/simulated_clock.h"
+#include "services/messaging/domain/message_store.h"
+
+namespace handrail::messaging {
+namespace {
+
+using ::testing::_;
+using ::testing::ElementsAre;
+using ::testing::IsNull;
+using ::testing::NotNull;
+using ::testing::Return;
+using ::testing::SizeIs;
+
+class MockStore : public KeyPackageStore {
+ public:
+  MOCK_METHOD(absl::StatusOr<KeyPackageCount>, Publish,
+              (absl::Time, absl::Time, const MemberId&, const DeviceId&,
+               absl::Span<const NewKeyPackage>, const NewKeyPackage*),
+              (override));
+  MOCK_METHOD(absl::StatusOr<KeyPackageCount>, Count,
+              (absl::Time, const MemberId&, const DeviceId&), (override));
+  MOCK_METHOD(absl::StatusOr<KeyPackageClaim>, Claim,
+              (absl::Time, absl::Time, const MemberId&, const DeviceId&, const std::string&,
+               const ConversationId&, absl::Span<const DeviceId>),
+              (override));
+  MOCK_METHOD(absl::StatusOr<KeyPackageTrim>, Trim, (absl::Time, absl::Time), (override));
+};
+
+std::string Vec(absl::string_view bytes) {  // for fewer than 64 bytes
+  return std::string(1, static_cast<char>(bytes.size())) + std::string(bytes);
+}
+
+class KeyPackagesTest : public ::testing::Test {
+ protected:
+  KeyPackagesTest() {
+    call_.who.kind = Principal::Kind::kMember;
+    call_.who.member = MemberId::Random(random_);
+    call_.who.device = DeviceId::Random(random_);
+  }
+
+  // A KeyPackage as far as it is read; `salt` makes it another one.
+  std::string Package(const std::string& salt, absl::string_view identity = {}, char suite = 1,
+                      size_t key_bytes = 32) {
+    const std::string own = call_.who.device.Name();
+    const std::string key(key_bytes, 'k');
+    return std::string("\0\1\0\5\0\1\0", 7) + std::string(1, suite) + Vec(key) + Vec("hpke") +
+           Vec(key) + std::string("\0\1", 2) +
+           Vec(identity.empty() ? absl::string_view(own) : identity) + "rest" + salt;
+  }
+  absl::Status Publish(const std::vector<std::string>& packages, const std::string& last = "") {
+    return packages_.Publish(call_, packages, last).status();
+  }
+  static absl::Status Unknown() {
+    return Error(absl::StatusCode::kNotFound, kDeviceUnknown).Message("unknown");
+  }
+  static std::string FieldOf(const absl::Status& status) {
+    const auto fields = DetailsOf(status).field_violations;
+    return fields.empty() ? "" : fields.front().first;
+  }
+
+  testing::SeededRandom random_{7};
+  testing::SimulatedClock clock_;
+  ::testing::StrictMock<MockStore> store_;
+  int learned_ = 0;
+  absl::Status learning_ = absl::OkStatus();
+  KeyPackages packages_{store_, clock_, KeyPackageLimits(), [this](const Call&) {
+                          ++learned_;
+                          return learning_;
+                        }};
+  Call call_;
+};
+
+TEST_F(KeyPackagesTest, HandsOnWhatIsTheCallers) {
+  EXPECT_CALL(store_, Publish(_, _, call_.who.member, call_.who.device, SizeIs(2), IsNull()))
+      .WillOnce(Return(KeyPackageCount{2, false, true}));
+  const auto count = packages_.Publish(call_, {{Package("a"), Package("b")}}, "");
+  ASSERT_TRUE(count.ok()) << count.status();
+  EXPECT_EQ(count->available, 2);
+}
+
+TEST_F(KeyPackagesTest, ALastResortAloneIsEnough) {
+  EXPECT_CALL(store_, Publish(_, _, _, _, SizeIs(0), NotNull()))
+      .WillOnce(Return(KeyPackageCount{0, true, true}));
+  EXPECT_TRUE(Publish({}, Package("last")).ok());
+}
+
+TEST_F(KeyPackagesTest, RefusesWhatIsAnotherDevices) {
+  const std::string other = DeviceId::Random(random_).Name();
+  EXPECT_EQ(FieldOf(Publish({Package("a"), Package("b", other)})), "key_packages[1]");
+  EXPECT_EQ(FieldOf(Publish({}, Package("a", other))), "last_resort");
+  EXPECT_EQ(FieldOf(Publish({Package("a", "devices/")})), "key_packages[0]");
+}
+
+TEST_F(KeyPackagesTest, RefusesWhatIsNoneOfOurSuite) {
+  EXPECT_EQ(FieldOf(Publish({Package("a", {}, 2)})), "key_packages[0]");
+  EXPECT_EQ(FieldOf(Publish({Package("a", {}, 1, 31)})), "key_packages[0]");
+  EXPECT_EQ(FieldOf(Publish({"not a key package"})), "key_packages[0]");
+  EXPECT_EQ(FieldOf(Publish({Package(std::string(4096, 'x'))})), "key_packages[0]");
+}
+
+TEST_F(KeyPackagesTest, RefusesNoneTooManyAndOneInBothPlaces) {
+  EXPECT_EQ(FieldOf(Publish({})), "key_packages");
+  EXPECT_EQ(FieldOf(Publish(std::vector<std::string>(101, Package("a")))), "key_packages");
+  EXPECT_EQ(FieldOf(Publish({Package("a")}, Package("a"))), "last_resort");
+}
+
+TEST_F(KeyPackagesTest, ClaimsEachDeviceOnceAndNeverItsOwn) {
+  DeviceId one = DeviceId::Random(random_);
+  DeviceId two = DeviceId::Random(random_);
+  if (two < one) std::swap(one, two);
+  const ConversationId conversation = ConversationId::Random(random_);
+  EXPECT_CALL(store_, Claim(_, _, call_.who.member, call_.who.device, "claim", conversation,
+                            ElementsAre(one, two)))
+      .WillOnce(Return(KeyPackageClaim()));
+  EXPECT_TRUE(packages_.Claim(call_, "claim", conversation, {{two, one, two}}).ok());
+  const auto own = packages_.Claim(call_, "claim", conversation, {{one, call_.who.device}});
+  EXPECT_EQ(FieldOf(own.status()), "devices");
+}
+
+TEST_F(KeyPackagesTest, AsksProfilesOnceForADeviceThatNobodyToldOf) {
+  EXPECT_CALL(store_, Count(_, _, _))
+      .WillOnce(Return(Unknown()))
+      .WillOnce(Return(KeyPackageCount{5, true, true}));
+  EXPECT_EQ(packages_.Count(call_)->available, 5);
+  EXPECT_EQ(learned_, 1);
+}
+
+TEST_F(KeyPackagesTest, ADeviceThatNobodyKnowsIsNotFound) {
+  EXPECT_CALL(store_, Count(_, _, _)).WillRepeatedly(Return(Unknown()));
+  EXPECT_TRUE(HasReason(packages_.Count(call_).status(), reason::kNotFound));
+  learning_ = Error(absl::StatusCode::kNotFound, reason::kNotFound);
+  EXPECT_TRUE(HasReason(packages_.Count(call_).status(), reason::kNotFound));
+  learning_ = UnavailableError(reason::kPeerUnavailable, "profiles is down");
+  EXPECT_TRUE(HasReason(packages_.Count(call_).status(), reason::kPeerUnavailable));
+}
+
+}  // namespace
+}  // namespace handrail::messaging

@@ -1,0 +1,104 @@
+// KeyService over real gRPC: what two devices see of each other's key packages.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/crypto/hash.h"
+#include "common/rpc/status_conversion.h"
+#include "services/messaging/domain/mls_framing.h"
+#include "services/messaging/testing/running_messaging.h"
+
+namespace handrail::messaging {
+namespace {
+
+std::string Vec(absl::string_view bytes) {  // for fewer than 64 bytes
+  return std::string(1, static_cast<char>(bytes.size())) + std::string(bytes);
+}
+
+class KeyServiceTest : public MessagingIntegrationTest {
+ protected:
+  void SetUp() override { keys_ = server_->Keys(); }
+
+  // A KeyPackage as far as a server reads it.
+  static std::string Package(const DeviceId& device, const std::string& salt) {
+    const std::string key(32, 'k');
+    return std::string("\0\1\0\5\0\1\0\1", 8) + Vec(key) + Vec("hpke") + Vec(key) +
+           std::string("\0\1", 2) + Vec(device.Name()) + "rest" + salt;
+  }
+  grpc::Status Publish(const std::string& token, const std::vector<std::string>& packages,
+                       const std::string& last_resort, v1::KeyPackageCount* count = nullptr) {
+    v1::PublishKeyPackagesRequest request;
+    for (const std::string& package : packages) request.add_key_packages(package);
+    request.set_last_resort(last_resort);
+    v1::PublishKeyPackagesResponse response;
+    const auto context = rpc::MakeMemberContext(absl::Seconds(20), token);
+    const grpc::Status status = keys_->PublishKeyPackages(context.get(), request, &response);
+    if (count != nullptr) *count = response.count();
+    return status;
+  }
+  grpc::Status Claim(const std::string& token, const std::string& claim_id,
+                     v1::ClaimKeyPackagesResponse* response) {
+    v1::ClaimKeyPackagesRequest request;
+    request.set_conversation(conversation_);
+    request.set_claim_id(claim_id);
+    const auto context = rpc::MakeMemberContext(absl::Seconds(20), token);
+    return keys_->ClaimKeyPackages(context.get(), request, response);
+  }
+
+  std::unique_ptr<v1::KeyService::Stub> keys_;
+};
+
+TEST_F(KeyServiceTest, OneDevicePublishesAndTheOtherClaims) {
+  v1::KeyPackageCount count;
+  const std::string phone = Package(bob_phone_, "1");
+  ASSERT_TRUE(Publish(Bob(), {phone}, Package(bob_phone_, "last"), &count).ok());
+  EXPECT_EQ(count.available(), 1);
+  EXPECT_TRUE(count.has_last_resort());
+  EXPECT_TRUE(count.low());
+
+  v1::ClaimKeyPackagesResponse claim;
+  ASSERT_TRUE(Claim(Token(ann_, ann_phone_), "claim-1", &claim).ok());
+  ASSERT_EQ(claim.key_packages_size(), 1);
+  EXPECT_EQ(claim.key_packages(0).device(), bob_phone_.Name());
+  EXPECT_EQ(claim.key_packages(0).member(), bob_.Name());
+  EXPECT_EQ(claim.key_packages(0).key_package(), phone);
+  EXPECT_EQ(claim.key_packages(0).reference(),
+            crypto::Sha256(KeyPackageRefInput(ParseMlsKeyPackage(phone)->body)));
+  EXPECT_FALSE(claim.key_packages(0).last_resort());
+  EXPECT_THAT(claim.devices_without(), ::testing::ElementsAre(bob_tablet_.Name()));
+
+  // The same after a restart, and the last resort under a new id.
+  StartServer();
+  keys_ = server_->Keys();
+  v1::ClaimKeyPackagesResponse again;
+  ASSERT_TRUE(Claim(Token(ann_, ann_phone_), "claim-1", &again).ok());
+  EXPECT_EQ(again.SerializeAsString(), claim.SerializeAsString());
+  v1::ClaimKeyPackagesResponse last;
+  ASSERT_TRUE(Claim(Token(ann_, ann_phone_), "claim-2", &last).ok());
+  EXPECT_TRUE(last.key_packages(0).last_resort());
+}
+
+TEST_F(KeyServiceTest, NobodyPublishesForAnotherOrClaimsFromOutside) {
+  const grpc::Status other = Publish(Bob(), {Package(bob_tablet_, "1")}, "");
+  EXPECT_EQ(other.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  const MemberId stranger = MemberId::Random(random_);
+  const DeviceId device = DeviceId::Random(random_);
+  ApplyMember(stranger, {device}, 1);
+  v1::ClaimKeyPackagesResponse claim;
+  EXPECT_EQ(Claim(Token(stranger, device), "claim-1", &claim).error_code(),
+            grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(Claim("no token", "claim-1", &claim).error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(Claim(Bob(), "", &claim).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(KeyServiceTest, ADeviceCountsItsOwn) {
+  ASSERT_TRUE(Publish(Bob(), {Package(bob_phone_, "1"), Package(bob_phone_, "2")}, "").ok());
+  for (const auto& [device, expected] : {std::pair(bob_phone_, 2), std::pair(bob_tablet_, 0)}) {
+    v1::CountKeyPackagesResponse response;
+    const auto context = rpc::MakeMemberContext(absl::Seconds(20), Token(bob_, device));
+    ASSERT_TRUE(keys_->CountKeyPackages(context.get(), {}, &response).ok());
+    EXPECT_EQ(response.count().available(), expected);
+  }
+}
+
+}  // namespace
+}  // namespace handrail::messaging
