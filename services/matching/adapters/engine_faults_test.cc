@@ -102,6 +102,59 @@ TEST_F(EngineFaultsTest, AnOldSnapshotBringsNoSponsorBackIntoAPoolThatTheyLeft) 
   EXPECT_EQ(queued->sponsors, std::vector<MemberId>{stays});
 }
 
+// Redis that loses its data again after `writes` chunks of a rebuild were written.
+class ForgetfulQueue final : public RedisQueue {
+ public:
+  ForgetfulQueue(storage::Redis& redis, const PoolNames& pools, testing::TemporaryRedis& server,
+                 int writes)
+      : RedisQueue(redis, pools), server_(server), writes_(writes) {}
+
+  absl::Status RebuildTickets(absl::Time deadline, const PoolKey& pool,
+                              absl::Span<const QueueTicket> tickets) override {
+    RETURN_IF_ERROR(RedisQueue::RebuildTickets(deadline, pool, tickets));
+    if (--writes_ == 0) server_.FlushAll();
+    return absl::OkStatus();
+  }
+
+ private:
+  testing::TemporaryRedis& server_;
+  std::atomic<int> writes_;
+};
+
+TEST_F(EngineFaultsTest, ARedisThatLosesItsDataWhileItIsBuiltIsBuiltAgain) {
+  for (int i = 0; i < 50; ++i) env_.Open(env_.As(env_.AddNewcomer())).IgnoreError();
+  for (int writes = 1; writes <= 5; ++writes) {
+    server_.FlushAll();
+    ForgetfulQueue forgetful(*redis_, env_.pools, server_, writes);
+    ReconcilerOptions options;
+    options.page = 10;
+    Reconciler reconciler(*env_.ledger, forgetful, members_, env_.clock, env_.random, options,
+                          [] { return std::vector<PoolKey>(); });
+    EXPECT_FALSE(reconciler.Reconcile().ok()) << "lost after " << writes << " pages";
+    EXPECT_TRUE(reconciler.Reconcile().ok());
+    EXPECT_EQ(Depth().waiting, 50) << "lost after " << writes << " pages";
+  }
+}
+
+TEST_F(EngineFaultsTest, APoolIsBuiltByOneReplicaAndByTheNextWhenThatOneStops) {
+  for (int i = 0; i < 3; ++i) Ask();
+  ASSERT_TRUE(*queue_->ReplaceEpoch(env_.clock.Now() + absl::Seconds(10), pool_, "",
+                                    "building:somebody:1"));
+  ASSERT_TRUE(reconciler_->Reconcile().ok());
+  env_.clock.Advance(absl::Seconds(1.5));
+  ASSERT_TRUE(reconciler_->Reconcile().ok());
+  EXPECT_EQ(reconciler_->RebuildCount(), 0) << "somebody is at it";
+  ASSERT_TRUE(*queue_->ReplaceEpoch(env_.clock.Now() + absl::Seconds(10), pool_,
+                                    "building:somebody:1", "building:somebody:2"));
+  env_.clock.Advance(absl::Seconds(1));
+  ASSERT_TRUE(reconciler_->Reconcile().ok());
+  EXPECT_EQ(reconciler_->RebuildCount(), 0) << "they have made a step";
+  env_.clock.Advance(absl::Seconds(2));
+  ASSERT_TRUE(reconciler_->Reconcile().ok());
+  EXPECT_EQ(reconciler_->RebuildCount(), 1);
+  EXPECT_EQ(Depth().waiting, 3);
+}
+
 TEST_F(EngineFaultsTest, AClaimInAnOldSnapshotIsSweptAndItsTicketWaitsAgain) {
   const Ticket ticket = Ask();
   matcher_->RunRoundForTest();

@@ -43,7 +43,7 @@ class EngineTestBase : public ::testing::Test {
   }
   // Another one is another replica, or the same one after a restart.
   std::unique_ptr<Reconciler> NewReconciler() {
-    return std::make_unique<Reconciler>(*env_.ledger, *queue_, members_, env_.clock,
+    return std::make_unique<Reconciler>(*env_.ledger, *queue_, members_, env_.clock, env_.random,
                                         ReconcilerOptions(), [this] { return matcher_->Pools(); });
   }
   // A ticket whose effects the matcher hears of.

@@ -240,16 +240,19 @@ TEST_F(QueueTest, TheStreamTellsIdsAndVersionsOfWhatWasAnnounced) {
 
 TEST_F(QueueTest, ALostRedisIsNoticedAndBuiltAgain) {
   EXPECT_EQ(*queue_->ReadEpoch(Soon(), pool_), "");
-  ASSERT_TRUE(queue_->SetEpoch(Soon(), pool_, "1").ok());
+  EXPECT_FALSE(*queue_->ReplaceEpoch(Soon(), pool_, "0", "1")) << "there is none";
+  EXPECT_TRUE(*queue_->ReplaceEpoch(Soon(), pool_, "", "1"));
+  EXPECT_FALSE(*queue_->ReplaceEpoch(Soon(), pool_, "", "2")) << "it is 1 now";
   EXPECT_EQ(*queue_->ReadEpoch(Soon(), pool_), "1");
   const std::string run = *queue_->ServerRun(Soon());
   EXPECT_FALSE(run.empty());
   server_->FlushAll();
   EXPECT_EQ(*queue_->ReadEpoch(Soon(), pool_), "");
+  EXPECT_FALSE(*queue_->ReplaceEpoch(Soon(), pool_, "1", "2")) << "the mark is lost with the rest";
   std::vector<QueueTicket> tickets;
-  for (int i = 0; i < 500; ++i) tickets.push_back(Waiting(1, i));
+  for (int i = 0; i < 1700; ++i) tickets.push_back(Waiting(1, i));
   ASSERT_TRUE(queue_->RebuildTickets(Soon(), pool_, tickets).ok());
-  EXPECT_EQ(Depth(), "500/0/0");
+  EXPECT_EQ(Depth(), "1700/0/0") << "in several scripts";
 }
 
 TEST_F(QueueTest, EverybodyWhoIsQueuedIsSeenInAScan) {

@@ -283,9 +283,13 @@ absl::StatusOr<std::string> RedisQueue::ReadEpoch(absl::Time deadline, const Poo
   return reply.IsNil() ? std::string() : std::move(reply.text);
 }
 
-absl::Status RedisQueue::SetEpoch(absl::Time deadline, const PoolKey& pool,
-                                  const std::string& epoch) {
-  return redis_.Command(deadline, {"SET", absl::StrCat(Prefix(pool), "epoch"), epoch}).status();
+absl::StatusOr<bool> RedisQueue::ReplaceEpoch(absl::Time deadline, const PoolKey& pool,
+                                              const std::string& expected,
+                                              const std::string& next) {
+  ASSIGN_OR_RETURN(const RedisReply reply,
+                   redis_.Eval(deadline, Script("replace_epoch", kReplaceEpochLua),
+                               {absl::StrCat(Prefix(pool), "epoch")}, {expected, next}));
+  return reply.integer == 1;
 }
 
 absl::StatusOr<std::string> RedisQueue::ServerRun(absl::Time deadline) {

@@ -13,7 +13,7 @@ namespace handrail::matching {
 
 // The queues on Redis 7, by the scripts of lua/. Everything of a pool lies in one slot: its keys
 // are "hr:{<opaque name of the pool>}:…". A batch is pipelined. Thread-safe.
-class RedisQueue final : public Queue {
+class RedisQueue : public Queue {
  public:
   // Both must outlive the queue. `stream_length` bounds each pool's stream, roughly.
   RedisQueue(storage::Redis& redis, const PoolNames& pools, int stream_length = 100'000)
@@ -39,8 +39,8 @@ class RedisQueue final : public Queue {
   absl::StatusOr<QueueEvents> ReadEvents(absl::Time deadline, const PoolKey& pool,
                                          const std::string& cursor, int limit) override;
   absl::StatusOr<std::string> ReadEpoch(absl::Time deadline, const PoolKey& pool) override;
-  absl::Status SetEpoch(absl::Time deadline, const PoolKey& pool,
-                        const std::string& epoch) override;
+  absl::StatusOr<bool> ReplaceEpoch(absl::Time deadline, const PoolKey& pool,
+                                    const std::string& expected, const std::string& next) override;
   absl::StatusOr<std::string> ServerRun(absl::Time deadline) override;
   absl::StatusOr<Part> ScanTickets(absl::Time deadline, const PoolKey& pool,
                                    const std::string& cursor) override;

@@ -103,11 +103,13 @@ class Queue {
   // An empty cursor means the end of the stream.
   virtual absl::StatusOr<QueueEvents> ReadEvents(absl::Time deadline, const PoolKey& pool,
                                                  const std::string& cursor, int limit) = 0;
-  // The mark that a pool was built, and in which run of the server; it lies among the pool's data.
-  // Empty when there is none.
+  // The mark that a pool was built, and in which run of the server, or that somebody builds it; it
+  // lies among the pool's data and is lost with them. Empty when there is none.
   virtual absl::StatusOr<std::string> ReadEpoch(absl::Time deadline, const PoolKey& pool) = 0;
-  virtual absl::Status SetEpoch(absl::Time deadline, const PoolKey& pool,
-                                const std::string& epoch) = 0;
+  // Sets the mark to `next` if it is still `expected`; false when it is not.
+  virtual absl::StatusOr<bool> ReplaceEpoch(absl::Time deadline, const PoolKey& pool,
+                                            const std::string& expected,
+                                            const std::string& next) = 0;
   // Names this run of the server: another one may have lost recent writes, or have loaded an old
   // copy of its data. Never empty.
   virtual absl::StatusOr<std::string> ServerRun(absl::Time deadline) = 0;

@@ -8,11 +8,16 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
 
 namespace handrail::matching {
 namespace {
+
+// The epoch of a pool that somebody builds: then who, and the number of their step.
+constexpr absl::string_view kBuilding = "building:";
 
 // Reads a set of the queue part by part.
 absl::Status ForEachPart(absl::FunctionRef<absl::StatusOr<Queue::Part>(const std::string&)> scan,
@@ -37,13 +42,14 @@ std::vector<Entry> Values(const absl::flat_hash_map<Id, Entry>& entries) {
 }  // namespace
 
 Reconciler::Reconciler(Ledger& ledger, Queue& queue, MemberCache& members, const Clock& clock,
-                       const ReconcilerOptions& options, PoolList pools)
+                       Random& random, const ReconcilerOptions& options, PoolList pools)
     : ledger_(ledger),
       queue_(queue),
       members_(members),
       clock_(clock),
       options_(options),
-      pools_(std::move(pools)) {}
+      pools_(std::move(pools)),
+      mark_prefix_(absl::StrCat(kBuilding, absl::Hex(random.Next64(), absl::kZeroPad16), ":")) {}
 
 void Reconciler::Start() {
   task_ = std::make_unique<PeriodicTask>(options_.interval, [this] {
@@ -58,74 +64,114 @@ void Reconciler::Stop() {
   if (task_ != nullptr) task_->Stop();
 }
 
-absl::Status Reconciler::CheckNotStopped() const {
-  return stopping_ ? absl::CancelledError("stopping") : absl::OkStatus();
-}
-
 absl::Status Reconciler::Reconcile() {
   // Read first: of a server that restarts from here on the epochs will not bear the name.
   ASSIGN_OR_RETURN(const std::string run, queue_.ServerRun(QueueDeadline()));
-  ASSIGN_OR_RETURN(const std::vector<PoolKey> lost, LostPools(run));
-  if (lost.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const Marks lost, LostPools(run));
+  ASSIGN_OR_RETURN(Marks ours, TakeOver(lost));
+  if (ours.empty()) return absl::OkStatus();
   ++rebuilds_;
-  const int64_t count = static_cast<int64_t>(lost.size());
+  const int64_t count = static_cast<int64_t>(ours.size());
   Log(Severity::kInfo, "queues_rebuilding", {{LogField::kCount, count}});
-  RETURN_IF_ERROR(Rebuild(lost, run));
+  RETURN_IF_ERROR(Rebuild(ours, run));
   Log(Severity::kInfo, "queues_rebuilt", {{LogField::kCount, count}});
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<PoolKey>> Reconciler::LostPools(const std::string& run) {
+absl::StatusOr<Reconciler::Marks> Reconciler::LostPools(const std::string& run) {
   ASSIGN_OR_RETURN(const std::vector<PoolKey> waiting, ledger_.ListWaitingPools(LedgerDeadline()));
   std::set<PoolKey> pools(waiting.begin(), waiting.end());
   for (PoolKey& pool : pools_()) pools.insert(std::move(pool));
-  std::vector<PoolKey> lost;
+  Marks lost;
   for (const PoolKey& pool : pools) {
-    ASSIGN_OR_RETURN(const std::string epoch, queue_.ReadEpoch(QueueDeadline(), pool));
-    if (epoch != run) lost.push_back(pool);
+    ASSIGN_OR_RETURN(std::string epoch, queue_.ReadEpoch(QueueDeadline(), pool));
+    if (epoch != run) lost.emplace(pool, std::move(epoch));
   }
   return lost;
 }
 
-absl::Status Reconciler::Rebuild(const std::vector<PoolKey>& lost, const std::string& run) {
-  ASSIGN_OR_RETURN(const std::vector<PoolKey> old, NotEmpty(lost));
-  ChunkWriter writer(options_.pages_in_flight);
-  // Seats first: they are few, and no ticket finds anybody without them.
-  RETURN_IF_ERROR(RebuildSponsors(lost, writer));
-  RETURN_IF_ERROR(RebuildTickets(lost, writer));
-  RETURN_IF_ERROR(writer.Finish());
-  // An old copy also holds what has gone since; that only costs refused claims, so it comes last.
-  for (const PoolKey& pool : old) {
-    RETURN_IF_ERROR(RemoveStaleTickets(pool));
-    RETURN_IF_ERROR(RemoveStaleSponsors(pool));
+absl::StatusOr<Reconciler::Marks> Reconciler::TakeOver(const Marks& lost) {
+  const absl::Time now = clock_.Now();
+  std::map<PoolKey, Seen> others;
+  Marks ours;
+  for (const auto& [pool, epoch] : lost) {
+    if (absl::StartsWith(epoch, kBuilding) && !absl::StartsWith(epoch, mark_prefix_)) {
+      // By our own clock, because theirs may differ: a mark that does not move is nobody's.
+      const auto before = others_.find(pool);
+      const bool same = before != others_.end() && before->second.mark == epoch;
+      const absl::Time since = same ? before->second.since : now;
+      if (now - since < options_.patience) {
+        others[pool] = {epoch, since};
+        continue;
+      }
+    }
+    std::string mark = NextMark();
+    ASSIGN_OR_RETURN(const bool set, queue_.ReplaceEpoch(QueueDeadline(), pool, epoch, mark));
+    if (set) ours.emplace(pool, std::move(mark));
   }
-  for (const PoolKey& pool : lost) {
-    RETURN_IF_ERROR(queue_.SetEpoch(QueueDeadline(), pool, run));
+  others_ = std::move(others);
+  stepped_ = now;
+  return ours;
+}
+
+std::string Reconciler::NextMark() { return absl::StrCat(mark_prefix_, ++steps_); }
+
+absl::Status Reconciler::GoOn(Marks& ours) {
+  if (stopping_) return absl::CancelledError("stopping");
+  // Not at every page: the answer comes behind all that is on its way, and nothing is read then.
+  if (clock_.Now() - stepped_ < options_.patience / 4) return absl::OkStatus();
+  stepped_ = clock_.Now();
+  for (auto& [pool, mark] : ours) {
+    std::string next = NextMark();
+    ASSIGN_OR_RETURN(const bool still, queue_.ReplaceEpoch(QueueDeadline(), pool, mark, next));
+    if (!still) return absl::AbortedError("the pool was lost again, or somebody else builds it");
+    mark = std::move(next);
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<PoolKey>> Reconciler::NotEmpty(const std::vector<PoolKey>& lost) {
+absl::Status Reconciler::Rebuild(Marks& ours, const std::string& run) {
+  ASSIGN_OR_RETURN(const std::vector<PoolKey> old, NotEmpty(ours));
+  {
+    ChunkWriter writer(options_.pages_in_flight);
+    // Seats first: they are few, and no ticket finds anybody without them.
+    RETURN_IF_ERROR(RebuildSponsors(ours, writer));
+    RETURN_IF_ERROR(RebuildTickets(ours, writer));
+    RETURN_IF_ERROR(writer.Finish());
+  }
+  // An old copy also holds what has gone since; that only costs refused claims, so it comes last.
+  for (const PoolKey& pool : old) {
+    RETURN_IF_ERROR(RemoveStaleTickets(ours, pool));
+    RETURN_IF_ERROR(RemoveStaleSponsors(ours, pool));
+  }
+  for (const auto& [pool, mark] : ours) {
+    ASSIGN_OR_RETURN(const bool still, queue_.ReplaceEpoch(QueueDeadline(), pool, mark, run));
+    if (!still) return absl::AbortedError("the pool was lost while it was built");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<PoolKey>> Reconciler::NotEmpty(const Marks& ours) {
   std::vector<PoolKey> old;
-  for (const PoolKey& pool : lost) {
+  for (const auto& [pool, mark] : ours) {
     ASSIGN_OR_RETURN(const Queue::Depth depth, queue_.ReadDepth(QueueDeadline(), pool));
     if (depth.waiting > 0 || depth.available > 0) old.push_back(pool);
   }
   return old;
 }
 
-absl::Status Reconciler::RebuildTickets(const std::vector<PoolKey>& lost, ChunkWriter& writer) {
+absl::Status Reconciler::RebuildTickets(Marks& ours, ChunkWriter& writer) {
   // The pools in turn, so that a small one does not wait for a large one.
   struct Place {
     PoolKey pool;
     std::optional<PageStart> after;
   };
   std::deque<Place> places;
-  for (const PoolKey& pool : lost) places.push_back({pool, std::nullopt});
+  for (const auto& [pool, mark] : ours) places.push_back({pool, std::nullopt});
   while (!places.empty()) {
-    RETURN_IF_ERROR(CheckNotStopped());
     Place place = std::move(places.front());
     places.pop_front();
+    RETURN_IF_ERROR(GoOn(ours));
     ASSIGN_OR_RETURN(std::vector<WaitingTicket> tickets,
                      ledger_.ScanWaiting(LedgerDeadline(), place.pool, options_.page, place.after));
     if (tickets.empty()) continue;
@@ -142,11 +188,10 @@ absl::Status Reconciler::RebuildTickets(const std::vector<PoolKey>& lost, ChunkW
   return absl::OkStatus();
 }
 
-absl::Status Reconciler::RebuildSponsors(const std::vector<PoolKey>& lost, ChunkWriter& writer) {
-  const std::set<PoolKey> wanted(lost.begin(), lost.end());
+absl::Status Reconciler::RebuildSponsors(Marks& ours, ChunkWriter& writer) {
   MemberId after;
   while (true) {
-    RETURN_IF_ERROR(CheckNotStopped());
+    RETURN_IF_ERROR(GoOn(ours));
     ASSIGN_OR_RETURN(const std::vector<SponsorSeats> sponsors,
                      ledger_.ScanSponsors(LedgerDeadline(), Queue::kRebuildChunk, after));
     if (sponsors.empty()) return absl::OkStatus();
@@ -155,7 +200,7 @@ absl::Status Reconciler::RebuildSponsors(const std::vector<PoolKey>& lost, Chunk
     std::map<PoolKey, std::vector<QueueSponsor>> entries;
     for (size_t i = 0; i < sponsors.size(); ++i) {
       for (const PoolKey& pool : pools[i]) {
-        if (wanted.count(pool) > 0) entries[pool].push_back(QueueSponsorOf(sponsors[i]));
+        if (ours.count(pool) > 0) entries[pool].push_back(QueueSponsorOf(sponsors[i]));
       }
     }
     RETURN_IF_ERROR(writer.Add([this, entries = std::move(entries)]() -> absl::Status {
@@ -195,20 +240,25 @@ absl::StatusOr<std::vector<std::vector<PoolKey>>> Reconciler::PoolsOfEach(
   return pools;
 }
 
-absl::Status Reconciler::RemoveStaleTickets(const PoolKey& pool) {
+absl::Status Reconciler::RemoveStaleTickets(Marks& ours, const PoolKey& pool) {
   return ForEachPart(
       [&](const std::string& cursor) { return queue_.ScanTickets(QueueDeadline(), pool, cursor); },
-      [&](const Queue::Part& part) { return CheckTickets(pool, part.tickets); });
+      [&](const Queue::Part& part) -> absl::Status {
+        RETURN_IF_ERROR(GoOn(ours));
+        return CheckTickets(pool, part.tickets);
+      });
 }
 
-absl::Status Reconciler::RemoveStaleSponsors(const PoolKey& pool) {
+absl::Status Reconciler::RemoveStaleSponsors(Marks& ours, const PoolKey& pool) {
   return ForEachPart(
       [&](const std::string& cursor) { return queue_.ScanSponsors(QueueDeadline(), pool, cursor); },
-      [&](const Queue::Part& part) { return CheckSponsors(pool, part.sponsors); });
+      [&](const Queue::Part& part) -> absl::Status {
+        RETURN_IF_ERROR(GoOn(ours));
+        return CheckSponsors(pool, part.sponsors);
+      });
 }
 
 absl::Status Reconciler::CheckTickets(const PoolKey& pool, const std::vector<TicketId>& queued) {
-  RETURN_IF_ERROR(CheckNotStopped());
   ASSIGN_OR_RETURN(const std::vector<TicketChange> known,
                    ledger_.LoadTickets(LedgerDeadline(), queued));
   absl::flat_hash_map<TicketId, QueueTicket> stale;
@@ -224,7 +274,6 @@ absl::Status Reconciler::CheckTickets(const PoolKey& pool, const std::vector<Tic
 }
 
 absl::Status Reconciler::CheckSponsors(const PoolKey& pool, const std::vector<MemberId>& queued) {
-  RETURN_IF_ERROR(CheckNotStopped());
   ASSIGN_OR_RETURN(const std::vector<SponsorSeats> known,
                    ledger_.LoadSponsors(LedgerDeadline(), queued));
   ASSIGN_OR_RETURN(const auto pools, PoolsOfEach(known));

@@ -480,6 +480,22 @@ TEST_P(LedgerTest, TheIndexReadsWaitingTicketsOldestFirstInChunks) {
   EXPECT_THAT(read, ::testing::UnorderedElementsAreArray(in_order));
   EXPECT_EQ(read.front(), in_order.front());
   EXPECT_EQ(read.back(), in_order.back());
+  // The short form reads the same.
+  env.Execute("UPDATE tickets SET boost = 500000");
+  std::vector<TicketId> scanned;
+  after.reset();
+  while (true) {
+    const auto chunk = env.ledger->ScanWaiting(absl::InfiniteFuture(), pools->front(), 2, after);
+    ASSERT_TRUE(chunk.ok()) << chunk.status();
+    if (chunk->empty()) break;
+    for (const WaitingTicket& ticket : *chunk) {
+      EXPECT_EQ(ticket.boost, 0.5);
+      EXPECT_EQ(ticket.version, 1);
+      scanned.push_back(ticket.ticket);
+    }
+    after = PageStart{chunk->back().create_time, chunk->back().ticket};
+  }
+  EXPECT_EQ(scanned, read);
 }
 
 TEST_P(LedgerTest, AMarkIsClearedForTheVersionThatWasSentOnly) {
