@@ -1,345 +1,352 @@
 #include <algorithm>
-#include <cmath>
+#include <array>
+#include <map>
+#include <memory>
 #include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "common/testing/seeded_random.h"
 #include "gtest/gtest.h"
 #include "services/matching/adapters/program_table.h"
 #include "services/matching/domain/choice.h"
 #include "services/matching/domain/pair_table.h"
 #include "services/matching/domain/people_for_test.h"
+#include "services/matching/domain/pool_index.h"
+#include "services/matching/domain/rule_oracle.h"
 
-// The rules of domain.md 3.1 written a second time, plainly and from the traits, to hold the fast
-// ones to. Nothing here shares code with rules.cc or match_record.cc.
+// A million random pairs, in every program and in weeks whose clocks change, against the rules
+// written a second time (rule_oracle.h): what they forbid is never offered, and each rule is needed
+// for that.
 namespace handrail::matching {
 namespace {
 
 using handrail::testing::SeededRandom;
 
-struct Meeting {
-  MemberTraits newcomer;
-  MemberTraits sponsor;
-  Availability seats;
-  PairFacts facts;
+constexpr int kPeople = 225;  // of each side in a program
+constexpr int kPrograms = kPhilosophyCount - 1;
+static_assert(kPrograms * kPeople * kPeople >= 1'000'000, "pairs");
+constexpr size_t kLimit = Chooser::kMaxCandidates;
+
+// In weeks in which nobody's clock changes, in which New York's, London's, Sydney's or Lord Howe's
+// does, and at the very end of a year.
+absl::Time MomentOf(int number) {
+  static constexpr std::array<const char*, 8> kMoments = {
+      "2026-06-03T12:00:00Z", "2026-03-04T08:00:00Z", "2026-03-25T23:30:00Z",
+      "2026-10-21T00:00:00Z", "2026-10-28T17:45:00Z", "2026-04-01T05:00:00Z",
+      "2026-09-30T21:15:00Z", "2026-12-31T23:59:59Z"};
+  absl::Time moment;
+  std::string error;
+  EXPECT_TRUE(absl::ParseTime(
+      absl::RFC3339_full, kMoments[static_cast<size_t>(number) % kMoments.size()], &moment, &error))
+      << error;
+  return moment;
+}
+
+template <typename T>
+T OneOf(Random& random, std::initializer_list<T> values) {
+  return *(values.begin() + random.Below(values.size()));
+}
+
+bool Chance(Random& random, uint64_t percent) { return random.Below(100) < percent; }
+
+// People who suit each other in a program but for a few random traits, so that many pairs break one
+// rule only, or none; some of them just at a threshold.
+class People {
+ public:
+  People(Philosophy philosophy, absl::Time now, Random& random)
+      : philosophy_(philosophy),
+        now_(now),
+        today_(absl::ToCivilDay(now, absl::UTCTimeZone())),
+        random_(random) {}
+
+  MemberTraits Newcomer() {
+    MemberTraits member = RandomNewcomer(random_);
+    NewcomerTraits& traits = *member.newcomer;
+    traits.person = Blend(traits.person);
+    if (Chance(random_, 95)) traits.philosophies.Add(philosophy_);
+    if (Chance(random_, 80)) {
+      traits.recovery_date = today_ - OneOf<int>(random_, {0, 5, 30, 184, 185, 186, 190, 1999});
+    }
+    if (Chance(random_, 85)) traits.requires_in_person = false;
+    if (Chance(random_, 80)) traits.access_needs = {};
+    return member;
+  }
+
+  MemberTraits Sponsor() {
+    MemberTraits member = RandomSponsor(random_);
+    SponsorTraits& traits = *member.sponsor;
+    traits.person = Blend(traits.person);
+    if (Chance(random_, 85)) traits.programs = {GoodProgram()};
+    traits.attest_time += now_ - TestNow();
+    if (Chance(random_, 70)) traits.attest_time = now_ - absl::Hours(24);
+    if (Chance(random_, 5)) traits.attest_time = now_ - absl::Hours(30 * 24);
+    if (Chance(random_, 5)) traits.attest_time = now_ - absl::Hours(30 * 24) + absl::Seconds(1);
+    return member;
+  }
+
+  RelationshipType Relationship() {
+    if (Chance(random_, 10)) return static_cast<RelationshipType>(1 + random_.Below(8));
+    std::vector<RelationshipType> types;
+    BuiltInPrograms().Of(philosophy_).relationship_types.ForEach([&types](RelationshipType type) {
+      types.push_back(type);
+    });
+    return types[random_.Below(types.size())];
+  }
+
+  PairFacts Facts() {
+    PairFacts facts;
+    facts.blocked = Chance(random_, 3);
+    facts.avoided = Chance(random_, 3);
+    facts.dual_role = Chance(random_, 3);
+    facts.ended_for_safety = Chance(random_, 3);
+    if (Chance(random_, 6)) {
+      facts.cooldown_until = now_ + OneOf(random_, {-absl::Hours(24), absl::ZeroDuration(),
+                                                    absl::Seconds(1), absl::Hours(24)});
+    }
+    return facts;
+  }
+
+ private:
+  PersonTraits Blend(const PersonTraits& wild) {
+    PersonTraits person = GoodPerson();
+    const auto take = [this](auto& to, const auto& from) {
+      if (Chance(random_, 12)) to = from;
+    };
+    take(person.languages, wild.languages);
+    take(person.modalities, wild.modalities);
+    take(person.gender, wild.gender);
+    take(person.gender_preference, wild.gender_preference);
+    // Near each other and not so near.
+    if (Chance(random_, 40)) person.modalities.Add(Modality::kInPersonPublic);
+    if (Chance(random_, 40)) person.place = wild.place;
+    take(person.adult_attested, wild.adult_attested);
+    // Half of them far apart, free at any hour: also at those that a change of the clock skips and
+    // repeats.
+    if (Chance(random_, 50)) {
+      person.time_zone = OneOf<const char*>(
+          random_, {"America/New_York", "Europe/London", "Asia/Kolkata", "Australia/Sydney",
+                    "Australia/Lord_Howe", "America/St_Johns", "Asia/Kathmandu",
+                    "Pacific/Kiritimati", "Pacific/Pago_Pago", "UTC", "Nowhere/Atoll", ""});
+      person.availability = wild.availability;
+      for (uint64_t extra = random_.Below(3); extra > 0; --extra) {
+        person.availability.push_back({7, static_cast<int16_t>(random_.Below(20) * 15),
+                                       static_cast<int16_t>((2 + random_.Below(12)) * 15)});
+      }
+    }
+    person.medication_stance = wild.medication_stance;
+    person.communities = wild.communities;
+    person.spiritual_stance = wild.spiritual_stance;
+    return person;
+  }
+
+  SponsorProgram GoodProgram() {
+    SponsorProgram program;
+    program.philosophy = philosophy_;
+    program.recovery_date =
+        today_ - OneOf<int>(random_, {179, 180, 181, 364, 365, 366, 2000, 2000, 2000, 2179, 2180});
+    program.steps_done = Chance(random_, 90) ? 12 : 11;
+    program.has_own_sponsor = Chance(random_, 90);
+    program.attends_actively = Chance(random_, 90);
+    if (Chance(random_, 90)) program.trainings = {Training::kFacilitator, Training::kBoundaries};
+    for (int type = 1; type < kRelationshipTypeCount; ++type) {
+      program.relationship_types.Add(static_cast<RelationshipType>(type));
+    }
+    return program;
+  }
+
+  const Philosophy philosophy_;
+  const absl::Time now_;
+  const absl::CivilDay today_;
+  Random& random_;
 };
 
-bool Willing(const PersonTraits& me, const PersonTraits& other, Philosophy philosophy) {
-  GenderRule rule = me.gender_preference.rule;
-  const auto number = static_cast<int>(philosophy);
-  const bool twelve_step = number <= 7 || number >= 19;
-  const bool forced =
-      philosophy == Philosophy::kCelebrateRecovery || philosophy == Philosophy::kWomenForSobriety;
-  const bool same = me.gender == other.gender && me.gender != Gender::kUnspecified;
-  if (forced && !same) return false;
-  if (rule == GenderRule::kUnspecified) {
-    rule = twelve_step || forced ? GenderRule::kSameGender : GenderRule::kAny;
-  }
-  if (rule == GenderRule::kAny) return true;
-  if (rule == GenderRule::kSameGender) return same;
-  return other.gender != Gender::kUnspecified &&
-         me.gender_preference.genders.Contains(other.gender);
-}
-
-bool MeetsRow(const SponsorTraits& traits, Philosophy philosophy, RelationshipType type) {
-  const SponsorProgram* program = traits.Find(philosophy);
-  if (program == nullptr || !program->relationship_types.Contains(type)) return false;
-  const ProgramPolicy& row = BuiltInPrograms().Of(philosophy);
-  if (!row.relationship_types.Contains(type)) return false;
-  if (program->steps_done < row.min_steps_done) return false;
-  if (row.needs_own_sponsor && !program->has_own_sponsor) return false;
-  if (row.needs_active_attendance && !program->attends_actively) return false;
-  if (!program->trainings.ContainsAll(row.needs_trainings)) return false;
-  const int days = BuiltInPrograms().MinRecoveryDays(philosophy, type);
-  if (days == 0) return true;
-  if (!program->recovery_date) return false;
-  absl::TimeZone zone = absl::UTCTimeZone();
-  absl::LoadTimeZone(traits.person.time_zone.empty() ? "UTC" : traits.person.time_zone, &zone);
-  return absl::ToCivilDay(TestNow(), zone) - *program->recovery_date >= days;
-}
-
-bool SharesLanguage(const PersonTraits& a, const PersonTraits& b) {
-  std::set<std::string> tags;
-  for (const Language language : a.languages) tags.insert(language.Tag());
-  for (const Language language : b.languages) {
-    if (tags.count(language.Tag()) > 0) return true;
-  }
-  return false;
-}
-
-double Haversine(CoarseCell a, CoarseCell b) {
-  const double radians = 3.14159265358979 / 1800;
-  const double lat1 = a.latitude_decidegrees * radians;
-  const double lat2 = b.latitude_decidegrees * radians;
-  const double dlat = lat2 - lat1;
-  const double dlon = (b.longitude_decidegrees - a.longitude_decidegrees) * radians;
-  const double h = std::pow(std::sin(dlat / 2), 2) +
-                   std::cos(lat1) * std::cos(lat2) * std::pow(std::sin(dlon / 2), 2);
-  return 2 * 6371.0088 * std::asin(std::sqrt(h));
-}
-
-bool Near(const NewcomerTraits& newcomer, const SponsorTraits& sponsor) {
-  const auto shared = newcomer.person.modalities & sponsor.person.modalities;
-  const bool only_way = shared == EnumSet<Modality>{Modality::kInPersonPublic};
-  if (!newcomer.requires_in_person && !only_way) return true;
-  if (!newcomer.person.place.cell || !sponsor.person.place.cell) return false;
-  const int limit = newcomer.max_distance_km == 0 ? 40 : newcomer.max_distance_km;
-  return Haversine(*newcomer.person.place.cell, *sponsor.person.place.cell) <= limit;
-}
-
-// Minute by minute through the week of TestNow() (no zone of the random people changes its clock
-// then).
-std::vector<bool> FreeMinutes(const PersonTraits& person) {
-  absl::TimeZone zone;
-  absl::LoadTimeZone(person.time_zone, &zone);
-  std::vector<bool> free(7 * 1440);
-  const absl::Time monday = absl::FromCivil(absl::CivilDay(2026, 6, 1), absl::UTCTimeZone());
-  const int offset = zone.At(TestNow()).offset / 60;
-  const int week = 7 * 1440;
-  EXPECT_EQ(absl::GetWeekday(absl::ToCivilDay(monday, absl::UTCTimeZone())), absl::Weekday::monday);
-  for (const WeeklyWindow& window : person.availability) {
-    const int start = (window.iso_weekday - 1) * 1440 + window.start_minute - offset;
-    for (int minute = start; minute < start + window.length_minutes; ++minute) {
-      free[static_cast<size_t>(((minute % week) + week) % week)] = true;
+// Everybody of one program at one moment.
+class World {
+ public:
+  explicit World(int program)
+      : philosophy_(static_cast<Philosophy>(program)), now_(MomentOf(program)), oracle_(now_) {
+    SeededRandom random(static_cast<uint64_t>(20260600 + program));
+    People people(philosophy_, now_, random);
+    for (int i = 0; i < kPeople; ++i) {
+      const MemberTraits sponsor = i % 5 == 0 ? RandomSponsor(random) : people.Sponsor();
+      seats_.push_back(RandomSeats(sponsor.member, random));
+      if (random.Below(100) < 60) seats_.back().capacity = 3;
+      sponsor_of_[sponsor.member] = sponsors_.size();
+      sponsors_.push_back(oracle_.Sponsor(sponsor));
     }
-  }
-  return free;
-}
-
-bool Overlaps(const PersonTraits& a, const PersonTraits& b) {
-  for (const PersonTraits* person : {&a, &b}) {
-    if (person->availability.empty() || person->time_zone.empty()) return true;
-  }
-  const std::vector<bool> mine = FreeMinutes(a);
-  const std::vector<bool> theirs = FreeMinutes(b);
-  int minutes = 0;
-  for (size_t i = 0; i < mine.size(); ++i) minutes += mine[i] && theirs[i] ? 1 : 0;
-  return minutes >= 60;
-}
-
-bool MoreTime(const NewcomerTraits& newcomer, const SponsorTraits& sponsor, Philosophy philosophy) {
-  const int margin = BuiltInPrograms().Of(philosophy).more_time_days;
-  const SponsorProgram* program = sponsor.Find(philosophy);
-  if (margin == 0) return true;
-  if (program == nullptr || !program->recovery_date) return false;
-  return !newcomer.recovery_date || *newcomer.recovery_date - *program->recovery_date >= margin;
-}
-
-// Every rule that the pair breaks.
-std::set<Rule> AllBroken(const Meeting& m, Philosophy philosophy, RelationshipType type) {
-  const NewcomerTraits& newcomer = *m.newcomer.newcomer;
-  const SponsorTraits& sponsor = *m.sponsor.sponsor;
-  const PersonTraits& a = newcomer.person;
-  const PersonTraits& b = sponsor.person;
-  const auto shared = a.modalities & b.modalities;
-  std::set<Rule> broken;
-  const auto check = [&broken](Rule rule, bool passes) {
-    if (!passes) broken.insert(rule);
-  };
-  check(Rule::kCapacity, m.seats.FreeSeats() > 0);
-  check(Rule::kPhilosophy,
-        newcomer.philosophies.Contains(philosophy) && sponsor.Find(philosophy) != nullptr);
-  check(Rule::kProgramPolicy, MeetsRow(sponsor, philosophy, type));
-  check(Rule::kGenderPolicy, Willing(a, b, philosophy) && Willing(b, a, philosophy));
-  check(Rule::kModality,
-        newcomer.requires_in_person ? shared.Contains(Modality::kInPersonPublic) : !shared.empty());
-  check(Rule::kAdult, a.adult_attested && b.adult_attested);
-  for (const MemberTraits* member : {&m.newcomer, &m.sponsor}) {
-    check(Rule::kConsent, member->consents_to_matching && member->consents_to_health_data);
-    check(Rule::kStanding, member->standing == Standing::kGood);
-  }
-  check(Rule::kFresh, TestNow() - sponsor.attest_time < absl::Hours(24 * 30));
-  check(Rule::kAccess, sponsor.access_offered.ContainsAll(newcomer.access_needs));
-  check(Rule::kMedicationSupport, !newcomer.requires_medication_support ||
-                                      b.medication_stance == MedicationStance::kSupportsMedication);
-  check(Rule::kMoreTime, MoreTime(newcomer, sponsor, philosophy));
-  check(Rule::kLanguage, SharesLanguage(a, b));
-  check(Rule::kDistance, Near(newcomer, sponsor));
-  check(Rule::kAvailability, Overlaps(a, b));
-  check(Rule::kDualRole, !m.facts.dual_role && m.newcomer.member != m.sponsor.member);
-  check(Rule::kNotBlocked, !m.facts.blocked && !m.facts.avoided);
-  check(Rule::kCooldown, !m.facts.ended_for_safety && m.facts.cooldown_until <= TestNow());
-  return broken;
-}
-
-// A good person with some traits of a random one, so that many pairs break one rule, or none.
-PersonTraits Blend(const PersonTraits& wild, Random& random) {
-  PersonTraits person = GoodPerson();
-  const auto take = [&random](auto& to, const auto& from) {
-    if (random.Below(100) < 12) to = from;
-  };
-  take(person.languages, wild.languages);
-  take(person.time_zone, wild.time_zone);
-  take(person.availability, wild.availability);
-  take(person.modalities, wild.modalities);
-  take(person.gender, wild.gender);
-  take(person.gender_preference, wild.gender_preference);
-  take(person.place, wild.place);
-  take(person.adult_attested, wild.adult_attested);
-  person.medication_stance = wild.medication_stance;
-  person.communities = wild.communities;
-  person.spiritual_stance = wild.spiritual_stance;
-  return person;
-}
-
-MemberTraits BlendedNewcomer(Random& random) {
-  MemberTraits member = RandomNewcomer(random);
-  NewcomerTraits& traits = *member.newcomer;
-  traits.person = Blend(traits.person, random);
-  if (random.Below(100) < 95) traits.philosophies.Add(Philosophy::kTwelveStepAa);
-  if (random.Below(100) < 60) traits.recovery_date = absl::CivilDay(2026, 5, 1);
-  if (random.Below(100) < 70) traits.requires_in_person = false;
-  return member;
-}
-
-MemberTraits BlendedSponsor(Random& random) {
-  MemberTraits member = RandomSponsor(random);
-  const SponsorTraits good = *GoodSponsor().sponsor;
-  SponsorTraits& traits = *member.sponsor;
-  traits.person = Blend(traits.person, random);
-  if (random.Below(100) < 60) traits.programs = good.programs;
-  if (random.Below(100) < 70) traits.attest_time = good.attest_time;
-  return member;
-}
-
-PairFacts RandomFacts(Random& random) {
-  PairFacts facts;
-  facts.blocked = random.Below(100) < 3;
-  facts.avoided = random.Below(100) < 3;
-  facts.dual_role = random.Below(100) < 3;
-  facts.ended_for_safety = random.Below(100) < 3;
-  if (random.Below(100) < 6) {
-    facts.cooldown_until = TestNow() + absl::Hours(static_cast<int64_t>(random.Below(48)) - 24);
-  }
-  return facts;
-}
-
-constexpr int kNewcomers = 400;
-constexpr int kSponsors = 250;  // 10^5 pairs
-
-class ChoicePropertyTest : public ::testing::Test {
- protected:
-  ChoicePropertyTest() {
-    const absl::Time week = UtcWeekStart(TestNow());
-    const ProgramPolicies& policies = BuiltInPrograms();
-    for (int i = 0; i < kSponsors; ++i) {
-      members_.push_back(i % 3 == 0 ? RandomSponsor(random_) : BlendedSponsor(random_));
-      seats_.push_back(RandomSeats(members_.back().member, random_));
-      sponsors_.push_back(
-          MakeSponsorRecord(members_.back(), Philosophy::kTwelveStepAa, policies, week));
-      SetSeats(seats_.back(), sponsors_.back());
-    }
-    for (int i = 0; i < kNewcomers; ++i) {
-      newcomers_.push_back(i % 3 == 0 ? RandomNewcomer(random_) : BlendedNewcomer(random_));
+    for (int i = 0; i < kPeople; ++i) {
+      const MemberTraits newcomer = i % 5 == 0 ? RandomNewcomer(random) : people.Newcomer();
       Ticket ticket = GoodTicket(i + 1, absl::Hours(i));
-      ticket.relationship_type =
-          i % 4 == 0 ? RelationshipType::kTemporaryContact : RelationshipType::kSponsor;
-      tickets_.push_back(MakeTicketRecord(ticket, newcomers_.back(), policies, week));
-      for (const MemberTraits& sponsor : members_) {
-        const PairFacts facts = RandomFacts(random_);
-        if (!facts.IsClear()) table_.Put(newcomers_.back().member, sponsor.member, facts);
+      ticket.newcomer = newcomer.member;
+      ticket.relationship_type = people.Relationship();
+      ticket.philosophy = philosophy_;
+      ticket.pool.philosophy = philosophy_;
+      ticket.create_time = now_ - absl::Hours(i);
+      ticket.expire_time = ticket.create_time + kTicketLifetime;
+      ticket.version = 1;
+      ticket_of_[ticket.id] = tickets_.size();
+      tickets_.push_back(ticket);
+      newcomers_.push_back(oracle_.Newcomer(newcomer));
+      for (const RuleOracle::Person& sponsor : sponsors_) {
+        const PairFacts facts = people.Facts();
+        if (!facts.IsClear()) table_.Put(newcomer.member, sponsor.traits.member, facts);
       }
     }
   }
 
-  std::set<Rule> BrokenBy(size_t newcomer, size_t sponsor) const {
-    const Meeting meeting = {newcomers_[newcomer], members_[sponsor], seats_[sponsor],
-                             table_.Between(newcomers_[newcomer].member, members_[sponsor].member)};
-    return AllBroken(meeting, Philosophy::kTwelveStepAa,
-                     tickets_[newcomer].newcomer.relationship_type);
+  std::set<Rule> Broken(size_t newcomer, size_t sponsor) const {
+    return oracle_.Broken(
+        newcomers_[newcomer], sponsors_[sponsor],
+        {philosophy_, tickets_[newcomer].relationship_type, seats_[sponsor],
+         table_.Between(newcomers_[newcomer].traits.member, sponsors_[sponsor].traits.member)});
   }
 
-  // The same pairs are judged again and again: the plain rules are slow, so each is remembered.
-  bool IsWrong(size_t newcomer, size_t sponsor) const {
-    std::optional<bool>& known = wrong_[newcomer * kSponsors + sponsor];
-    if (!known) known = !BrokenBy(newcomer, sponsor).empty();
-    return *known;
-  }
-
-  // How many chosen pairs break a rule, and how many were chosen, both ways of choosing.
+  // What an index with these rules would offer, both ways of looking, and how much of it is wrong.
   struct Outcome {
-    int chosen = 0;
-    int wrong = 0;
+    int64_t offered = 0;
+    int64_t wrong = 0;
   };
-  Outcome ChooseAll(const RuleSet& rules) const {
+  Outcome OfferAll(const RuleSet& rules) const {
     const Chooser chooser(rules, Scorer{});
+    PoolIndex index({philosophy_, std::string(PoolKey::kOnline)}, BuiltInPrograms(), chooser,
+                    table_);
+    for (size_t i = 0; i < sponsors_.size(); ++i) {
+      index.PutMember(std::make_shared<const MemberTraits>(sponsors_[i].traits), now_);
+      index.PutSeats(seats_[i]);
+    }
+    for (size_t i = 0; i < tickets_.size(); ++i) {
+      index.PutTicket(tickets_[i], std::make_shared<const MemberTraits>(newcomers_[i].traits),
+                      now_);
+    }
     Outcome outcome;
     const auto judge = [&](const Choice& choice) {
       for (const Candidate& candidate : choice.candidates) {
-        const auto newcomer = static_cast<size_t>(candidate.ticket - tickets_.data());
-        const auto sponsor = static_cast<size_t>(candidate.sponsor - sponsors_.data());
-        ++outcome.chosen;
-        outcome.wrong += IsWrong(newcomer, sponsor) ? 1 : 0;
+        ++outcome.offered;
+        const size_t newcomer = ticket_of_.at(candidate.ticket->ticket);
+        const size_t sponsor = sponsor_of_.at(candidate.sponsor->member);
+        if (!Broken(newcomer, sponsor).empty()) ++outcome.wrong;
       }
     };
-    for (const TicketRecord& ticket : tickets_) {
-      judge(chooser.BestSponsorsFor(ticket, sponsors_, table_, TestNow(), 32));
-    }
-    for (const SponsorRecord& sponsor : sponsors_) {
-      judge(chooser.BestTicketsFor(sponsor, tickets_, table_, TestNow(), 32));
+    for (const Ticket& ticket : tickets_) judge(index.FindSponsors(ticket.id, now_, kLimit));
+    for (const RuleOracle::Person& sponsor : sponsors_) {
+      judge(index.FindTickets(sponsor.traits.member, now_, kLimit));
     }
     return outcome;
   }
 
-  // Sponsors who do not sponsor in the program at all: a scan passes over them.
-  int64_t NotInProgram() const {
-    return std::count_if(sponsors_.begin(), sponsors_.end(),
-                         [](const SponsorRecord& sponsor) { return !sponsor.IsLive(); });
+  TicketRecord TicketRecordOf(size_t i) const {
+    return MakeTicketRecord(tickets_[i], newcomers_[i].traits, BuiltInPrograms(),
+                            UtcWeekStart(now_));
   }
+  SponsorRecord SponsorRecordOf(size_t i) const {
+    SponsorRecord record =
+        MakeSponsorRecord(sponsors_[i].traits, philosophy_, BuiltInPrograms(), UtcWeekStart(now_));
+    SetSeats(seats_[i], record);
+    return record;
+  }
+  const PairTable& table() const { return table_; }
+  absl::Time now() const { return now_; }
 
-  SeededRandom random_{20260603};
-  std::vector<MemberTraits> members_, newcomers_;
+ private:
+  const Philosophy philosophy_;
+  const absl::Time now_;
+  RuleOracle oracle_;
+  std::vector<RuleOracle::Person> sponsors_, newcomers_;
   std::vector<Availability> seats_;
-  std::vector<SponsorRecord> sponsors_;
-  std::vector<TicketRecord> tickets_;
+  std::vector<Ticket> tickets_;
+  absl::flat_hash_map<MemberId, size_t> sponsor_of_;
+  absl::flat_hash_map<TicketId, size_t> ticket_of_;
   PairTable table_;
-  mutable std::vector<std::optional<bool>> wrong_ =
-      std::vector<std::optional<bool>>(size_t{kNewcomers} * kSponsors);
 };
 
-TEST_F(ChoicePropertyTest, TheRulesSayWhatThePlainOnesSayOfEveryPair) {
+const std::vector<std::unique_ptr<World>>& Worlds() {
+  static const auto* const worlds = [] {
+    auto* made = new std::vector<std::unique_ptr<World>>;
+    for (int program = 1; program <= kPrograms; ++program) {
+      made->push_back(std::make_unique<World>(program));
+    }
+    return made;
+  }();
+  return *worlds;
+}
+
+TEST(ChoicePropertyTest, TheRulesSayOfAMillionPairsWhatThePlainOnesSay) {
   const RuleSet rules;
+  int64_t pairs = 0;
   int64_t good = 0;
-  for (size_t i = 0; i < tickets_.size(); ++i) {
-    for (size_t j = 0; j < sponsors_.size(); ++j) {
-      const std::set<Rule> expected = BrokenBy(i, j);
-      const std::optional<Rule> first =
-          rules.FirstBroken(tickets_[i].newcomer, sponsors_[j], table_, TestNow());
-      // std::set is in the order of evaluation.
-      const auto want = expected.empty() ? std::nullopt : std::optional(*expected.begin());
-      ASSERT_EQ(first, want) << i << " × " << j << " " << (first ? CodeOf(*first) : "none")
-                             << " instead of " << (want ? CodeOf(*want) : "none");
-      good += expected.empty() ? 1 : 0;
+  std::map<Rule, int64_t> alone;  // pairs that break this rule and no other
+  for (const auto& world : Worlds()) {
+    std::vector<SponsorRecord> sponsors;
+    for (size_t j = 0; j < kPeople; ++j) sponsors.push_back(world->SponsorRecordOf(j));
+    for (size_t i = 0; i < kPeople; ++i) {
+      const TicketRecord ticket = world->TicketRecordOf(i);
+      for (size_t j = 0; j < kPeople; ++j) {
+        ++pairs;
+        const std::set<Rule> expected = world->Broken(i, j);
+        good += expected.empty() ? 1 : 0;
+        if (expected.size() == 1) ++alone[*expected.begin()];
+        const std::optional<Rule> first =
+            rules.FirstBroken(ticket.newcomer, sponsors[j], world->table(), world->now());
+        // std::set is in the order of evaluation.
+        const auto want = expected.empty() ? std::nullopt : std::optional(*expected.begin());
+        ASSERT_EQ(first, want) << i << " × " << j << " at " << world->now() << ": "
+                               << (first ? CodeOf(*first) : "none") << " instead of "
+                               << (want ? CodeOf(*want) : "none");
+      }
     }
   }
-  EXPECT_GT(good, 500);
+  EXPECT_GE(pairs, 1'000'000);
+  EXPECT_GT(good, 20'000);
+  for (int i = 0; i < kRuleCount; ++i) {
+    EXPECT_GT(alone[static_cast<Rule>(i)], 50) << CodeOf(static_cast<Rule>(i));
+  }
 }
 
-TEST_F(ChoicePropertyTest, NothingThatBreaksARuleIsChosen) {
-  const Outcome outcome = ChooseAll(RuleSet());
-  EXPECT_GT(outcome.chosen, 500);
-  EXPECT_EQ(outcome.wrong, 0);
+TEST(ChoicePropertyTest, OfAMillionPairsNoneThatBreaksARuleIsOffered) {
+  World::Outcome all;
+  for (const auto& world : Worlds()) {
+    const World::Outcome outcome = world->OfferAll(RuleSet());
+    EXPECT_GT(outcome.offered, 100) << "at " << world->now();
+    all.offered += outcome.offered;
+    all.wrong += outcome.wrong;
+  }
+  EXPECT_GT(all.offered, 20'000);
+  EXPECT_EQ(all.wrong, 0);
 }
 
-TEST_F(ChoicePropertyTest, WithoutAnyOneRuleSomethingWrongIsChosen) {
+TEST(ChoicePropertyTest, WithoutAnyOneRuleSomethingWrongIsOffered) {
   for (int i = 0; i < kRuleCount; ++i) {
     const auto rule = static_cast<Rule>(i);
-    EXPECT_GT(ChooseAll(RuleSet().Without(rule)).wrong, 0) << CodeOf(rule);
+    const RuleSet rules = RuleSet().Without(rule);
+    int64_t wrong = 0;
+    for (const auto& world : Worlds()) {
+      wrong += world->OfferAll(rules).wrong;
+      if (wrong > 0) break;
+    }
+    EXPECT_GT(wrong, 0) << CodeOf(rule);
   }
 }
 
-TEST_F(ChoicePropertyTest, CountsAddUpAndScoresStayInTheirBounds) {
+TEST(ChoicePropertyTest, CountsAddUpAndScoresStayInTheirBounds) {
   const Chooser chooser(RuleSet{}, Scorer{});
-  for (const TicketRecord& ticket : tickets_) {
-    const Choice choice = chooser.BestSponsorsFor(ticket, sponsors_, table_, TestNow(), 32);
-    EXPECT_EQ(choice.removed.evaluated(), kSponsors - NotInProgram());
+  const World& world = *Worlds().front();
+  std::vector<SponsorRecord> sponsors;
+  for (size_t j = 0; j < kPeople; ++j) sponsors.push_back(world.SponsorRecordOf(j));
+  // Sponsors who do not sponsor in the program at all: a scan passes over them.
+  const int64_t live = std::count_if(sponsors.begin(), sponsors.end(),
+                                     [](const SponsorRecord& sponsor) { return sponsor.IsLive(); });
+  for (size_t i = 0; i < kPeople; ++i) {
+    const TicketRecord ticket = world.TicketRecordOf(i);
+    const Choice choice =
+        chooser.BestSponsorsFor(ticket, sponsors, world.table(), world.now(), kLimit);
+    EXPECT_EQ(choice.removed.evaluated(), live);
     EXPECT_EQ(choice.candidates.size(),
-              static_cast<size_t>(std::min<int64_t>(32, choice.removed.passed)));
-  }
-  for (const TicketRecord& ticket : tickets_) {
-    for (const SponsorRecord& sponsor : sponsors_) {
-      const double score = chooser.scorer().Score(ticket.newcomer, sponsor, TestNow());
+              static_cast<size_t>(std::min<int64_t>(kLimit, choice.removed.passed)));
+    for (const SponsorRecord& sponsor : sponsors) {
+      const double score = chooser.scorer().Score(ticket.newcomer, sponsor, world.now());
       ASSERT_GE(score, 0);
       ASSERT_LE(score, 100);
     }

@@ -9,17 +9,6 @@ namespace {
 
 constexpr int64_t kSlotSeconds = UtcWeek::kSlotMinutes * 60;
 
-// A local time that daylight saving skips is the moment of the change; of one that it repeats, a
-// start takes the first and an end the second.
-absl::Time StartOf(absl::TimeZone zone, absl::CivilSecond local) {
-  const absl::TimeZone::TimeInfo info = zone.At(local);
-  return info.kind == absl::TimeZone::TimeInfo::SKIPPED ? info.trans : info.pre;
-}
-absl::Time EndOf(absl::TimeZone zone, absl::CivilSecond local) {
-  const absl::TimeZone::TimeInfo info = zone.At(local);
-  return info.kind == absl::TimeZone::TimeInfo::SKIPPED ? info.trans : info.post;
-}
-
 int IsoWeekday(absl::CivilDay day) { return static_cast<int>(absl::GetWeekday(day)) + 1; }
 
 // Rounds towards the inside of the window.
@@ -32,6 +21,26 @@ int SlotFloor(absl::Duration since) {
   const int64_t seconds = absl::ToInt64Seconds(absl::Floor(since, absl::Seconds(1)));
   const int64_t slot = seconds > 0 ? seconds / kSlotSeconds : 0;
   return static_cast<int>(std::min<int64_t>(slot, UtcWeek::kSlots));
+}
+
+// A window over which the clock changes, a quarter hour at a time: those in which the clock shows
+// times of the window throughout. What is skipped never shows, what is repeated shows twice, and
+// between two showings of a time there may be others that are not of the window.
+void MarkByTheClock(absl::TimeZone zone, absl::CivilSecond from, absl::CivilSecond until,
+                    absl::Time week_start, UtcWeek& week) {
+  constexpr absl::Duration kSlot = absl::Minutes(UtcWeek::kSlotMinutes);
+  const absl::TimeZone::TimeInfo begin = zone.At(from);
+  const absl::TimeZone::TimeInfo end = zone.At(until);
+  const int first = SlotFloor(std::min(begin.pre, begin.post) - week_start);
+  const int last = SlotCeil(std::max(end.pre, end.post) - week_start);
+  for (int slot = first; slot < last; ++slot) {
+    bool whole = true;
+    for (absl::Duration in = absl::ZeroDuration(); in < kSlot; in += absl::Minutes(1)) {
+      const absl::CivilSecond shown = zone.At(week_start + slot * kSlot + in).cs;
+      whole = whole && shown >= from && shown < until;
+    }
+    if (whole) week.Mark(slot, slot + 1);
+  }
 }
 
 }  // namespace
@@ -59,8 +68,15 @@ UtcWeek MakeUtcWeek(absl::Span<const WeeklyWindow> windows, absl::TimeZone zone,
       const absl::CivilSecond from =
           absl::CivilSecond(date) + int64_t{60} * int64_t{window.start_minute};
       const absl::CivilSecond until = from + int64_t{60} * int64_t{window.length_minutes};
-      week.Mark(SlotCeil(StartOf(zone, from) - week_start),
-                SlotFloor(EndOf(zone, until) - week_start));
+      const absl::TimeZone::TimeInfo begin = zone.At(from);
+      const absl::TimeZone::TimeInfo end = zone.At(until);
+      if (begin.kind == absl::TimeZone::TimeInfo::UNIQUE &&
+          end.kind == absl::TimeZone::TimeInfo::UNIQUE &&
+          end.pre - begin.pre == absl::Seconds(until - from)) {
+        week.Mark(SlotCeil(begin.pre - week_start), SlotFloor(end.pre - week_start));
+      } else {
+        MarkByTheClock(zone, from, until, week_start, week);
+      }
     }
   }
   return week;

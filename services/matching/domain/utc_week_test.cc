@@ -77,6 +77,20 @@ TEST(UtcWeekTest, HoursThatAreRepeatedCountTwice) {
   EXPECT_EQ(MakeUtcWeek({Window(7, 0, 240)}, zone, Utc(2026, 10, 26)).Minutes(), 300);
 }
 
+TEST(UtcWeekTest, AWindowThatEndsOrBeginsInARepeatedHourHasOnlyItsOwnTimes) {
+  // New York, Sunday 1 November 2026: the clock shows 01:30 to 02:00 twice, with 01:00 to 01:30
+  // between.
+  const absl::TimeZone zone = Zone("America/New_York");
+  const absl::Time week = Utc(2026, 10, 26);
+  EXPECT_EQ(MakeUtcWeek({{7, 90, 30}}, zone, week).Minutes(), 60);
+  EXPECT_EQ(MakeUtcWeek({{7, 30, 60}}, zone, week).Minutes(), 90);
+  EXPECT_EQ(MakeUtcWeek({{7, 90, 60}}, zone, week).Minutes(), 90);
+  // Lord Howe repeats half an hour: Sunday 5 April 2026, 01:30 to 02:00.
+  const absl::TimeZone island = Zone("Australia/Lord_Howe");
+  EXPECT_EQ(MakeUtcWeek({{7, 90, 15}}, island, Utc(2026, 3, 30)).Minutes(), 30);
+  EXPECT_EQ(MakeUtcWeek({{7, 60, 90}}, island, Utc(2026, 3, 30)).Minutes(), 120);
+}
+
 TEST(UtcWeekTest, WindowsRunPastMidnightAndOverTheEdgesOfTheWeek) {
   const absl::Time week = Utc(2026, 6, 1);
   // Sunday 23:00 UTC for 120 minutes: an hour at the end, and the hour that last week's leaves.
