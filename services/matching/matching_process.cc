@@ -18,19 +18,24 @@
 #include "services/matching/adapters/redis_wake_channel.h"
 #include "services/matching/adapters/weights_file.h"
 #include "services/matching/domain/matcher.h"
+#include "services/matching/domain/operator_desk.h"
 #include "services/matching/domain/outbox.h"
+#include "services/matching/domain/pool_drains.h"
 #include "services/matching/domain/reconciler.h"
 #include "services/matching/domain/sweeper.h"
 #include "services/matching/handlers/handlers.h"
+#include "services/matching/handlers/operator_handler.h"
 #include "services/matching/matching_metrics.h"
 #include "services/matching/stores/invariants.h"
 #include "services/matching/stores/ledger_sql.h"
+#include "services/matching/stores/operator_ledger_sql.h"
 #include "services/matching/stores/schema.h"
 
 namespace handrail::matching {
 namespace {
 
 constexpr absl::Duration kLargestClockError = absl::Seconds(1);
+constexpr absl::Duration kDrainInterval = absl::Seconds(1);
 constexpr int kDeskThreads = 8;
 
 std::string InFolder(const std::string& folder, const std::string& name) {
@@ -48,6 +53,13 @@ crypto::SecretKey PageKey(const crypto::KeyRing& ring) {
   crypto::SecretKey key = *crypto::SecretKey::FromBytes(bytes);  // HMAC-SHA-256 gives 32 bytes
   crypto::Wipe(bytes);
   return key;
+}
+
+// The key of the record's seals stays in here.
+OperatorRecord::Mac RecordMac(const crypto::KeyRing& ring) {
+  return [key = crypto::HmacSha256(ring.index_key().Reveal(),
+                                   "handrail-derived-key-v1\nmatching/operator-record")](
+             absl::string_view bytes) { return crypto::HmacSha256(key, bytes); };
 }
 
 // What is opened before anything is built on it.
@@ -84,6 +96,7 @@ class MatchingProcess final : public rpc::ServiceProcess {
   CryptoVault vault_;
   CipherPoolNames pools_;
   SqlLedger ledger_;
+  SqlOperatorLedger operators_;
   RedisQueue queue_;
   MemberCache members_;
   RuleSet rules_;
@@ -92,14 +105,17 @@ class MatchingProcess final : public rpc::ServiceProcess {
   PageTokens pages_;
   WatchHub hub_;
   OutboxSender outbox_;
+  PoolDrains drains_;
   Matcher matcher_;
   Sweeper sweeper_;
   Reconciler reconciler_;
   MemberSync sync_;
   TicketDesk desk_;
+  OperatorDesk operator_desk_;
   HandlerContext handlers_;
   MatchingHandler matching_handler_;
   ProgramHandler program_handler_;
+  OperatorHandler operator_handler_;
   MemberSyncHandler sync_handler_;
   bool stopped_ = false;
 };
@@ -114,10 +130,11 @@ std::vector<storage::InvariantQuery> InvariantQueries() {
   return queries;
 }
 
-MatcherOptions MakeMatcherOptions(const MatchingOptions& options) {
+MatcherOptions MakeMatcherOptions(const MatchingOptions& options, const PoolDrains& drains) {
   MatcherOptions matcher;
   matcher.coalesce = options.coalesce;
   matcher.response_deadline = options.response_deadline;
+  matcher.is_drained = [&drains](const PoolKey& pool) { return drains.IsDrained(pool); };
   return matcher;
 }
 
@@ -132,6 +149,8 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
       vault_(parts_.ring, context.random),
       pools_(parts_.ring),
       ledger_(*parts_.database, vault_, pools_, context.random, policies_, LedgerOptions()),
+      operators_(*parts_.database, vault_, pools_, context.random, policies_, LedgerOptions(),
+                 OperatorRecord(RecordMac(parts_.ring))),
       queue_(*parts_.redis, pools_),
       members_(static_cast<size_t>(options.member_cache)),
       scorer_(parts_.weights),
@@ -140,8 +159,11 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
       hub_(*parts_.channel, WatchHub::Options()),
       outbox_(ledger_, *parts_.conversations, clock_, context.random, OutboxOptions(),
               [this](const Effects& effects) { OnEffects(effects); }),
+      drains_(operators_, ledger_, clock_, kDrainInterval,
+              [this](const Effects& effects) { matcher_.Notify(effects); }),
       matcher_(ledger_, queue_, members_, chooser_, policies_, clock_, context.random,
-               MakeMatcherOptions(options), [this](const Effects& effects) { hub_.Wake(effects); }),
+               MakeMatcherOptions(options, drains_),
+               [this](const Effects& effects) { hub_.Wake(effects); }),
       sweeper_(
           ledger_, queue_, clock_, SweeperOptions(), [this] { return matcher_.Pools(); },
           [this](const Effects& effects) { OnEffects(effects); }),
@@ -153,6 +175,8 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
           ledger_, *parts_.directory, members_, policies_, clock_, context.random, kDeskThreads,
           [this, limit = options.waiting_limit] { return matcher_.Stats().waiting < limit; },
           [this](const Effects& effects) { OnEffects(effects); }),
+      operator_desk_(operators_, ledger_, members_, rules_, policies_, clock_,
+                     OperatorDesk::Options()),
       handlers_{context.edge,
                 context.streams,
                 ledger_,
@@ -165,6 +189,9 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
                 context.revocations},
       matching_handler_(handlers_),
       program_handler_(context.edge, parts_.programs.rows),
+      operator_handler_({context.edge, operators_, operator_desk_, queue_, pages_, clock_,
+                         [this] { return matcher_.Pools(); },
+                         [this](const Effects& effects) { OnEffects(effects); }}),
       sync_handler_(handlers_) {}
 
 void MatchingProcess::OnEffects(const Effects& effects) {
@@ -186,7 +213,8 @@ absl::Status MatchingProcess::CheckDatabase() {
 rpc::ServerServices MatchingProcess::Services() {
   rpc::ServerServices services;
   services.public_services = {rpc::Registered<v1::MatchingService>(&matching_handler_),
-                              rpc::Registered<v1::ProgramService>(&program_handler_)};
+                              rpc::Registered<v1::ProgramService>(&program_handler_),
+                              rpc::Registered<v1::OperatorService>(&operator_handler_)};
   services.internal_services = {rpc::Registered<v1::MemberSyncService>(&sync_handler_)};
   services.readiness.push_back({"database", [this] { return CheckDatabase(); }});
   services.refresh_metrics.push_back([this] {
@@ -200,6 +228,9 @@ absl::Status MatchingProcess::Start() {
   parts_.channel->Listen([this](const std::string& topic) { hub_.WakeLocal(topic); },
                          [this] { hub_.WakeAll(); });
   reconciler_.Start();
+  // Before the first round, so that a drained pool stays so over a restart.
+  drains_.Refresh().IgnoreError();
+  drains_.Start();
   matcher_.Start();
   sweeper_.Start();
   outbox_.Start();
@@ -213,6 +244,7 @@ void MatchingProcess::Stop() {
   desk_.Stop();
   sweeper_.Stop();
   reconciler_.Stop();
+  drains_.Stop();
   matcher_.Stop();
   outbox_.Stop();
   hub_.Stop();

@@ -13,6 +13,7 @@
 #include "common/rpc/client.h"
 #include "common/rpc/status_conversion.h"
 #include "handrail/matching/v1/member_sync.grpc.pb.h"
+#include "handrail/matching/v1/operator.pb.h"
 #include "handrail/matching/v1/program_service.pb.h"
 #include "handrail/matching/v1/weights.pb.h"
 #include "handrail/messaging/v1/conversation_sync.grpc.pb.h"
@@ -37,6 +38,7 @@ constexpr absl::Duration kQuietStream = absl::Seconds(2);
 // joins here; until then AllMethods says so.
 void LinkOtherProtos() {
   matching::v1::ApplyMembersRequest::descriptor();
+  matching::v1::ListPoolsRequest::descriptor();
   matching::v1::ListProgramsRequest::descriptor();
   matching::v1::ScoreWeights::descriptor();
   messaging::v1::OpenConversationRequest::descriptor();

@@ -150,6 +150,7 @@ bool Matcher::QueueOk(const absl::Status& status) {
 }
 
 bool Matcher::MayMatch(const PoolKey& pool) const {
+  if (options_.is_drained && options_.is_drained(pool)) return false;
   if (!QueueUp()) return true;  // two matchers at once are harmless, none is not
   const auto lease = leases_.find(pool);
   return lease != leases_.end() && lease->second.mine;

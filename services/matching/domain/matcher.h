@@ -45,6 +45,8 @@ struct MatcherOptions {
   absl::Duration scrub = absl::Seconds(5);
   int scrub_chunk = 500;
   size_t inbox_limit = 200'000;
+  // True for pools in which nothing is to be offered now; asked on the matcher's thread.
+  std::function<bool(const PoolKey&)> is_drained;
 };
 
 struct MatcherStats {

@@ -1,0 +1,198 @@
+#include "services/matching/stores/operator_record.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+
+namespace handrail::matching {
+
+using storage::Blob;
+using storage::Rows;
+using storage::Transaction;
+
+namespace {
+
+constexpr int64_t kChunk = 1000;
+
+// At most this many bytes of a text are kept. Ours are shorter; a request id has at most 64.
+constexpr char kActions[] =
+    "CREATE TABLE operator_actions ("
+    "sequence {int} NOT NULL PRIMARY KEY CHECK (sequence > 0), "
+    "acted_at {int} NOT NULL, "
+    "who {blob} NOT NULL CHECK (length(who) = 16), "
+    "method TEXT NOT NULL CHECK (length(method) <= 64), "
+    "subject TEXT NOT NULL CHECK (length(subject) <= 128), "
+    "request_id TEXT NOT NULL CHECK (length(request_id) <= 64), "
+    "outcome TEXT NOT NULL CHECK (length(outcome) <= 128), "
+    "detail TEXT NOT NULL CHECK (length(detail) <= 128), "
+    "seal {blob} NOT NULL CHECK (length(seal) = 32)) {strict}";
+
+// One row: the last sequence that was given. Its lock puts the writers in a row.
+constexpr char kHead[] =
+    "CREATE TABLE operator_record_head ("
+    "id {int} NOT NULL PRIMARY KEY CHECK (id = 1), "
+    "sequence {int} NOT NULL) {strict}";
+
+constexpr char kDrains[] =
+    "CREATE TABLE pool_drains ("
+    "pool {blob} NOT NULL PRIMARY KEY CHECK (length(pool) = 16), "
+    "until {int} NOT NULL) {strict}";
+
+#define HANDRAIL_ACTION_COLUMNS \
+  "sequence, acted_at, who, method, subject, request_id, outcome, detail"
+
+OperatorAction ReadAction(const storage::Row& row) {
+  OperatorAction action;
+  action.sequence = row.Int(0);
+  action.time = row.Time(1);
+  action.who = row.Id<MemberId>(2);
+  action.method = std::string(row.Text(3));
+  action.subject = std::string(row.Text(4));
+  action.request_id = std::string(row.Text(5));
+  action.outcome = std::string(row.Text(6));
+  action.detail = std::string(row.Text(7));
+  return action;
+}
+
+// Behind its length, so that no two rows give the same bytes.
+void Put(absl::string_view field, std::string& out) {
+  absl::StrAppend(&out, field.size(), ":", field, ";");
+}
+
+// How many rows the record should have, and the last sequence that is there.
+struct Ends {
+  int64_t head = 0;
+  int64_t last = 0;
+};
+
+absl::StatusOr<Ends> ReadEnds(storage::Database& database, absl::Time deadline) {
+  Ends ends;
+  RETURN_IF_ERROR(database.Read(deadline, [&](Transaction& tx) -> absl::Status {
+    ASSIGN_OR_RETURN(
+        const Rows rows,
+        tx.Query("SELECT COALESCE((SELECT sequence FROM operator_record_head WHERE id = 1), 0), "
+                 "COALESCE((SELECT MAX(sequence) FROM operator_actions), 0)",
+                 {}));
+    ends = {rows.front().Int(0), rows.front().Int(1)};
+    return absl::OkStatus();
+  }));
+  return ends;
+}
+
+}  // namespace
+
+const storage::Migration& OperatorMigration() {
+  static const auto* const migration = new storage::Migration{
+      "0006_operators",
+      {
+          kActions,
+          "CREATE INDEX operator_actions_by_who ON operator_actions (who, sequence)",
+          kHead,
+          "INSERT INTO operator_record_head (id, sequence) VALUES (1, 0)",
+          kDrains,
+      }};
+  return *migration;
+}
+
+std::string OperatorRecord::SealOf(const OperatorAction& action, absl::string_view previous) const {
+  std::string bytes = "handrail-operator-record-v1;";
+  Put(previous, bytes);
+  Put(absl::StrCat(action.sequence), bytes);
+  Put(absl::StrCat(absl::ToUnixMicros(action.time)), bytes);
+  Put(action.who.Bytes(), bytes);
+  for (const std::string* text :
+       {&action.method, &action.subject, &action.request_id, &action.outcome, &action.detail}) {
+    Put(*text, bytes);
+  }
+  return mac_(bytes);
+}
+
+absl::Status OperatorRecord::Append(Transaction& tx, const OperatorAction& action) const {
+  ASSIGN_OR_RETURN(const Rows head,
+                   tx.Query("UPDATE operator_record_head SET sequence = sequence + 1 "
+                            "WHERE id = 1 RETURNING sequence",
+                            {}));
+  if (head.empty()) {
+    return Error(absl::StatusCode::kDataLoss, reason::kDataCorrupt)
+        .Message("the record of operators has lost its head");
+  }
+  OperatorAction row = action;
+  row.sequence = head.front().Int(0);
+  row.time = absl::FromUnixMicros(absl::ToUnixMicros(action.time));
+  ASSIGN_OR_RETURN(const Rows before, tx.Query("SELECT seal FROM operator_actions "
+                                               "WHERE sequence = $1",
+                                               {row.sequence - 1}));
+  // A row that was removed leaves a gap that Verify finds; operators can go on working meanwhile.
+  const absl::string_view previous = before.empty() ? absl::string_view() : before.front().Bytes(0);
+  return tx
+      .Execute("INSERT INTO operator_actions (" HANDRAIL_ACTION_COLUMNS
+               ", seal) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+               {row.sequence, row.time, row.who, row.method, row.subject, row.request_id,
+                row.outcome, row.detail, Blob{SealOf(row, previous)}})
+      .status();
+}
+
+absl::StatusOr<Page<OperatorAction>> OperatorRecord::List(Transaction& tx,
+                                                          std::optional<MemberId> who, int limit,
+                                                          int64_t before) {
+  Rows rows;
+  if (who.has_value()) {
+    ASSIGN_OR_RETURN(rows, tx.Query("SELECT " HANDRAIL_ACTION_COLUMNS
+                                    " FROM operator_actions WHERE who = $3 AND "
+                                    "sequence < $1 ORDER BY sequence DESC LIMIT $2",
+                                    {before, limit + 1, *who}));
+  } else {
+    ASSIGN_OR_RETURN(rows, tx.Query("SELECT " HANDRAIL_ACTION_COLUMNS
+                                    " FROM operator_actions WHERE sequence < $1 "
+                                    "ORDER BY sequence DESC LIMIT $2",
+                                    {before, limit + 1}));
+  }
+  Page<OperatorAction> page;
+  page.more = rows.size() > static_cast<size_t>(limit);
+  for (const storage::Row& row : rows) {
+    if (page.items.size() == static_cast<size_t>(limit)) break;
+    page.items.push_back(ReadAction(row));
+  }
+  return page;
+}
+
+absl::StatusOr<AuditReport> OperatorRecord::Verify(storage::Database& database,
+                                                   absl::Time deadline) const {
+  ASSIGN_OR_RETURN(const Ends ends, ReadEnds(database, deadline));
+  AuditReport report;
+  report.last_sequence = ends.last;
+  const auto broken = [&report](int64_t sequence) {
+    if (report.whole) report.first_broken = sequence;
+    report.whole = false;
+  };
+  std::string previous;
+  int64_t next = 1;
+  while (next <= ends.last && report.whole) {
+    Rows rows;
+    RETURN_IF_ERROR(database.Read(deadline, [&](Transaction& tx) -> absl::Status {
+      ASSIGN_OR_RETURN(rows, tx.Query("SELECT " HANDRAIL_ACTION_COLUMNS
+                                      ", seal FROM operator_actions WHERE sequence >= $1 AND "
+                                      "sequence <= $2 ORDER BY sequence LIMIT $3",
+                                      {next, ends.last, kChunk}));
+      return absl::OkStatus();
+    }));
+    if (rows.empty()) broken(next);
+    for (const storage::Row& row : rows) {
+      const OperatorAction action = ReadAction(row);
+      const std::string seal(row.Bytes(8));
+      if (action.sequence != next || seal != SealOf(action, previous)) {
+        broken(next);
+        break;
+      }
+      previous = seal;
+      ++next;
+    }
+  }
+  report.last_seal = previous;
+  if (report.whole && ends.head != ends.last) broken(std::min(ends.head, ends.last) + 1);
+  return report;
+}
+
+}  // namespace handrail::matching
