@@ -5,6 +5,7 @@
 #include "common/rpc/server_options.h"
 #include "handrail/matching/v1/matching.grpc.pb.h"
 #include "handrail/matching/v1/member_sync.grpc.pb.h"
+#include "handrail/matching/v1/operator.grpc.pb.h"
 #include "handrail/matching/v1/program_service.grpc.pb.h"
 #include "services/matching/matching_process.h"
 
@@ -43,8 +44,12 @@ int main(int argc, char** argv) {
   rpc::MainSpec spec;
   spec.service = "matching";
   spec.description = "Handrail matching: tickets, offers, pairings.";
-  spec.public_services = {rpc::DescriptorOf<v1::MatchingService>(),
-                          rpc::DescriptorOf<v1::ProgramService>()};
+  // Every service that MatchingProcess::Services registers; a missing one stops the start.
+  spec.public_services = {
+      rpc::DescriptorOf<v1::MatchingService>(),
+      rpc::DescriptorOf<v1::OperatorService>(),
+      rpc::DescriptorOf<v1::ProgramService>(),
+  };
   spec.internal_services = {rpc::DescriptorOf<v1::MemberSyncService>()};
   spec.add_flags = [&options](CLI::App& app) { AddFlags(app, &options); };
   spec.validate = [&options](const rpc::CommonOptions& common) {
