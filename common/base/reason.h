@@ -41,6 +41,7 @@ inline constexpr absl::string_view kOfferNotOpen = "OFFER_NOT_OPEN";
 inline constexpr absl::string_view kPairingEnded = "PAIRING_ENDED";
 inline constexpr absl::string_view kPairingStateInvalid = "PAIRING_STATE_INVALID";
 inline constexpr absl::string_view kConversationClosed = "CONVERSATION_CLOSED";
+inline constexpr absl::string_view kBackupNotPossible = "BACKUP_NOT_POSSIBLE";
 inline constexpr absl::string_view kMemberSuspended = "MEMBER_SUSPENDED";
 inline constexpr absl::string_view kSequenceInvalid = "SEQUENCE_INVALID";
 

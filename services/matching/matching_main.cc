@@ -3,6 +3,7 @@
 
 #include "common/rpc/main_support.h"
 #include "common/rpc/server_options.h"
+#include "handrail/matching/v1/help.grpc.pb.h"
 #include "handrail/matching/v1/matching.grpc.pb.h"
 #include "handrail/matching/v1/member_sync.grpc.pb.h"
 #include "handrail/matching/v1/operator.grpc.pb.h"
@@ -27,6 +28,9 @@ void AddFlags(CLI::App& app, MatchingOptions* options) {
   AddFlag(app, "weights_file", &options->weights_file,
           "the weights of the score, replacing the built-in ones whole (services/matching/"
           "weights.textproto is their form and their default)");
+  AddFlag(app, "crisis_file", &options->crisis_file,
+          "crisis lines that replace, add to or withdraw rows of the built-in ones (services/"
+          "matching/crisis_lines.textproto is its form)");
   AddFlag(app, "waiting_limit", &options->waiting_limit, "how many tickets may wait at once");
   AddFlag(app, "member_cache", &options->member_cache, "how many members are kept in memory");
   AddFlag(app, "coalesce", &options->coalesce,
@@ -46,6 +50,7 @@ int main(int argc, char** argv) {
   spec.description = "Handrail matching: tickets, offers, pairings.";
   // Every service that MatchingProcess::Services registers; a missing one stops the start.
   spec.public_services = {
+      rpc::DescriptorOf<v1::HelpService>(),
       rpc::DescriptorOf<v1::MatchingService>(),
       rpc::DescriptorOf<v1::OperatorService>(),
       rpc::DescriptorOf<v1::ProgramService>(),

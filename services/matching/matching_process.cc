@@ -11,12 +11,14 @@
 #include "common/storage/database_metrics.h"
 #include "common/storage/invariant_monitor.h"
 #include "common/storage/redis.h"
+#include "services/matching/adapters/crisis_table.h"
 #include "services/matching/adapters/crypto_vault.h"
 #include "services/matching/adapters/peers.h"
 #include "services/matching/adapters/program_table.h"
 #include "services/matching/adapters/redis_queue.h"
 #include "services/matching/adapters/redis_wake_channel.h"
 #include "services/matching/adapters/weights_file.h"
+#include "services/matching/domain/help_desk.h"
 #include "services/matching/domain/matcher.h"
 #include "services/matching/domain/operator_desk.h"
 #include "services/matching/domain/outbox.h"
@@ -24,8 +26,11 @@
 #include "services/matching/domain/reconciler.h"
 #include "services/matching/domain/sweeper.h"
 #include "services/matching/handlers/handlers.h"
+#include "services/matching/handlers/help_handler.h"
 #include "services/matching/handlers/operator_handler.h"
+#include "services/matching/help_metrics.h"
 #include "services/matching/matching_metrics.h"
+#include "services/matching/stores/help_sql.h"
 #include "services/matching/stores/invariants.h"
 #include "services/matching/stores/ledger_sql.h"
 #include "services/matching/stores/operator_ledger_sql.h"
@@ -66,6 +71,7 @@ OperatorRecord::Mac RecordMac(const crypto::KeyRing& ring) {
 struct Parts {
   ProgramTable programs;
   ScoreWeights weights;
+  v1::CrisisTable crisis;
   crypto::KeyRing ring;
   std::unique_ptr<storage::Database> database;
   std::unique_ptr<storage::Redis> redis;
@@ -97,6 +103,7 @@ class MatchingProcess final : public rpc::ServiceProcess {
   CipherPoolNames pools_;
   SqlLedger ledger_;
   SqlOperatorLedger operators_;
+  SqlHelpStore help_store_;
   RedisQueue queue_;
   MemberCache members_;
   RuleSet rules_;
@@ -112,10 +119,13 @@ class MatchingProcess final : public rpc::ServiceProcess {
   MemberSync sync_;
   TicketDesk desk_;
   OperatorDesk operator_desk_;
+  HelpDesk help_desk_;
+  HelpMetrics help_metrics_;
   HandlerContext handlers_;
   MatchingHandler matching_handler_;
   ProgramHandler program_handler_;
   OperatorHandler operator_handler_;
+  HelpHandler help_handler_;
   MemberSyncHandler sync_handler_;
   bool stopped_ = false;
 };
@@ -151,6 +161,7 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
       ledger_(*parts_.database, vault_, pools_, context.random, policies_, LedgerOptions()),
       operators_(*parts_.database, vault_, pools_, context.random, policies_, LedgerOptions(),
                  OperatorRecord(RecordMac(parts_.ring))),
+      help_store_(*parts_.database, vault_, pools_, context.random, policies_, HelpOptions()),
       queue_(*parts_.redis, pools_),
       members_(static_cast<size_t>(options.member_cache)),
       scorer_(parts_.weights),
@@ -177,6 +188,13 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
           [this](const Effects& effects) { OnEffects(effects); }),
       operator_desk_(operators_, ledger_, members_, rules_, policies_, clock_,
                      OperatorDesk::Options()),
+      help_desk_(
+          help_store_, ledger_, policies_, clock_, context.random, HelpDesk::Options(),
+          [this](absl::Time deadline, const MemberId& member) {
+            return desk_.FetchMember(deadline, member).status();
+          },
+          [this](const Effects& effects) { OnEffects(effects); }),
+      help_metrics_(*parts_.database, context.clock, parts_.crisis, context.registry),
       handlers_{context.edge,
                 context.streams,
                 ledger_,
@@ -192,6 +210,10 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
       operator_handler_({context.edge, operators_, operator_desk_, queue_, pages_, clock_,
                          [this] { return matcher_.Pools(); },
                          [this](const Effects& effects) { OnEffects(effects); }}),
+      help_handler_(HelpContext{context.edge, context.streams, help_store_, help_desk_, ledger_,
+                                members_, hub_, pages_, clock_, parts_.crisis,
+                                [this](const Effects& effects) { OnEffects(effects); },
+                                context.revocations}),
       sync_handler_(handlers_) {}
 
 void MatchingProcess::OnEffects(const Effects& effects) {
@@ -213,6 +235,7 @@ absl::Status MatchingProcess::CheckDatabase() {
 rpc::ServerServices MatchingProcess::Services() {
   rpc::ServerServices services;
   services.public_services = {rpc::Registered<v1::MatchingService>(&matching_handler_),
+                              rpc::Registered<v1::HelpService>(&help_handler_),
                               rpc::Registered<v1::ProgramService>(&program_handler_),
                               rpc::Registered<v1::OperatorService>(&operator_handler_)};
   services.internal_services = {rpc::Registered<v1::MemberSyncService>(&sync_handler_)};
@@ -220,6 +243,7 @@ rpc::ServerServices MatchingProcess::Services() {
   services.refresh_metrics.push_back([this] {
     database_metrics_.Update();
     metrics_.Update(matcher_.Stats());
+    help_metrics_.Update(help_desk_);
   });
   return services;
 }
@@ -234,6 +258,7 @@ absl::Status MatchingProcess::Start() {
   matcher_.Start();
   sweeper_.Start();
   outbox_.Start();
+  help_desk_.Start();
   invariants_.Start();
   return absl::OkStatus();
 }
@@ -241,6 +266,7 @@ absl::Status MatchingProcess::Start() {
 void MatchingProcess::Stop() {
   if (std::exchange(stopped_, true)) return;
   invariants_.Stop();
+  help_desk_.Stop();
   desk_.Stop();
   sweeper_.Stop();
   reconciler_.Stop();
@@ -320,6 +346,14 @@ std::vector<std::string> Validate(const rpc::CommonOptions& common,
       faults.push_back(absl::StrCat("--weights_file: ", absl::string_view(status.message())));
     }
   }
+  if (!options.crisis_file.empty()) {
+    // A row dated in the future is found a moment later, by the service's own clock.
+    const absl::Status status =
+        LoadCrisisTable(options.crisis_file, absl::CivilDay::max()).status();
+    if (!status.ok()) {
+      faults.push_back(absl::StrCat("--crisis_file: ", absl::string_view(status.message())));
+    }
+  }
   if (!options.key_ring_file.empty() &&
       (!options.create_keys || std::filesystem::exists(options.key_ring_file))) {
     const auto policy = options.group_readable_keys ? crypto::KeyFilePolicy::kGroupMayRead
@@ -361,8 +395,14 @@ absl::StatusOr<std::unique_ptr<rpc::ServiceProcess>> MakeMatchingProcess(
   if (!options.weights_file.empty()) {
     ASSIGN_OR_RETURN(weights, LoadWeights(options.weights_file));
   }
+  v1::CrisisTable crisis = BuiltInCrisisTable();
+  if (!options.crisis_file.empty()) {
+    const auto today = absl::ToCivilDay(context.clock.Now(), absl::UTCTimeZone());
+    ASSIGN_OR_RETURN(crisis, LoadCrisisTable(options.crisis_file, today));
+  }
   Parts parts{std::move(programs),
               weights,
+              std::move(crisis),
               std::move(ring),
               std::move(database),
               std::move(redis),

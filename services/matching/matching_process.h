@@ -18,6 +18,7 @@ struct MatchingOptions {
   bool group_readable_keys = false;
   std::string programs_file;                        // empty: the table that is built in
   std::string weights_file;                         // empty: the weights that are built in
+  std::string crisis_file;                          // rows over the crisis lines that are built in
   int waiting_limit = 1'000'000;                    // tickets that may wait
   int member_cache = 200'000;                       // members kept in memory
   absl::Duration coalesce = absl::Milliseconds(2);  // 0..10 ms: events collected before a round

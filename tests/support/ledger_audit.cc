@@ -180,7 +180,11 @@ absl::Status AuditMessages(const History::Content& told, Database& messaging, Fi
 absl::Status AuditConversations(Database& matching, Database& messaging, Findings& findings) {
   ASSIGN_OR_RETURN(
       const Rows pairings,
-      Select(matching, "SELECT id, state, conversation, newcomer, sponsor FROM pairings"));
+      Select(matching,
+             // A contact that came of a call for help has a conversation by the call's id.
+             "SELECT id, state, conversation, newcomer, sponsor FROM pairings UNION ALL "
+             "SELECT id, CASE WHEN contact_open = 1 THEN 1 ELSE 5 END, conversation, member, "
+             "answered_by FROM help_calls WHERE contact_end > 0 AND answered_by IS NOT NULL"));
   ASSIGN_OR_RETURN(const Rows rows,
                    Select(messaging,
                           "SELECT c.pairing_id, c.conversation_id, c.state, p.member_id "

@@ -28,7 +28,8 @@ constexpr char kFooter[] =
     "  handrail status                                 # for operators\n"
     "  handrail check                                  # compares the ledgers with what must hold\n"
     "\n"
-    "In danger now? This program cannot help fast enough: call your local emergency number.\n"
+    "In danger now? Call your local emergency number first. `handrail help-lines US` shows crisis\n"
+    "lines, also when nothing runs.\n"
     "Exit status: 0 done, 1 refused or failed (the reason is printed), 2 wrong usage.";
 
 }  // namespace
@@ -55,6 +56,7 @@ int main(int argc, char** argv) {
   AddMatchCommands(app, context);
   AddOffersCommands(app, context);
   AddPairingCommands(app, context);
+  AddHelpCommands(app, context);
   AddChatCommands(app, context);
   AddStatusCommand(app, context);
   AddCheckCommand(app, context);

@@ -70,9 +70,12 @@ struct Effects {
   std::vector<TicketChange> tickets;
   std::vector<MemberId> sponsors;  // whose free seats changed
   std::vector<OfferChange> offers;
-  bool outbox = false;  // something is to be told to messaging
+  std::vector<std::string> topics;  // further watches to wake (WatchHub)
+  bool outbox = false;              // something is to be told to messaging
 
-  bool empty() const { return tickets.empty() && sponsors.empty() && offers.empty() && !outbox; }
+  bool empty() const {
+    return tickets.empty() && sponsors.empty() && offers.empty() && topics.empty() && !outbox;
+  }
   void Append(Effects other);
 };
 

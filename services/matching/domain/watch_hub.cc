@@ -73,7 +73,7 @@ void WatchHub::WakeLocal(const std::string& topic) {
 }
 
 void WatchHub::Wake(const Effects& effects) {
-  std::set<std::string> topics;
+  std::set<std::string> topics(effects.topics.begin(), effects.topics.end());
   for (const OfferChange& offer : effects.offers) {
     topics.insert(TopicOf(offer.ticket));
     topics.insert(TopicOf(offer.sponsor));

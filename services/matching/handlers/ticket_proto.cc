@@ -9,12 +9,6 @@
 namespace handrail::matching {
 namespace {
 
-void TimeToProto(absl::Time time, google::protobuf::Timestamp* proto) {
-  const int64_t micros = absl::ToUnixMicros(time);
-  proto->set_seconds(micros / 1'000'000);
-  proto->set_nanos(static_cast<int32_t>(micros % 1'000'000) * 1000);
-}
-
 void ReasonsToProto(const std::vector<MatchReason>& reasons,
                     google::protobuf::RepeatedPtrField<v1::Reason>* proto) {
   for (const MatchReason reason : reasons) {
@@ -25,6 +19,12 @@ void ReasonsToProto(const std::vector<MatchReason>& reasons,
 }
 
 }  // namespace
+
+void TimeToProto(absl::Time time, google::protobuf::Timestamp* proto) {
+  const int64_t micros = absl::ToUnixMicros(time);
+  proto->set_seconds(micros / 1'000'000);
+  proto->set_nanos(static_cast<int32_t>(micros % 1'000'000) * 1000);
+}
 
 int RoundWaitingAhead(int64_t exact) {
   if (exact <= 0) return 0;

@@ -8,6 +8,7 @@
 
 namespace handrail::matching {
 
+void TimeToProto(absl::Time time, google::protobuf::Timestamp* proto);
 // The ticket as its newcomer sees it. `offer` is its open offer, if any: only its reasons and its
 // deadline are shown, nothing that identifies the sponsor. `waiting_ahead` is rounded up here: 0,
 // 5, 10, 25, 50, 100, then hundreds.

@@ -6,79 +6,11 @@
 #include "services/matching/domain/offer_news.h"
 #include "services/matching/handlers/handlers.h"
 #include "services/matching/handlers/ticket_proto.h"
+#include "services/matching/handlers/watch_stream.h"
 
 // The streams. Each event is the thing as it is now, so a wake-up that is lost or doubled costs
 // nothing.
 namespace handrail::matching {
-namespace {
-
-constexpr absl::Duration kReadTimeout = absl::Seconds(5);
-absl::Status RevokedError() {
-  return Error(absl::StatusCode::kUnauthenticated, reason::kTokenRevoked)
-      .Message("the device was removed");
-}
-
-// Ends the watch with the stream, whichever of them is there first.
-class WatchEnd {
- public:
-  explicit WatchEnd(WatchHub& hub) : hub_(hub) {}
-  void Set(std::shared_ptr<WatchHub::Watch> watch) {
-    bool over = false;
-    {
-      MutexLock lock(mutex_);
-      over = over_;
-      watch_ = watch;
-    }
-    if (over) hub_.End(watch);
-  }
-  void End() {
-    std::shared_ptr<WatchHub::Watch> watch;
-    {
-      MutexLock lock(mutex_);
-      over_ = true;
-      watch = std::move(watch_);
-    }
-    if (watch != nullptr) hub_.End(watch);
-  }
-
- private:
-  WatchHub& hub_;
-  Mutex mutex_;
-  bool over_ ABSL_GUARDED_BY(mutex_) = false;
-  std::shared_ptr<WatchHub::Watch> watch_ ABSL_GUARDED_BY(mutex_);
-};
-
-template <typename Response>
-rpc::StreamOptions<Response> OptionsFor(rpc::StreamSlot slot, WatchHub& hub,
-                                        const std::string& topic,
-                                        const std::shared_ptr<WatchEnd>& end) {
-  rpc::StreamOptions<Response> options;
-  options.slot = std::move(slot);
-  options.ping = [] {
-    Response response;
-    response.mutable_ping();
-    return response;
-  };
-  options.closing = [](rpc::StreamEnd, absl::Duration retry_after) {
-    Response response;
-    response.mutable_closing()->set_retry_after_ms(
-        static_cast<int32_t>(absl::ToInt64Milliseconds(retry_after)));
-    return response;
-  };
-  options.on_writable = [&hub, topic] { hub.WakeLocal(topic); };
-  options.on_done = [end] { end->End(); };
-  return options;
-}
-
-// What passes by itself: the stream stays, and the next sweep reads again.
-bool IsTransient(const absl::Status& status) {
-  return status.code() == absl::StatusCode::kUnavailable ||
-         status.code() == absl::StatusCode::kDeadlineExceeded ||
-         status.code() == absl::StatusCode::kResourceExhausted ||
-         status.code() == absl::StatusCode::kAborted;
-}
-
-}  // namespace
 
 grpc::ServerWriteReactor<v1::WatchTicketResponse>* MatchingHandler::WatchTicket(
     grpc::CallbackServerContext* context, const v1::WatchTicketRequest* request) {
@@ -100,7 +32,7 @@ grpc::ServerWriteReactor<v1::WatchTicketResponse>* MatchingHandler::WatchTicket(
       return false;
     }
     Call read = call;
-    read.deadline = in_.clock.Now() + kReadTimeout;
+    read.deadline = in_.clock.Now() + kWatchReadTimeout;
     Response response;
     if (const absl::Status status = ReadTicket(read, id, response.mutable_ticket()); !status.ok()) {
       if (IsTransient(status)) return true;
@@ -142,7 +74,7 @@ grpc::ServerWriteReactor<v1::WatchOffersResponse>* MatchingHandler::WatchOffers(
     }
     Call read = call;
     const absl::Time now = in_.clock.Now();
-    read.deadline = now + kReadTimeout;
+    read.deadline = now + kWatchReadTimeout;
     const auto changes =
         in_.ledger.ReadOfferChanges(read, news->LookBackTo(now),
                                     [&](const OfferVersion& offer) { return news->IsNews(offer); });

@@ -79,6 +79,26 @@ const std::vector<Invariant>& LedgerInvariants() {
        "SELECT COUNT(*) FROM pair_exclusions e WHERE e.kind = 1 AND e.until > $1 + 259200000000"},
       {"M7", "a boost is out of its bounds",
        "SELECT COUNT(*) FROM tickets t WHERE (t.boost < 0 OR t.boost > 1000000) AND $1 = $1"},
+      // Calls for help. Who was erased has no name in them any more.
+      {"R1", "a call for help was answered by somebody who was not asked",
+       "SELECT COUNT(*) FROM help_calls h WHERE h.answered_by IS NOT NULL AND NOT EXISTS "
+       "(SELECT 1 FROM help_asks a WHERE a.help_call = h.id AND a.member = h.answered_by) "
+       "AND $1 = $1"},
+      {"R1", "a contact has no conversation, and messaging is not going to be told",
+       "SELECT COUNT(*) FROM help_calls h WHERE h.contact_open = 1 AND h.conversation IS NULL AND "
+       "NOT EXISTS (SELECT 1 FROM outbox o WHERE o.pairing = h.id AND o.step = 1) AND $1 = $1"},
+      {"R2", "a call for help is open 10 minutes after its stage has passed",
+       "SELECT COUNT(*) FROM help_calls h WHERE h.state = 1 AND h.due_at < $1 - 600000000"},
+      {"R3", "a call for help was put before somebody of whom one blocked the other",
+       "SELECT COUNT(*) FROM help_asks a JOIN help_calls h ON h.id = a.help_call WHERE "
+       "(h.state = 1 OR (h.contact_open = 1 AND h.answered_by = a.member)) AND EXISTS (SELECT 1 "
+       "FROM blocks b WHERE (b.blocker = h.member AND b.blocked = a.member) OR "
+       "(b.blocker = a.member AND b.blocked = h.member)) AND $1 = $1"},
+      {"R3", "an open call for help is of or before a member who may not take part",
+       "SELECT COUNT(*) FROM help_calls h WHERE h.state = 1 AND (NOT EXISTS (SELECT 1 FROM "
+       "members m WHERE m.id = h.member AND m.standing = 1 AND m.may_match = 1) OR EXISTS (SELECT "
+       "1 FROM help_asks a JOIN members m ON m.id = a.member WHERE a.help_call = h.id AND "
+       "(m.standing <> 1 OR m.may_match <> 1 OR m.has_sponsor <> 1))) AND $1 = $1"},
   };
   return *invariants;
 }

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "services/matching/adapters/program_table.h"
+#include "services/matching/stores/help_sql.h"
 #include "services/matching/stores/ledger_test_env.h"
 
 namespace handrail::matching {
@@ -76,6 +78,18 @@ const std::vector<Damage>& AllDamage() {
       {"a pair that timed out is kept apart for longer than a short while",
        {"INSERT INTO pair_exclusions SELECT newcomer, sponsor, created_at + 2592000000000, 1 "
         "FROM offers WHERE state = 1"}},
+      {"a call for help was answered by somebody who was not asked",
+       {"DELETE FROM help_asks WHERE help_call IN (SELECT id FROM help_calls WHERE state = 2)"}},
+      {"a contact has no conversation, and messaging is not going to be told",
+       {"DELETE FROM outbox"}},
+      {"a call for help is open 10 minutes after its stage has passed",
+       {"UPDATE help_calls SET due_at = due_at - 1000000000 WHERE state = 1"}},
+      {"a call for help was put before somebody of whom one blocked the other",
+       {"INSERT INTO blocks SELECT h.id, a.member, h.member, 1 FROM help_asks a JOIN help_calls h "
+        "ON h.id = a.help_call WHERE h.state = 1"}},
+      {"an open call for help is of or before a member who may not take part",
+       {"UPDATE members SET standing = 2 WHERE id IN (SELECT member FROM help_calls WHERE state = "
+        "1)"}},
       {"a boost is out of its bounds", {"UPDATE tickets SET boost = 1000001"}},
   };
   return *all;
@@ -87,6 +101,17 @@ void Fill(LedgerTestEnv& env) {
   const auto offered = env.Open(env.As(env.AddNewcomer()));
   ASSERT_TRUE(env.MakeOffer(offered->value, sponsor).ok());
   ASSERT_TRUE(env.Open(env.As(env.AddNewcomer())).ok());
+  // A call for help that is open, and one that somebody on call has answered.
+  SqlHelpStore help(*env.database, env.vault, env.pools, env.random, BuiltInPrograms(),
+                    HelpOptions());
+  const absl::Time now = env.clock.Now();
+  ASSERT_TRUE(help.SetOnCall(env.As(sponsor), now, absl::Hours(2)).ok());
+  for (const bool answered : {true, false}) {
+    const HelpCallId id = HelpCallId::Random(env.random);
+    ASSERT_TRUE(help.Reach(env.As(env.AddNewcomer()), now, id, {&sponsor, 1}).ok());
+    if (!answered) continue;
+    ASSERT_TRUE(help.Answer(env.As(sponsor), now, id).ok());
+  }
 }
 
 TEST(InvariantsTest, ASoundLedgerHasNoViolation) {

@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/storage/request_log.h"
+#include "services/matching/stores/help_steps.h"
 #include "services/matching/stores/ledger_sql.h"
 #include "services/matching/stores/rows.h"
 #include "services/matching/stores/sql_list.h"
@@ -247,7 +248,7 @@ absl::StatusOr<Effects> SqlLedger::OutboxDelivered(absl::Time deadline, const Ou
                                       "version = version + 1 WHERE id = $1 AND "
                                       "conversation IS NULL RETURNING offer, ticket",
                                       {entry.pairing, *conversation}));
-    if (rows.empty()) return absl::OkStatus();
+    if (rows.empty()) return HelpConversationOpened(steps, entry.pairing, *conversation);
     steps.effects().offers.push_back(
         {rows.front().Id<OfferId>(0), rows.front().Id<TicketId>(1), entry.newcomer, entry.sponsor});
     return absl::OkStatus();

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "services/matching/stores/codec.h"
+#include "services/matching/stores/help_steps.h"
 #include "services/matching/stores/ledger_sql.h"
 #include "services/matching/stores/rows.h"
 #include "services/matching/stores/sql_list.h"
@@ -150,6 +151,7 @@ absl::Status SqlLedger::Withdraw(Steps& steps, const MemberTraits& member) {
   for (const TicketId& ticket : tickets) RETURN_IF_ERROR(steps.WithdrawTicket(ticket));
   RETURN_IF_ERROR(steps.CloseAndReturn(given, OfferEvent::kRescind));
   RETURN_IF_ERROR(EndPairings(steps, ending));
+  RETURN_IF_ERROR(WithdrawFromHelp(steps, member));
   return steps.TouchSponsor(id);  // does nothing without such a row
 }
 
@@ -198,6 +200,7 @@ absl::StatusOr<bool> SqlLedger::ApplyBlockStep(Steps& steps, const BlockId& id,
   RETURN_IF_ERROR(steps.LockFor(offers, std::move(sponsors)));
   RETURN_IF_ERROR(steps.CloseAndReturn(offers, OfferEvent::kRescind));
   RETURN_IF_ERROR(EndPairings(steps, pairings));
+  RETURN_IF_ERROR(KeepApartInHelp(steps, blocker, blocked));
   return two.newcomer.has_value() || two.sponsor.has_value();
 }
 

@@ -1,6 +1,7 @@
 #include "services/matching/stores/schema.h"
 
 #include "common/storage/request_log.h"
+#include "services/matching/stores/help_schema.h"
 #include "services/matching/stores/operator_record.h"
 
 namespace handrail::matching {
@@ -157,6 +158,7 @@ const std::vector<storage::Migration>& LedgerMigrations() {
            "CREATE INDEX offers_by_sponsor_open ON offers (sponsor) WHERE state = 1",
            "CREATE INDEX offers_by_sponsor_change ON offers (sponsor, changed_at)",
        }},
+      HelpMigration(),
       OperatorMigration(),
   };
   return *migrations;

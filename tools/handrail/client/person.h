@@ -15,6 +15,7 @@
 #include "common/base/status.h"
 #include "common/crypto/ed25519.h"
 #include "common/rpc/status_conversion.h"
+#include "handrail/matching/v1/help.grpc.pb.h"
 #include "handrail/matching/v1/matching.grpc.pb.h"
 #include "handrail/messaging/v1/messaging.grpc.pb.h"
 #include "handrail/profiles/v1/identity.grpc.pb.h"
@@ -34,6 +35,7 @@ class Services {
   profiles::v1::ProfileService::Stub& profile() { return *profile_; }
   profiles::v1::SafetyService::Stub& safety() { return *safety_; }
   matching::v1::MatchingService::Stub& matching() { return *matching_; }
+  matching::v1::HelpService::Stub& help() { return *help_; }
   messaging::v1::MessagingService::Stub& messaging() { return *messaging_; }
 
  private:
@@ -43,6 +45,7 @@ class Services {
   std::unique_ptr<profiles::v1::ProfileService::Stub> profile_;
   std::unique_ptr<profiles::v1::SafetyService::Stub> safety_;
   std::unique_ptr<matching::v1::MatchingService::Stub> matching_;
+  std::unique_ptr<matching::v1::HelpService::Stub> help_;
   std::unique_ptr<messaging::v1::MessagingService::Stub> messaging_;
 };
 

@@ -44,6 +44,7 @@ void AddPersonCommands(CLI::App& app, Context& context);
 void AddSponsorCommands(CLI::App& app, Context& context);
 void AddMatchCommands(CLI::App& app, Context& context);
 void AddOffersCommands(CLI::App& app, Context& context);
+void AddHelpCommands(CLI::App& app, Context& context);
 void AddPairingCommands(CLI::App& app, Context& context);
 void AddChatCommands(CLI::App& app, Context& context);
 
