@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
-#include <tuple>
 
 #include "absl/strings/str_join.h"
 #include "common/base/status.h"
+#include "services/matching/domain/candidate_order.h"
 
 namespace handrail::matching {
 namespace {
@@ -23,65 +23,26 @@ const PairHistory& HistoryOf(const MemberId& member, const PairHistory& history)
   return history.HasAny(member) ? history : *none;
 }
 
-uint64_t TieHash(const Candidate& candidate) {
-  return StableHash(candidate.sponsor->member.Bytes(),
-                    StableHash(candidate.ticket->ticket.Bytes(), 0));
-}
-
-// Which of two sponsors for one ticket comes first. Total: two records of one person do not occur.
-bool SponsorBefore(const Candidate& a, const Candidate& b) {
-  if (a.weight_billionths != b.weight_billionths) return a.weight_billionths > b.weight_billionths;
-  if (a.sponsor->last_offer_micros != b.sponsor->last_offer_micros) {
-    return a.sponsor->last_offer_micros < b.sponsor->last_offer_micros;
-  }
-  const auto key = [](const Candidate& c) { return std::tuple(TieHash(c), c.sponsor->member); };
-  return key(a) < key(b);
-}
-
-bool WaitsLonger(const Candidate& a, const Candidate& b) {
-  if (a.ticket->enqueue_micros != b.ticket->enqueue_micros) {
-    return a.ticket->enqueue_micros < b.ticket->enqueue_micros;
-  }
-  const auto key = [](const Candidate& c) { return std::tuple(TieHash(c), c.ticket->ticket); };
-  return key(a) < key(b);
-}
-
-bool TicketBefore(const Candidate& a, const Candidate& b) {
-  if (a.weight_billionths != b.weight_billionths) return a.weight_billionths > b.weight_billionths;
-  return WaitsLonger(a, b);
-}
-
-// The `limit` best of what is added, sorted.
-template <typename Before>
-class Best {
- public:
-  Best(size_t limit, Before before)
-      : limit_(std::clamp<size_t>(limit, 1, Chooser::kMaxCandidates)), before_(before) {
-    kept_.reserve(limit_ + 1);
-  }
-
-  void Add(const Candidate& candidate) {
-    if (kept_.size() == limit_ && !before_(candidate, kept_.back())) return;
-    kept_.insert(std::upper_bound(kept_.begin(), kept_.end(), candidate, before_), candidate);
-    if (kept_.size() > limit_) kept_.pop_back();
-  }
-  std::vector<Candidate> Take() && { return std::move(kept_); }
-
- private:
-  size_t limit_;
-  Before before_;
-  std::vector<Candidate> kept_;
-};
-
 }  // namespace
 
 absl::Status ChoiceOptions::Validate() const {
   std::vector<std::string> faults;
   if (!(aging >= 0 && aging <= 100)) faults.push_back("aging is not 0..100");
   if (!(balance >= 0 && balance <= 1)) faults.push_back("balance is not 0..1");
+  if (effort < 1 || effort > 1'000'000'000) faults.push_back("effort is not 1..1,000,000,000");
   if (faults.empty()) return absl::OkStatus();
   return Error(absl::StatusCode::kInvalidArgument, reason::kConfigurationInvalid)
       .Message("choice: " + absl::StrJoin(faults, "; "));
+}
+
+void SetTicket(const Ticket& ticket, const ProgramPolicies& policies, TicketRecord& record) {
+  record.newcomer.relationship_type = ticket.relationship_type;
+  record.newcomer.importance = ticket.importance;
+  record.ticket = ticket.id;
+  record.enqueue_micros = absl::ToUnixMicros(ticket.create_time);
+  record.target_micros = absl::ToInt64Microseconds(
+      absl::Hours(policies.Of(ticket.relationship_type).target_wait_hours));
+  record.boost = std::clamp(ticket.boost, 0.0, kMaxBoost);
 }
 
 TicketRecord MakeTicketRecord(const Ticket& ticket, const MemberTraits& newcomer,
@@ -89,30 +50,36 @@ TicketRecord MakeTicketRecord(const Ticket& ticket, const MemberTraits& newcomer
   TicketRecord record;
   record.newcomer = MakeNewcomerRecord(newcomer, ticket.philosophy, ticket.relationship_type,
                                        policies, week_start);
-  record.newcomer.importance = ticket.importance;
-  record.ticket = ticket.id;
-  record.enqueue_micros = absl::ToUnixMicros(ticket.create_time);
-  record.target_micros = absl::ToInt64Microseconds(
-      absl::Hours(policies.Of(ticket.relationship_type).target_wait_hours));
-  record.boost = std::clamp(ticket.boost, 0.0, kMaxBoost);
+  SetTicket(ticket, policies, record);
   return record;
 }
 
 Chooser::Chooser(const RuleSet& rules, const Scorer& scorer, const ChoiceOptions& options)
     : rules_(rules), scorer_(scorer), options_(options) {}
 
+double Chooser::WaitWeight(const TicketRecord& ticket, int64_t now_micros) const {
+  const int64_t wait = std::max<int64_t>(0, now_micros - ticket.enqueue_micros);
+  return options_.aging * static_cast<double>(wait) / static_cast<double>(ticket.target_micros) +
+         ticket.boost;
+}
+
 double Chooser::Weight(const TicketRecord& ticket, const SponsorRecord& sponsor, double score,
                        absl::Time now) const {
-  const int64_t wait = std::max<int64_t>(0, absl::ToUnixMicros(now) - ticket.enqueue_micros);
-  return score / 100 +
-         options_.aging * static_cast<double>(wait) / static_cast<double>(ticket.target_micros) +
-         ticket.boost - options_.balance * sponsor.balance_load;
+  return score / 100 + WaitWeight(ticket, absl::ToUnixMicros(now)) -
+         options_.balance * sponsor.balance_load;
 }
 
 Candidate Chooser::MakeCandidate(const TicketRecord& ticket, const SponsorRecord& sponsor,
                                  absl::Time now) const {
-  const double score = scorer_.Score(ticket.newcomer, sponsor, now);
-  return {&ticket, &sponsor, score, std::llround(Weight(ticket, sponsor, score, now) * 1e9)};
+  return ScoredCandidate(ticket, sponsor, scorer_.Score(ticket.newcomer, sponsor, now),
+                         absl::ToUnixMicros(now));
+}
+
+Candidate Chooser::ScoredCandidate(const TicketRecord& ticket, const SponsorRecord& sponsor,
+                                   double score, int64_t now_micros) const {
+  const double weight =
+      score / 100 + WaitWeight(ticket, now_micros) - options_.balance * sponsor.balance_load;
+  return {&ticket, &sponsor, score, std::llround(weight * 1e9)};
 }
 
 Choice Chooser::BestSponsorsFor(const TicketRecord& ticket,

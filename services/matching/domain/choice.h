@@ -21,6 +21,10 @@ struct ChoiceOptions {
   double aging = 2.0;
   // Weight that a full sponsor loses against an idle one. 0..1.
   double balance = 0.1;
+  // How much of a large pool one search looks at before it is content with the best it has found,
+  // in pairs compared: 1 a pair, and 8 a block of 512 people that is filtered. 1..1,000,000,000. A
+  // search that may stop before is exact.
+  int effort = 4096;
 
   // INVALID_ARGUMENT, CONFIGURATION_INVALID with every fault.
   absl::Status Validate() const;
@@ -38,6 +42,8 @@ struct TicketRecord {
   bool IsLive() const { return newcomer.philosophy != Philosophy::kUnspecified; }
 };
 
+// What a ticket itself says, without its newcomer.
+void SetTicket(const Ticket& ticket, const ProgramPolicies& policies, TicketRecord& record);
 TicketRecord MakeTicketRecord(const Ticket& ticket, const MemberTraits& newcomer,
                               const ProgramPolicies& policies, absl::Time week_start);
 
@@ -81,8 +87,15 @@ class Chooser {
   double Weight(const TicketRecord& ticket, const SponsorRecord& sponsor, double score,
                 absl::Time now) const;
 
+  // The part of it that is the ticket's alone.
+  double WaitWeight(const TicketRecord& ticket, int64_t now_micros) const;
+  // A candidate whose score is known.
+  Candidate ScoredCandidate(const TicketRecord& ticket, const SponsorRecord& sponsor, double score,
+                            int64_t now_micros) const;
+
   const RuleSet& rules() const { return rules_; }
   const Scorer& scorer() const { return scorer_; }
+  const ChoiceOptions& options() const { return options_; }
 
  private:
   Candidate MakeCandidate(const TicketRecord& ticket, const SponsorRecord& sponsor,

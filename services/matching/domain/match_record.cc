@@ -18,16 +18,32 @@ uint64_t Mix(uint64_t value) {  // the finalizer of SplitMix64
   return value ^ (value >> 31);
 }
 
-uint64_t BloomBit(Language language) { return uint64_t{1} << (Mix(language.code()) >> 58); }
+// Sine and cosine of every tenth of a degree, so that a distance needs no more than products.
+class DecidegreeTable {
+ public:
+  static constexpr int kMax = 1800;
+  struct Entry {
+    double sine;
+    double cosine;
+  };
 
-void SetCell(CoarseCell cell, PersonRecord& record) {
-  constexpr double kRadiansPerDecidegree = M_PI / 1800;
-  const double latitude = cell.latitude_decidegrees * kRadiansPerDecidegree;
-  const double longitude = cell.longitude_decidegrees * kRadiansPerDecidegree;
-  record.direction = {static_cast<float>(std::cos(latitude) * std::cos(longitude)),
-                      static_cast<float>(std::cos(latitude) * std::sin(longitude)),
-                      static_cast<float>(std::sin(latitude))};
-  record.flags |= PersonRecord::kHasCell;
+  DecidegreeTable() {
+    for (int angle = -kMax; angle <= kMax; ++angle) {
+      const double radians = angle * M_PI / 1800;
+      entries_[static_cast<size_t>(angle + kMax)] = {std::sin(radians), std::cos(radians)};
+    }
+  }
+  const Entry& Of(int decidegrees) const {
+    return entries_[static_cast<size_t>(std::clamp(decidegrees, -kMax, kMax) + kMax)];
+  }
+
+ private:
+  std::array<Entry, size_t{2} * kMax + 1> entries_;
+};
+
+const DecidegreeTable& Decidegrees() {
+  static const DecidegreeTable* const table = new DecidegreeTable;
+  return *table;
 }
 
 constexpr uint8_t GenderBit(Gender gender) {
@@ -52,12 +68,6 @@ uint8_t AcceptedGenders(const PersonTraits& person, const ProgramPolicy& program
   return accepted;
 }
 
-// UTC when the zone is not said or not known to this machine.
-bool LoadZone(const PersonTraits& person, absl::TimeZone* zone) {
-  *zone = absl::UTCTimeZone();
-  return !person.time_zone.empty() && absl::LoadTimeZone(person.time_zone, zone);
-}
-
 PersonRecord MakePerson(const MemberTraits& member, const PersonTraits& person,
                         const ProgramPolicy& program) {
   PersonRecord record;
@@ -65,9 +75,11 @@ PersonRecord MakePerson(const MemberTraits& member, const PersonTraits& person,
   for (const Language language : person.languages) {
     if (language.IsZero() || count == record.languages.size()) continue;
     record.languages[count++] = language.code();
-    record.language_bloom |= BloomBit(language);
   }
-  if (person.place.cell) SetCell(*person.place.cell, record);
+  if (person.place.cell) {
+    record.cell = *person.place.cell;
+    record.flags |= PersonRecord::kHasCell;
+  }
   record.modalities = static_cast<uint8_t>(person.modalities.bits());
   record.gender_bit = GenderBit(person.gender);
   record.accepted_genders = AcceptedGenders(person, program);
@@ -85,16 +97,18 @@ void SetRecoveryDate(const std::optional<absl::CivilDay>& date, PersonRecord& re
   record.flags |= PersonRecord::kHasDate;
 }
 
-UtcWeek MakeHours(const PersonTraits& person, absl::Time week_start, PersonRecord& record) {
-  absl::TimeZone zone;
-  if (!LoadZone(person, &zone) || person.availability.empty()) return {};
+WeekHours MakeHours(const PersonTraits& person, ZoneTable& zones, PersonRecord& record) {
+  const LocalHours hours = LocalHoursOf(person, zones);
+  if (hours.zone == ZoneTable::kNone) return {};
   record.flags |= PersonRecord::kHasHours;
-  return MakeUtcWeek(person.availability, zone, week_start);
+  return WeekHours(zones.Of(hours.zone).ToUtc(hours.local));
 }
 
 SoftRecord MakeSoft(const PersonTraits& person) {
   SoftRecord soft;
-  soft.home_group = person.home_group.empty() ? 0 : StableHash(person.home_group, 0) | 1;
+  if (!person.home_group.empty()) {
+    soft.home_group = static_cast<uint32_t>(StableHash(person.home_group, 0) | 1);
+  }
   soft.communities = static_cast<uint16_t>(person.communities.bits());
   EnumSet<Substance> substances = person.substances;
   substances.Remove(Substance::kUndisclosed);
@@ -143,9 +157,52 @@ void SetProgram(const SponsorProgram& sponsor, absl::TimeZone zone, const Progra
 
 }  // namespace
 
+ZoneTable::ZoneId ZoneTable::Find(const std::string& name) {
+  if (name.empty()) return kNone;
+  const auto found = ids_.find(name);
+  if (found != ids_.end()) return found->second;
+  absl::TimeZone zone;
+  // Names are checked where people say them, so the table does not outgrow the world's zones; what
+  // would not fit is as if it was not said.
+  if (!absl::LoadTimeZone(name, &zone) || zones_.size() > kMaxZones) return kNone;
+  const auto id = static_cast<ZoneId>(zones_.size());
+  zones_.push_back(zone);
+  weeks_.emplace_back(zone, week_start_);
+  ids_.emplace(name, id);
+  return id;
+}
+
+ZoneTable ZoneTable::InWeek(absl::Time week_start) const {
+  ZoneTable table(week_start);
+  table.ids_ = ids_;
+  table.zones_ = zones_;
+  for (size_t i = 1; i < zones_.size(); ++i) table.weeks_.emplace_back(zones_[i], week_start);
+  return table;
+}
+
+LocalHours LocalHoursOf(const PersonTraits& person, ZoneTable& zones) {
+  if (person.availability.empty()) return {};
+  const ZoneTable::ZoneId zone = zones.Find(person.time_zone);
+  if (zone == ZoneTable::kNone) return {};
+  return {zone, MakeLocalWeek(person.availability)};
+}
+
 NewcomerRecord MakeNewcomerRecord(const MemberTraits& member, Philosophy philosophy,
                                   RelationshipType relationship_type,
                                   const ProgramPolicies& policies, absl::Time week_start) {
+  ZoneTable zones(week_start);
+  return MakeNewcomerRecord(member, philosophy, relationship_type, policies, zones);
+}
+
+SponsorRecord MakeSponsorRecord(const MemberTraits& member, Philosophy philosophy,
+                                const ProgramPolicies& policies, absl::Time week_start) {
+  ZoneTable zones(week_start);
+  return MakeSponsorRecord(member, philosophy, policies, zones);
+}
+
+NewcomerRecord MakeNewcomerRecord(const MemberTraits& member, Philosophy philosophy,
+                                  RelationshipType relationship_type,
+                                  const ProgramPolicies& policies, ZoneTable& zones) {
   const NewcomerTraits& traits = *member.newcomer;
   const ProgramPolicy& program = policies.Of(philosophy);
   NewcomerRecord record;
@@ -159,15 +216,15 @@ NewcomerRecord MakeNewcomerRecord(const MemberTraits& member, Philosophy philoso
   record.access_needs = static_cast<uint16_t>(traits.access_needs.bits());
   record.important_communities = static_cast<uint16_t>(traits.important_communities.bits());
   record.more_time_days = program.more_time_days;
-  record.max_distance_km = static_cast<float>(traits.max_distance_km);
+  record.max_distance_km = static_cast<uint16_t>(std::clamp(traits.max_distance_km, 0, 20'100));
   SetRecoveryDate(traits.recovery_date, record.person);
-  record.hours = MakeHours(traits.person, week_start, record.person);
+  record.hours = MakeHours(traits.person, zones, record.person);
   record.soft = MakeSoft(traits.person);
   return record;
 }
 
 SponsorRecord MakeSponsorRecord(const MemberTraits& member, Philosophy philosophy,
-                                const ProgramPolicies& policies, absl::Time week_start) {
+                                const ProgramPolicies& policies, ZoneTable& zones) {
   const SponsorTraits& traits = *member.sponsor;
   SponsorRecord record;
   record.person = MakePerson(member, traits.person, policies.Of(philosophy));
@@ -178,13 +235,12 @@ SponsorRecord MakeSponsorRecord(const MemberTraits& member, Philosophy philosoph
   record.attested_at = std::max<int64_t>(0, absl::ToUnixSeconds(traits.attest_time));
   record.eligible_minute.fill(SponsorRecord::kNever);
   record.last_offer_micros = std::numeric_limits<int64_t>::min();
-  absl::TimeZone zone;
-  LoadZone(traits.person, &zone);
+  const absl::TimeZone zone = zones.ZoneOf(zones.Find(traits.person.time_zone));
   if (const SponsorProgram* program = traits.Find(philosophy)) {
     record.philosophy = philosophy;
     SetProgram(*program, zone, policies, record);
   }
-  record.hours = MakeHours(traits.person, week_start, record.person);
+  record.hours = MakeHours(traits.person, zones, record.person);
   record.soft = MakeSoft(traits.person);
   return record;
 }
@@ -203,8 +259,26 @@ void SetSeats(const Availability& availability, SponsorRecord& record) {
   record.balance_load = std::expm1(load) / std::expm1(1.0);
 }
 
+void CopySeats(const SponsorRecord& from, SponsorRecord& to) {
+  to.capacity = from.capacity;
+  to.taken_seats = from.taken_seats;
+  to.accepting = from.accepting;
+  to.last_offer_micros = from.last_offer_micros;
+  to.new_to_sponsoring = from.new_to_sponsoring;
+  to.balance_load = from.balance_load;
+  to.responsiveness = from.responsiveness;
+}
+
+uint32_t LanguageBits(const PersonRecord& person) {
+  uint32_t bits = 0;
+  for (const uint16_t code : person.languages) {
+    if (code == 0) break;
+    bits |= 1u << (Mix(code) >> 59);
+  }
+  return bits;
+}
+
 bool ShareLanguage(const PersonRecord& a, const PersonRecord& b) {
-  if ((a.language_bloom & b.language_bloom) == 0) return false;
   for (const uint16_t mine : a.languages) {
     if (mine == 0) break;
     for (const uint16_t theirs : b.languages) {
@@ -226,14 +300,24 @@ std::vector<Language> SharedLanguages(const PersonRecord& newcomer, const Person
   return shared;
 }
 
-double DistanceKm(const PersonRecord& a, const PersonRecord& b) {
-  // From the chord: the haversine formula without its trigonometry, exact at short distances.
-  double square = 0;
-  for (size_t i = 0; i < a.direction.size(); ++i) {
-    const double difference = double{a.direction[i]} - double{b.direction[i]};
-    square += difference * difference;
-  }
+// From the chord: the haversine formula without its trigonometry, exact at short distances.
+double SquareChord(const PersonRecord& a, const PersonRecord& b) {
+  const auto& lat_a = Decidegrees().Of(a.cell.latitude_decidegrees);
+  const auto& lat_b = Decidegrees().Of(b.cell.latitude_decidegrees);
+  const auto& lon_a = Decidegrees().Of(a.cell.longitude_decidegrees);
+  const auto& lon_b = Decidegrees().Of(b.cell.longitude_decidegrees);
+  const double x = lat_a.cosine * lon_a.cosine - lat_b.cosine * lon_b.cosine;
+  const double y = lat_a.cosine * lon_a.sine - lat_b.cosine * lon_b.sine;
+  const double z = lat_a.sine - lat_b.sine;
+  return x * x + y * y + z * z;
+}
+
+double KmOfSquareChord(double square) {
   return 2 * kEarthRadiusKm * std::asin(std::min(1.0, std::sqrt(square) / 2));
+}
+
+double DistanceKm(const PersonRecord& a, const PersonRecord& b) {
+  return KmOfSquareChord(SquareChord(a, b));
 }
 
 uint64_t StableHash(absl::string_view bytes, uint64_t seed) {

@@ -4,8 +4,10 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "services/matching/domain/program_policy.h"
 #include "services/matching/domain/traits.h"
@@ -27,14 +29,12 @@ struct PersonRecord {
     kHasDate = 32,
   };
 
-  uint64_t language_bloom =
-      0;  // one bit a language; an empty intersection proves that none is shared
   std::array<uint16_t, kMaxLanguages> languages{};  // Language codes, then zeros
-  std::array<float, 3> direction{};  // of the cell, from the earth's centre, length 1
-  int32_t recovery_day = 0;          // days since 1970-01-01, when kHasDate
-  uint8_t modalities = 0;            // EnumSet<Modality> bits
-  uint8_t gender_bit = 1;            // 1 << Gender; bit 0 is "not said"
-  uint8_t accepted_genders = 0;      // of those bits, after the program's policy
+  CoarseCell cell;                                  // when kHasCell
+  int32_t recovery_day = 0;                         // days since 1970-01-01, when kHasDate
+  uint8_t modalities = 0;                           // EnumSet<Modality> bits
+  uint8_t gender_bit = 1;                           // 1 << Gender; bit 0 is "not said"
+  uint8_t accepted_genders = 0;                     // of those bits, after the program's policy
   uint8_t flags = 0;
 
   bool Has(Flag flag) const { return (flags & flag) != 0; }
@@ -43,7 +43,7 @@ struct PersonRecord {
 
 // What only the score looks at.
 struct SoftRecord {
-  uint64_t home_group = 0;  // stable hash, 0 when not said
+  uint32_t home_group = 0;  // stable hash, 0 when not said
   uint16_t communities = 0;
   uint16_t substances = 0;  // without "not said"
   uint8_t life_situations = 0;
@@ -64,45 +64,45 @@ struct NewcomerRecord {
   bool accepts_philosophy = false;  // it is among those the newcomer is willing to work in
   bool requires_medication_support = false;
   bool requires_in_person = false;
-  uint16_t access_needs = 0;
   uint16_t important_communities = 0;
   int32_t more_time_days = 0;  // of the program; 0 means not compared
-  float max_distance_km = 0;
-  Importance importance;  // of the ticket; set beside the traits
+  Importance importance;       // of the ticket; set beside the traits
   SoftRecord soft;
-  UtcWeek hours;
+  WeekHours hours;
+  uint16_t access_needs = 0;
+  uint16_t max_distance_km = 0;  // 0 means the default
 };
 
-struct alignas(64) SponsorRecord {
+struct SponsorRecord {
   static constexpr int32_t kAlways = std::numeric_limits<int32_t>::min();
   static constexpr int32_t kNever = std::numeric_limits<int32_t>::max();
 
   PersonRecord person;
+  MemberId member;
+  SoftRecord soft;
   // The relationships that the program has, the sponsor is willing to enter, and for which
   // everything but the days of recovery is met.
   uint16_t relationship_types = 0;
   uint16_t access_offered = 0;
+  float responsiveness = -1;  // 0..1, smoothed; negative when not known
   Philosophy philosophy = Philosophy::kUnspecified;
   bool supports_medication = false;
   bool accepting = false;
   uint8_t capacity = 0;
   uint8_t taken_seats = 0;
-  // By RelationshipType: from which minute since 1970 the days of recovery are enough, by local
-  // midnight. kAlways when none are asked for, kNever when they are and no date is known.
-  std::array<int32_t, kRelationshipTypeCount> eligible_minute{};
-  int64_t attested_at = 0;  // Unix seconds, rounded down; 0 when never
-  MemberId member;
-  float responsiveness = -1;  // 0..1, smoothed; negative when not known
   bool new_to_sponsoring = false;
   // For the engagement factor.
   bool has_own_sponsor = false;
   bool attends_actively = false;
   bool is_trained = false;
   uint8_t steps_done = 0;
+  WeekHours hours;
+  // By RelationshipType: from which minute since 1970 the days of recovery are enough, by local
+  // midnight. kAlways when none are asked for, kNever when they are and no date is known.
+  std::array<int32_t, kRelationshipTypeCount> eligible_minute{};
+  int64_t attested_at = 0;        // Unix seconds, rounded down; 0 when never
   int64_t last_offer_micros = 0;  // Unix microseconds; the smallest value when there was none
   double balance_load = 0;        // (e^load − 1)/(e − 1), 0..1
-  SoftRecord soft;
-  UtcWeek hours;
 
   // False for an empty place in an index.
   bool IsLive() const { return philosophy != Philosophy::kUnspecified; }
@@ -110,23 +110,71 @@ struct alignas(64) SponsorRecord {
 };
 
 // What one waiting ticket and one sponsor cost in each pool, beside the index's maps.
-static_assert(sizeof(NewcomerRecord) <= 320);
-static_assert(sizeof(SponsorRecord) <= 320);
+static_assert(sizeof(NewcomerRecord) <= 128);
+static_assert(sizeof(SponsorRecord) <= 200);
+
+// The zones of the people of an index, and what each one's clock does in one week: a handful, asked
+// for again and again. Not thread-safe.
+class ZoneTable {
+ public:
+  using ZoneId = uint16_t;
+  static constexpr ZoneId kNone = 0;  // not said, or not known to this machine
+
+  explicit ZoneTable(absl::Time week_start) : week_start_(week_start) { weeks_.resize(1); }
+
+  ZoneId Find(const std::string& name);
+  const ZoneWeek& Of(ZoneId zone) const { return weeks_[zone]; }
+  // UTC for kNone.
+  absl::TimeZone ZoneOf(ZoneId zone) const { return zones_[zone]; }
+  absl::Time week_start() const { return week_start_; }
+  // The same zones, by the same numbers, in another week.
+  ZoneTable InWeek(absl::Time week_start) const;
+
+ private:
+  static constexpr size_t kMaxZones = 10'000;
+
+  absl::Time week_start_;
+  absl::flat_hash_map<std::string, ZoneId> ids_;
+  std::vector<absl::TimeZone> zones_ = {absl::UTCTimeZone()};
+  std::vector<ZoneWeek> weeks_;
+};
 
 // `newcomer.newcomer` must be set. `week_start` is UtcWeekStart(now).
 NewcomerRecord MakeNewcomerRecord(const MemberTraits& newcomer, Philosophy philosophy,
                                   RelationshipType relationship_type,
                                   const ProgramPolicies& policies, absl::Time week_start);
+// In the week of `zones`.
+NewcomerRecord MakeNewcomerRecord(const MemberTraits& newcomer, Philosophy philosophy,
+                                  RelationshipType relationship_type,
+                                  const ProgramPolicies& policies, ZoneTable& zones);
 // `sponsor.sponsor` must be set. Seats are added with SetSeats.
 SponsorRecord MakeSponsorRecord(const MemberTraits& sponsor, Philosophy philosophy,
                                 const ProgramPolicies& policies, absl::Time week_start);
+SponsorRecord MakeSponsorRecord(const MemberTraits& sponsor, Philosophy philosophy,
+                                const ProgramPolicies& policies, ZoneTable& zones);
+// The hours of a person on the local clock, and the zone they hold in; kNone when either is not
+// known.
+struct LocalHours {
+  ZoneTable::ZoneId zone = ZoneTable::kNone;
+  UtcWeek local;
+};
+LocalHours LocalHoursOf(const PersonTraits& person, ZoneTable& zones);
 void SetSeats(const Availability& availability, SponsorRecord& record);
+// What does not come from traits: seats and responsiveness.
+void CopySeats(const SponsorRecord& from, SponsorRecord& to);
 
+// Bits of a set that may be told apart quickly: one of 32 for each language, so that two people
+// whose bits do not meet share none.
+uint32_t LanguageBits(const PersonRecord& person);
 // The languages both talk in, in the newcomer's order.
 std::vector<Language> SharedLanguages(const PersonRecord& newcomer, const PersonRecord& sponsor);
 bool ShareLanguage(const PersonRecord& a, const PersonRecord& b);
 // Between the centres of two cells; both must have one.
 double DistanceKm(const PersonRecord& a, const PersonRecord& b);
+// The square of the chord between the two, in earth radii: a quick measure that rises with
+// distance.
+double SquareChord(const PersonRecord& a, const PersonRecord& b);
+double KmOfSquareChord(double square);
 
 // The same on every machine and in every process, unlike absl::Hash.
 uint64_t StableHash(absl::string_view bytes, uint64_t seed);

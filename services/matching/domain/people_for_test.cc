@@ -221,4 +221,48 @@ Availability RandomSeats(const MemberId& sponsor, Random& random) {
   return seats;
 }
 
+namespace {
+
+// A good person with some traits of a random one, so that many pairs break one rule, or none.
+PersonTraits Blend(const PersonTraits& wild, Random& random) {
+  PersonTraits person = GoodPerson();
+  const auto take = [&random](auto& to, const auto& from) {
+    if (random.Below(100) < 12) to = from;
+  };
+  take(person.languages, wild.languages);
+  take(person.time_zone, wild.time_zone);
+  take(person.availability, wild.availability);
+  take(person.modalities, wild.modalities);
+  take(person.gender, wild.gender);
+  take(person.gender_preference, wild.gender_preference);
+  take(person.place, wild.place);
+  take(person.adult_attested, wild.adult_attested);
+  person.medication_stance = wild.medication_stance;
+  person.communities = wild.communities;
+  person.spiritual_stance = wild.spiritual_stance;
+  return person;
+}
+
+}  // namespace
+
+MemberTraits BlendedNewcomer(Random& random) {
+  MemberTraits member = RandomNewcomer(random);
+  NewcomerTraits& traits = *member.newcomer;
+  traits.person = Blend(traits.person, random);
+  if (random.Below(100) < 95) traits.philosophies.Add(Philosophy::kTwelveStepAa);
+  if (random.Below(100) < 60) traits.recovery_date = absl::CivilDay(2026, 5, 1);
+  if (random.Below(100) < 70) traits.requires_in_person = false;
+  return member;
+}
+
+MemberTraits BlendedSponsor(Random& random) {
+  MemberTraits member = RandomSponsor(random);
+  const SponsorTraits good = *GoodSponsor().sponsor;
+  SponsorTraits& traits = *member.sponsor;
+  traits.person = Blend(traits.person, random);
+  if (random.Below(100) < 60) traits.programs = good.programs;
+  if (random.Below(100) < 70) traits.attest_time = good.attest_time;
+  return member;
+}
+
 }  // namespace handrail::matching

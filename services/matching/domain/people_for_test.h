@@ -51,6 +51,9 @@ struct TestPair {
 // rule.
 MemberTraits RandomNewcomer(Random& random);
 MemberTraits RandomSponsor(Random& random);
+// Good people with some traits of random ones: many pairs of them break one rule, or none.
+MemberTraits BlendedNewcomer(Random& random);
+MemberTraits BlendedSponsor(Random& random);
 Availability RandomSeats(const MemberId& sponsor, Random& random);
 
 }  // namespace handrail::matching

@@ -1,241 +1,379 @@
 #include "services/matching/domain/pool_index.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
+#include "services/matching/domain/pool_rows.h"
+
+// What is put in and taken out. The searches are in pool_search.cc.
 namespace handrail::matching {
 namespace {
 
-// Slots of what left are kept for their versions, so that a late change is still known to be old,
-// until there are more of them than of the living and than this.
-constexpr size_t kKeptSlots = 1024;
+// For how many of those who left the versions are remembered, as a part of those who are here.
+constexpr size_t kGoneShare = 16;
 
 }  // namespace
 
 PoolIndex::PoolIndex(const PoolKey& key, const ProgramPolicies& policies, const Chooser& chooser,
                      const PairHistory& history)
-    : key_(key), policies_(policies), chooser_(chooser), history_(history) {}
+    : key_(key),
+      policies_(policies),
+      chooser_(chooser),
+      history_(history),
+      more_time_days_(policies.Of(key.philosophy).more_time_days),
+      zones_(absl::UnixEpoch()),
+      sponsor_slots_(SponsorIdOf{&sponsors_}),
+      free_sponsors_(
+          kSponsorRows, [this](uint32_t slot) { return DescribeSponsor(slot); }, sponsor_places_),
+      ticket_slots_(TicketIdOf{&tickets_}),
+      newcomer_slots_(NewcomerIdOf{&tickets_}) {}
 
-int64_t PoolIndex::NewcomerVersion(const TicketId& ticket) const {
-  const auto slot = ticket_slots_.find(ticket);
-  if (slot == ticket_slots_.end()) return 0;
-  const TraitsPtr& traits = ticket_sides_[slot->second].traits;
-  return traits == nullptr ? 0 : traits->version;
-}
+// ---- Weeks ----
 
 void PoolIndex::EnsureWeek(absl::Time now) {
-  const absl::Time week_start = UtcWeekStart(now);
-  if (week_start == week_start_) return;
-  week_start_ = week_start;
-  for (size_t slot = 0; slot < sponsors_.size(); ++slot) MakeSponsor(slot);
-  for (size_t slot = 0; slot < tickets_.size(); ++slot) MakeTicket(slot);
+  if (now >= zones_.week_start() && now < zones_.week_start() + absl::Hours(168)) return;
+  TurnWeek(UtcWeekStart(now));
 }
 
-bool PoolIndex::Searches(const Ticket& ticket) const {
-  if (ticket.pool != key_) return false;
+// Keeps a person's local hours where this week's do not tell them.
+void PoolIndex::KeepLocal(const PersonTraits& person, uint32_t slot,
+                          absl::flat_hash_map<uint32_t, UtcWeek>& local, ZoneTable::ZoneId* zone) {
+  *zone = person.availability.empty() ? ZoneTable::kNone : zones_.Find(person.time_zone);
+  if (*zone == ZoneTable::kNone || zones_.Of(*zone).IsUniform()) {
+    if (!local.empty()) local.erase(slot);
+    return;
+  }
+  local[slot] = LocalHoursOf(person, zones_).local;
+}
+
+WeekHours PoolIndex::TurnHours(const WeekHours& hours, ZoneTable::ZoneId zone,
+                               const ZoneTable& next, absl::flat_hash_map<uint32_t, UtcWeek>& local,
+                               uint32_t slot) {
+  const ZoneWeek& before = zones_.Of(zone);
+  const ZoneWeek& after = next.Of(zone);
+  if (before.IsUniform() && after.IsUniform() && before.offset_slots() == after.offset_slots()) {
+    return hours;
+  }
+  const auto kept = local.find(slot);
+  const UtcWeek mine = kept == local.end() ? before.ToLocal(hours.ToWeek()) : kept->second;
+  if (after.IsUniform()) {
+    if (kept != local.end()) local.erase(kept);
+  } else {
+    local[slot] = mine;
+  }
+  return WeekHours(after.ToUtc(mine));
+}
+
+void PoolIndex::TurnWeek(absl::Time week_start) {
+  ZoneTable next = zones_.InWeek(week_start);
+  for (uint32_t slot = 0; slot < tickets_.end(); ++slot) {
+    TicketSlot& ticket = tickets_[slot];
+    if (ticket.zone == ZoneTable::kNone) continue;
+    WeekHours& hours = ticket.record.newcomer.hours;
+    hours = TurnHours(hours, ticket.zone, next, ticket_local_, slot);
+  }
+  for (uint32_t slot = 0; slot < sponsors_.end(); ++slot) {
+    SponsorSlot& sponsor = sponsors_[slot];
+    if (sponsor.zone == ZoneTable::kNone) continue;
+    sponsor.record.hours =
+        TurnHours(sponsor.record.hours, sponsor.zone, next, sponsor_local_, slot);
+  }
+  zones_ = std::move(next);
+  // What a sponsor gives at most grows by the day.
+  for (uint32_t slot = 0; slot < sponsors_.end(); ++slot) {
+    if (sponsors_[slot].shelved) free_sponsors_.Remove(slot);
+  }
+  for (uint32_t slot = 0; slot < sponsors_.end(); ++slot) {
+    if (sponsors_[slot].shelved) free_sponsors_.Add(slot, DescribeSponsor(slot));
+  }
+}
+
+// ---- Tickets ----
+
+bool PoolIndex::MayBeOffered(const Ticket& ticket) const {
   return ticket.state == TicketState::kWaiting ||
          (ticket.state == TicketState::kOffered &&
           policies_.Of(ticket.relationship_type).parallel_offers > 1);
 }
 
-size_t PoolIndex::SponsorSlot(const MemberId& sponsor) {
-  const auto [place, added] = sponsor_slots_.try_emplace(sponsor, sponsors_.size());
-  if (added) {
-    sponsors_.emplace_back().member = sponsor;
-    sponsor_sides_.emplace_back();
+BitShelf& PoolIndex::ShelfOf(RelationshipType type) {
+  std::unique_ptr<BitShelf>& shelf = waiting_[static_cast<size_t>(type)];
+  if (shelf == nullptr) {
+    shelf = std::make_unique<BitShelf>(
+        kTicketRows, [this](uint32_t slot) { return DescribeTicket(slot); }, ticket_places_);
   }
-  return place->second;
+  return *shelf;
 }
 
-// A record without traits has no program, so that every rule of programs keeps it out.
-void PoolIndex::MakeSponsor(size_t slot) {
-  const SponsorSide& side = sponsor_sides_[slot];
-  SponsorRecord record;
-  if (side.traits != nullptr) {
-    record = MakeSponsorRecord(*side.traits, key_.philosophy, policies_, week_start_);
-  }
-  record.member = sponsors_[slot].member;
-  record.responsiveness = sponsors_[slot].responsiveness;
-  SetSeats(side.seats, record);
-  sponsors_[slot] = record;
+BitShelf::Entry PoolIndex::DescribeTicket(uint32_t slot) const {
+  const TicketRecord& record = tickets_[slot].record;
+  return {record.enqueue_micros, RowsOf(record)};
 }
 
-void PoolIndex::MakeTicket(size_t slot) {
-  const TicketSide& side = ticket_sides_[slot];
-  TicketRecord record;
-  if (side.searched) {
-    record = MakeTicketRecord(side.ticket, *side.traits, policies_, week_start_);
+uint32_t PoolIndex::NewTicketSlot(const Ticket& ticket) {
+  const uint32_t slot = tickets_.Take();
+  if (ticket_places_.size() < tickets_.end()) {
+    // By a quarter: doubling would leave half of it unused.
+    if (ticket_places_.capacity() == ticket_places_.size()) {
+      ticket_places_.reserve(ticket_places_.size() * 5 / 4 + 64);
+    }
+    ticket_places_.resize(tickets_.end());
   }
-  record.ticket = side.ticket.id;
-  tickets_[slot] = record;
+  TicketRecord& record = tickets_[slot].record;
+  record.ticket = ticket.id;
+  record.newcomer.member = ticket.newcomer;
+  ticket_slots_.Insert(ticket.id, slot);
+  const uint32_t first = newcomer_slots_.Find(ticket.newcomer);
+  if (first == newcomer_slots_.kNone) {
+    newcomer_slots_.Insert(ticket.newcomer, slot);
+  } else {
+    tickets_[slot].next_of_newcomer = tickets_[first].next_of_newcomer;
+    tickets_[first].next_of_newcomer = slot;
+  }
+  return slot;
 }
 
-// After a change of the ticket or of its traits.
-void PoolIndex::UpdateTicket(size_t slot) {
-  TicketSide& side = ticket_sides_[slot];
-  if (side.traits != nullptr && side.traits->standing == Standing::kErased) side.traits = nullptr;
-  live_tickets_ -= side.searched ? 1 : 0;
-  side.searched = side.traits != nullptr && side.traits->newcomer && Searches(side.ticket);
-  live_tickets_ += side.searched ? 1 : 0;
-  gone_tickets_ -= side.gone ? 1 : 0;
-  side.gone = !Searches(side.ticket);
-  gone_tickets_ += side.gone ? 1 : 0;
-  MakeTicket(slot);
+void PoolIndex::DropTicket(uint32_t slot) {
+  TicketSlot& ticket = tickets_[slot];
+  ticket.open = false;
+  ShelveTicket(slot);
+  gone_tickets_.Reserve(tickets_.size() / kGoneShare);
+  gone_tickets_.Put(ticket.record.ticket, ticket.version);
+  ticket_slots_.Erase(ticket.record.ticket);
+  const MemberId& newcomer = ticket.record.newcomer.member;
+  uint32_t before = newcomer_slots_.Find(newcomer);
+  if (before != slot) {
+    while (tickets_[before].next_of_newcomer != slot) before = tickets_[before].next_of_newcomer;
+    tickets_[before].next_of_newcomer = ticket.next_of_newcomer;
+  } else if (ticket.next_of_newcomer != kNoSlot) {
+    newcomer_slots_.Replace(newcomer, ticket.next_of_newcomer);
+  } else {
+    newcomer_slots_.Erase(newcomer);
+  }
+  if (!ticket_local_.empty()) ticket_local_.erase(slot);
+  tickets_.Free(slot);
 }
 
-bool PoolIndex::PutSponsorSide(const TraitsPtr& traits) {
-  bool belongs = false;
-  if (traits->sponsor && traits->standing != Standing::kErased) {
-    for (const PoolKey& pool : PoolsForSponsor(*traits->sponsor)) belongs |= pool == key_;
+void PoolIndex::SetTicketTraits(uint32_t slot, const MemberTraits& traits) {
+  TicketSlot& ticket = tickets_[slot];
+  ticket.traits_version = traits.version;
+  ticket.known = traits.newcomer.has_value() && traits.standing != Standing::kErased;
+  NewcomerRecord& held = ticket.record.newcomer;
+  NewcomerRecord made;
+  if (ticket.known) {
+    KeepLocal(traits.newcomer->person, slot, ticket_local_, &ticket.zone);
+    made = MakeNewcomerRecord(traits, key_.philosophy, held.relationship_type, policies_, zones_);
+  } else {
+    // Nothing is kept of whoever is gone but the id that finds the ticket.
+    if (!ticket_local_.empty()) ticket_local_.erase(slot);
+    ticket.zone = ZoneTable::kNone;
+    made.member = held.member;
+    made.relationship_type = held.relationship_type;
   }
-  if (!belongs && !sponsor_slots_.contains(traits->member)) return false;
-  const size_t slot = SponsorSlot(traits->member);
-  SponsorSide& side = sponsor_sides_[slot];
-  if (traits->version <= side.traits_version) return false;
-  side.traits_version = traits->version;
-  live_sponsors_ -= side.traits != nullptr ? 1 : 0;
-  side.traits = belongs ? traits : nullptr;
-  live_sponsors_ += belongs ? 1 : 0;
-  gone_sponsors_ -= side.gone ? 1 : 0;
-  side.gone = !belongs;
-  gone_sponsors_ += side.gone ? 1 : 0;
-  MakeSponsor(slot);
+  made.importance = held.importance;
+  held = std::move(made);
+}
+
+// After a change of the ticket or of its traits; the ticket is not on its shelf, or only its being
+// open has changed.
+void PoolIndex::ShelveTicket(uint32_t slot) {
+  TicketSlot& ticket = tickets_[slot];
+  live_tickets_ -= ticket.searched ? 1 : 0;
+  ticket.searched = ticket.open && ticket.known;
+  live_tickets_ += ticket.searched ? 1 : 0;
+  const bool belongs = ticket.searched && MayBePaired(ticket.record.newcomer, chooser_.rules());
+  if (belongs == ticket.shelved) return;
+  BitShelf& shelf = ShelfOf(ticket.record.newcomer.relationship_type);
+  if (belongs) {
+    shelf.Add(slot, DescribeTicket(slot));
+  } else {
+    shelf.Remove(slot);
+  }
+  ticket.shelved = belongs;
+}
+
+bool PoolIndex::PutTicket(const Ticket& ticket, const TraitsPtr& traits, absl::Time now) {
+  EnsureWeek(now);
+  uint32_t slot = ticket_slots_.Find(ticket.id);
+  const bool held = slot != ticket_slots_.kNone;
+  if (ticket.version <= (held ? tickets_[slot].version : gone_tickets_.VersionOf(ticket.id))) {
+    return false;
+  }
+  // An offered ticket is likely to come back: its newcomer's traits are kept up to date.
+  if (!IsOpen(ticket.state) || ticket.pool != key_) {
+    if (held) {
+      tickets_[slot].version = ticket.version;
+      DropTicket(slot);
+    } else {
+      gone_tickets_.Put(ticket.id, ticket.version);
+    }
+    return true;
+  }
+  if (!held) slot = NewTicketSlot(ticket);
+  TicketSlot& entry = tickets_[slot];
+  if (entry.shelved) {
+    ShelfOf(entry.record.newcomer.relationship_type).Remove(slot);
+    entry.shelved = false;
+  }
+  entry.version = ticket.version;
+  entry.open = MayBeOffered(ticket);
+  SetTicket(ticket, policies_, entry.record);
+  // The caller read the ticket and the traits at different times: the newer traits stay.
+  if (traits != nullptr && (traits->version > entry.traits_version ||
+                            (traits->version == entry.traits_version && !entry.known))) {
+    SetTicketTraits(slot, *traits);
+  }
+  ShelveTicket(slot);
   return true;
 }
 
-bool PoolIndex::PutNewcomerSide(const TraitsPtr& traits) {
-  const auto place = newcomer_tickets_.find(traits->member);
-  if (place == newcomer_tickets_.end()) return false;
+bool PoolIndex::PutNewcomerSide(const MemberTraits& traits) {
   bool newer = false;
-  for (const TicketId& ticket : place->second) {
-    const size_t slot = ticket_slots_.at(ticket);
-    TicketSide& side = ticket_sides_[slot];
-    if (traits->version <= side.traits_version) continue;
+  for (uint32_t slot = newcomer_slots_.Find(traits.member); slot != kNoSlot;
+       slot = tickets_[slot].next_of_newcomer) {
+    TicketSlot& ticket = tickets_[slot];
+    if (traits.version <= ticket.traits_version) continue;
     newer = true;
-    side.traits_version = traits->version;
-    side.traits = traits;
-    UpdateTicket(slot);
+    if (ticket.shelved) {
+      ShelfOf(ticket.record.newcomer.relationship_type).Remove(slot);
+      ticket.shelved = false;
+    }
+    SetTicketTraits(slot, traits);
+    ShelveTicket(slot);
   }
   return newer;
 }
 
-bool PoolIndex::PutMember(const std::shared_ptr<const MemberTraits>& traits, absl::Time now) {
+int64_t PoolIndex::NewcomerVersion(const TicketId& ticket) const {
+  const uint32_t slot = ticket_slots_.Find(ticket);
+  return slot == kNoSlot || !tickets_[slot].known ? 0 : tickets_[slot].traits_version;
+}
+
+// ---- Sponsors ----
+
+BitShelf::Entry PoolIndex::DescribeSponsor(uint32_t slot) const {
+  const SponsorRecord& record = sponsors_[slot].record;
+  const int64_t end_of_week = Scorer::ScoreDay(zones_.week_start()) + 7;
+  const Scorer& scorer = chooser_.scorer();
+  const double points =
+      scorer.BestOfSponsor(record, more_time_days_, end_of_week, scorer.weights().points);
+  const double weight = points / 100 - chooser_.options().balance * record.balance_load;
+  return {-static_cast<int64_t>(std::ceil(weight * 1e9)), RowsOf(record)};
+}
+
+uint32_t PoolIndex::SponsorSlotOf(const MemberId& sponsor) {
+  const uint32_t held = sponsor_slots_.Find(sponsor);
+  if (held != sponsor_slots_.kNone) return held;
+  const uint32_t slot = sponsors_.Take();
+  if (sponsor_places_.size() < sponsors_.end()) {
+    if (sponsor_places_.capacity() == sponsor_places_.size()) {
+      sponsor_places_.reserve(sponsor_places_.size() * 5 / 4 + 64);
+    }
+    sponsor_places_.resize(sponsors_.end());
+  }
+  sponsors_[slot].record.member = sponsor;
+  sponsors_[slot].traits_version = gone_sponsors_.VersionOf(sponsor);
+  sponsor_slots_.Insert(sponsor, slot);
+  return slot;
+}
+
+void PoolIndex::ShelveSponsor(uint32_t slot) {
+  SponsorSlot& sponsor = sponsors_[slot];
+  if (sponsor.shelved) free_sponsors_.Remove(slot);
+  sponsor.shelved = sponsor.known && MayBePaired(sponsor.record, chooser_.rules());
+  if (sponsor.shelved) free_sponsors_.Add(slot, DescribeSponsor(slot));
+}
+
+void PoolIndex::SetSponsorTraits(uint32_t slot, const MemberTraits& traits) {
+  SponsorSlot& sponsor = sponsors_[slot];
+  if (sponsor.shelved) free_sponsors_.Remove(slot);
+  sponsor.shelved = false;
+  live_sponsors_ += sponsor.known ? 0 : 1;
+  sponsor.known = true;
+  sponsor.traits_version = traits.version;
+  KeepLocal(traits.sponsor->person, slot, sponsor_local_, &sponsor.zone);
+  SponsorRecord made = MakeSponsorRecord(traits, key_.philosophy, policies_, zones_);
+  CopySeats(sponsor.record, made);
+  sponsor.record = std::move(made);
+  ShelveSponsor(slot);
+}
+
+void PoolIndex::DropSponsor(uint32_t slot, int64_t traits_version) {
+  SponsorSlot& sponsor = sponsors_[slot];
+  if (sponsor.shelved) free_sponsors_.Remove(slot);
+  live_sponsors_ -= sponsor.known ? 1 : 0;
+  gone_sponsors_.Reserve(sponsors_.size() / kGoneShare);
+  gone_sponsors_.Put(sponsor.record.member, traits_version);
+  sponsor_slots_.Erase(sponsor.record.member);
+  if (!sponsor_local_.empty()) sponsor_local_.erase(slot);
+  sponsors_.Free(slot);
+}
+
+bool PoolIndex::PutSponsorSide(const MemberTraits& traits) {
+  bool belongs = false;
+  if (traits.sponsor && traits.standing != Standing::kErased) {
+    for (const PoolKey& pool : PoolsForSponsor(*traits.sponsor)) belongs |= pool == key_;
+  }
+  const uint32_t held = sponsor_slots_.Find(traits.member);
+  if (held == sponsor_slots_.kNone && !belongs) return false;
+  const uint32_t slot = SponsorSlotOf(traits.member);
+  if (traits.version <= sponsors_[slot].traits_version) return false;
+  if (belongs) {
+    SetSponsorTraits(slot, traits);
+  } else {
+    DropSponsor(slot, traits.version);
+  }
+  return true;
+}
+
+bool PoolIndex::PutMember(const TraitsPtr& traits, absl::Time now) {
   EnsureWeek(now);
-  const bool sponsor = PutSponsorSide(traits);
-  const bool newcomer = PutNewcomerSide(traits);
-  CompactSponsors();
+  const bool sponsor = PutSponsorSide(*traits);
+  const bool newcomer = PutNewcomerSide(*traits);
   return sponsor || newcomer;
 }
 
 bool PoolIndex::PutSeats(const Availability& seats) {
-  const size_t slot = SponsorSlot(seats.sponsor);
-  SponsorSide& side = sponsor_sides_[slot];
-  if (seats.version <= side.seats.version) return false;
-  side.seats = seats;
-  SetSeats(seats, sponsors_[slot]);
-  CompactSponsors();
+  const uint32_t slot = SponsorSlotOf(seats.sponsor);
+  SponsorSlot& sponsor = sponsors_[slot];
+  if (seats.version <= sponsor.seats_version) return false;
+  sponsor.seats_version = seats.version;
+  SetSeats(seats, sponsor.record);
+  ShelveSponsor(slot);
   return true;
 }
 
 void PoolIndex::SetResponsiveness(const MemberId& sponsor, float responsiveness) {
-  const auto place = sponsor_slots_.find(sponsor);
-  if (place != sponsor_slots_.end()) sponsors_[place->second].responsiveness = responsiveness;
-}
-
-bool PoolIndex::PutTicket(const Ticket& ticket, TraitsPtr traits, absl::Time now) {
-  EnsureWeek(now);
-  const auto [place, added] = ticket_slots_.try_emplace(ticket.id, tickets_.size());
-  if (added) {
-    tickets_.emplace_back();
-    ticket_sides_.emplace_back();
-    newcomer_tickets_[ticket.newcomer].push_back(ticket.id);
-  }
-  const size_t slot = place->second;
-  TicketSide& side = ticket_sides_[slot];
-  if (!added && ticket.version <= side.ticket.version) return false;
-  side.ticket = ticket;
-  // The caller read the ticket and the traits at different times: the newer traits stay.
-  if (traits != nullptr && traits->version >= side.traits_version) {
-    side.traits_version = traits->version;
-    side.traits = std::move(traits);
-  }
-  UpdateTicket(slot);
-  CompactTickets();
-  return true;
-}
-
-Choice PoolIndex::FindSponsors(const TicketId& ticket, absl::Time now, size_t limit) {
-  EnsureWeek(now);
-  const auto place = ticket_slots_.find(ticket);
-  if (place == ticket_slots_.end() || !ticket_sides_[place->second].searched) return {};
-  return chooser_.BestSponsorsFor(tickets_[place->second], sponsors_, history_, now, limit);
-}
-
-Choice PoolIndex::FindTickets(const MemberId& sponsor, absl::Time now, size_t limit) {
-  EnsureWeek(now);
-  const auto place = sponsor_slots_.find(sponsor);
-  if (place == sponsor_slots_.end() || sponsor_sides_[place->second].traits == nullptr) return {};
-  return chooser_.BestTicketsFor(sponsors_[place->second], tickets_, history_, now, limit);
-}
-
-Explanation PoolIndex::Explain(const Candidate& candidate, absl::Time now) const {
-  return chooser_.scorer().Explain(candidate.ticket->newcomer, *candidate.sponsor, now);
+  const uint32_t slot = sponsor_slots_.Find(sponsor);
+  if (slot == sponsor_slots_.kNone) return;
+  sponsors_[slot].record.responsiveness = responsiveness;
+  ShelveSponsor(slot);
 }
 
 size_t PoolIndex::free_sponsor_count() const {
-  return static_cast<size_t>(std::count_if(
-      sponsors_.begin(), sponsors_.end(),
-      [](const SponsorRecord& sponsor) { return sponsor.IsLive() && sponsor.HasFreeSeat(); }));
+  size_t count = 0;
+  for (uint32_t slot = 0; slot < sponsors_.end(); ++slot) {
+    const SponsorRecord& record = sponsors_[slot].record;
+    count += record.IsLive() && record.HasFreeSeat() ? 1 : 0;
+  }
+  return count;
 }
 
 size_t PoolIndex::MemoryBytes() const {
-  return sponsors_.capacity() * sizeof(SponsorRecord) +
-         sponsor_sides_.capacity() * sizeof(SponsorSide) +
-         sponsor_slots_.capacity() * (sizeof(MemberId) + sizeof(size_t) + 1) +
-         tickets_.capacity() * sizeof(TicketRecord) +
-         ticket_sides_.capacity() * sizeof(TicketSide) +
-         ticket_slots_.capacity() * (sizeof(TicketId) + sizeof(size_t) + 1) +
-         newcomer_tickets_.capacity() * (sizeof(MemberId) + sizeof(std::vector<TicketId>) + 1) +
-         ticket_slots_.size() * sizeof(TicketId);
-}
-
-// A sponsor whose seats are known but whose traits are not is no gone one: the traits may still
-// come.
-void PoolIndex::CompactSponsors() {
-  if (gone_sponsors_ <= std::max(kKeptSlots, live_sponsors_)) return;
-  gone_sponsors_ = 0;
-  size_t kept = 0;
-  for (size_t slot = 0; slot < sponsors_.size(); ++slot) {
-    if (sponsor_sides_[slot].gone) {
-      sponsor_slots_.erase(sponsors_[slot].member);
-      continue;
-    }
-    sponsor_slots_[sponsors_[slot].member] = kept;
-    sponsors_[kept] = sponsors_[slot];
-    std::swap(sponsor_sides_[kept++], sponsor_sides_[slot]);
+  size_t bytes = sizeof(*this) + sponsors_.MemoryBytes() + sponsor_slots_.MemoryBytes() +
+                 sponsor_places_.capacity() * sizeof(uint32_t) + free_sponsors_.MemoryBytes() +
+                 gone_sponsors_.MemoryBytes() + tickets_.MemoryBytes() +
+                 ticket_slots_.MemoryBytes() + newcomer_slots_.MemoryBytes() +
+                 ticket_places_.capacity() * sizeof(uint32_t) + gone_tickets_.MemoryBytes();
+  for (const auto& shelf : waiting_) bytes += shelf == nullptr ? 0 : shelf->MemoryBytes();
+  for (uint32_t slot = 0; slot < tickets_.end(); ++slot) {
+    bytes += tickets_[slot].record.newcomer.hours.HeapBytes();
   }
-  sponsors_.resize(kept);
-  sponsor_sides_.resize(kept);
-}
-
-void PoolIndex::CompactTickets() {
-  if (gone_tickets_ <= std::max(kKeptSlots, live_tickets_)) return;
-  gone_tickets_ = 0;
-  size_t kept = 0;
-  newcomer_tickets_.clear();
-  for (size_t slot = 0; slot < tickets_.size(); ++slot) {
-    const Ticket& ticket = ticket_sides_[slot].ticket;
-    if (ticket_sides_[slot].gone) {
-      ticket_slots_.erase(ticket.id);
-      continue;
-    }
-    ticket_slots_[ticket.id] = kept;
-    newcomer_tickets_[ticket.newcomer].push_back(ticket.id);
-    tickets_[kept] = tickets_[slot];
-    std::swap(ticket_sides_[kept++], ticket_sides_[slot]);
+  for (uint32_t slot = 0; slot < sponsors_.end(); ++slot) {
+    bytes += sponsors_[slot].record.hours.HeapBytes();
   }
-  tickets_.resize(kept);
-  ticket_sides_.resize(kept);
+  return bytes + (sponsor_local_.capacity() + ticket_local_.capacity()) * (sizeof(UtcWeek) + 9);
 }
 
 }  // namespace handrail::matching

@@ -104,7 +104,7 @@ TEST_F(PoolIndexTest, ATicketThatIsTakenOutStaysOutUntilANewerVersionWaits) {
   EXPECT_EQ(index_.ticket_count(), 1u);
   const Choice choice = index_.FindSponsors(NumberedId<TicketId>(1), TestNow());
   EXPECT_FALSE(choice.found());
-  EXPECT_EQ(choice.removed.of(Rule::kConsent), 1);
+  EXPECT_EQ(index_.CountRemoved(NumberedId<TicketId>(1), TestNow()).of(Rule::kConsent), 1);
 }
 
 TEST_F(PoolIndexTest, AnOfferedTicketIsSearchedOnlyWhereParallelOffersAreAllowed) {

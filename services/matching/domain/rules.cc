@@ -82,9 +82,8 @@ bool IsNear(const Pair& pair) {
   const auto shared = static_cast<uint8_t>(newcomer.modalities & sponsor.modalities);
   if (!pair.newcomer.requires_in_person && shared != kInPersonBit) return true;
   if (!newcomer.Has(PersonRecord::kHasCell) || !sponsor.Has(PersonRecord::kHasCell)) return false;
-  const double limit = pair.newcomer.max_distance_km > 0
-                           ? double{pair.newcomer.max_distance_km}
-                           : double{1} * pair.options.default_max_distance_km;
+  const int limit = pair.newcomer.max_distance_km > 0 ? pair.newcomer.max_distance_km
+                                                      : pair.options.default_max_distance_km;
   return DistanceKm(newcomer, sponsor) <= limit;
 }
 

@@ -100,10 +100,9 @@ class RuleSet {
                                           const SponsorRecord& sponsor, absl::Time now) const;
 
   const RuleOptions& options() const { return options_; }
-
- private:
   bool IsOn(Rule rule) const { return ((enabled_ >> static_cast<unsigned>(rule)) & 1u) != 0; }
 
+ private:
   RuleOptions options_;
   uint32_t enabled_ = (1u << kRuleCount) - 1;
 };

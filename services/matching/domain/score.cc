@@ -1,7 +1,6 @@
 #include "services/matching/domain/score.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -91,6 +90,30 @@ double Near(const Nearness<kSize>& table, E a, E b) {
   return row < kSize && column < kSize ? table[row][column] : kNeutral;
 }
 
+// Of sets of at most 16: a call to count bits costs more than the rest of a factor where the
+// processor's own instruction cannot be taken for granted.
+constexpr auto kBitCounts = [] {
+  std::array<uint8_t, 256> counts{};
+  for (size_t bits = 1; bits < counts.size(); ++bits) {
+    counts[bits] = static_cast<uint8_t>(counts[bits / 2] + bits % 2);
+  }
+  return counts;
+}();
+constexpr size_t CountBits(uint32_t bits) {
+  return size_t{kBitCounts[bits & 255]} + kBitCounts[(bits >> 8) & 255];
+}
+
+// One count in another, for counts of at most 16; of nothing, nothing.
+constexpr auto kShares = [] {
+  std::array<std::array<double, 17>, 17> shares{};
+  for (size_t part = 0; part < shares.size(); ++part) {
+    for (size_t whole = 1; whole < shares.size(); ++whole) {
+      shares[part][whole] = static_cast<double>(part) / static_cast<double>(whole);
+    }
+  }
+  return shares;
+}();
+
 double PathwayFit(const SoftRecord& a, const SoftRecord& b) {
   return (Near(kSpiritual, a.spiritual_stance, b.spiritual_stance) + Near(kGoal, a.goal, b.goal) +
           Near(kMedication, a.medication_stance, b.medication_stance) +
@@ -99,14 +122,20 @@ double PathwayFit(const SoftRecord& a, const SoftRecord& b) {
          5;
 }
 
+bool KnowsHours(const NewcomerRecord& newcomer, const SponsorRecord& sponsor) {
+  return newcomer.person.Has(PersonRecord::kHasHours) &&
+         sponsor.person.Has(PersonRecord::kHasHours);
+}
+
+double ValueOfOverlap(int minutes, const ScoreWeights& weights) {
+  return std::min(1.0, static_cast<double>(minutes) / weights.full_overlap_minutes);
+}
+
 double OverlapValue(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
                     const ScoreWeights& weights) {
-  if (!newcomer.person.Has(PersonRecord::kHasHours) ||
-      !sponsor.person.Has(PersonRecord::kHasHours)) {
-    return kNeutral;
-  }
-  const double minutes = newcomer.hours.OverlapMinutes(sponsor.hours);
-  return std::min(1.0, minutes / weights.full_overlap_minutes);
+  return KnowsHours(newcomer, sponsor)
+             ? ValueOfOverlap(newcomer.hours.OverlapMinutes(sponsor.hours), weights)
+             : kNeutral;
 }
 
 double Responsiveness(const SponsorRecord& sponsor) {
@@ -114,10 +143,9 @@ double Responsiveness(const SponsorRecord& sponsor) {
                                     : std::min(1.0, static_cast<double>(sponsor.responsiveness));
 }
 
-double AvailabilityValue(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
+double AvailabilityValue(double overlap, const SponsorRecord& sponsor,
                          const ScoreWeights& weights) {
-  return weights.overlap_share * OverlapValue(newcomer, sponsor, weights) +
-         (1 - weights.overlap_share) * Responsiveness(sponsor);
+  return weights.overlap_share * overlap + (1 - weights.overlap_share) * Responsiveness(sponsor);
 }
 
 // Only what the newcomer marked as important is ever looked at: whatever else a sponsor tells of
@@ -125,13 +153,13 @@ double AvailabilityValue(const NewcomerRecord& newcomer, const SponsorRecord& sp
 double SharedExperience(const NewcomerRecord& newcomer, const SponsorRecord& sponsor) {
   const uint32_t wanted = newcomer.important_communities;
   if (wanted == 0) return kNeutral;
-  const int shared = std::popcount(wanted & sponsor.soft.communities);
-  return kNeutral + kNeutral * shared / std::popcount(wanted);
+  return kNeutral +
+         kNeutral * kShares[CountBits(wanted & sponsor.soft.communities)][CountBits(wanted)];
 }
 
 double SetNearness(uint32_t a, uint32_t b) {
   if (a == 0 || b == 0) return kNeutral;
-  return static_cast<double>(std::popcount(a & b)) / std::popcount(a | b);
+  return kShares[CountBits(a & b)][CountBits(a | b)];
 }
 
 double AgeNearness(AgeBand a, AgeBand b) {
@@ -169,10 +197,9 @@ double Engagement(const NewcomerRecord& newcomer, const SponsorRecord& sponsor, 
 double ContactFit(const NewcomerRecord& newcomer, const SponsorRecord& sponsor) {
   const uint32_t wanted = newcomer.person.modalities;
   const uint32_t offered = sponsor.person.modalities;
-  const double ways =
-      wanted == 0 || offered == 0
-          ? kNeutral
-          : static_cast<double>(std::popcount(wanted & offered)) / std::popcount(wanted);
+  const double ways = wanted == 0 || offered == 0
+                          ? kNeutral
+                          : kShares[CountBits(wanted & offered)][CountBits(wanted)];
   return (ways +
           Near(kFrequency, newcomer.soft.contact_frequency, sponsor.soft.contact_frequency)) /
          2;
@@ -182,14 +209,24 @@ bool ShareHomeGroup(const NewcomerRecord& newcomer, const SponsorRecord& sponsor
   return newcomer.soft.home_group != 0 && newcomer.soft.home_group == sponsor.soft.home_group;
 }
 
+// Of some more than 200 km, (200/6371)².
+constexpr double kFarSquareChord = 0.000986;
+
 // The same home group, or within a cell's reach; nothing from 200 km on.
 double Locality(const NewcomerRecord& newcomer, const SponsorRecord& sponsor) {
   if (ShareHomeGroup(newcomer, sponsor)) return 1.0;
   if (!newcomer.person.Has(PersonRecord::kHasCell) || !sponsor.person.Has(PersonRecord::kHasCell)) {
     return kNeutral;
   }
-  const double beyond_km = DistanceKm(newcomer.person, sponsor.person) - 10;
+  const double chord = SquareChord(newcomer.person, sponsor.person);
+  if (chord > kFarSquareChord) return 0.0;
+  const double beyond_km = KmOfSquareChord(chord) - 10;
   return 1.0 - std::clamp(beyond_km / 190, 0.0, 1.0);
+}
+
+bool MayBeLocal(const NewcomerRecord& newcomer, const SponsorRecord& sponsor) {
+  return ShareHomeGroup(newcomer, sponsor) || (newcomer.person.Has(PersonRecord::kHasCell) &&
+                                               sponsor.person.Has(PersonRecord::kHasCell));
 }
 
 double LoadBalance(const SponsorRecord& sponsor) {
@@ -203,9 +240,6 @@ double SharedSubstance(const SoftRecord& a, const SoftRecord& b) {
   if (a.substances == 0 || b.substances == 0) return kNeutral;
   return (a.substances & b.substances) != 0 ? 1.0 : 0.0;
 }
-
-// A day more or less is nothing to a score, so UTC will do.
-int64_t DaysSince1970(absl::Time now) { return absl::ToUnixSeconds(now) / 86400; }
 
 struct ReasonText {
   MatchReason reason;
@@ -250,6 +284,7 @@ double Sum(const FactorValues& values, const FactorPoints& points) {
 double At(const FactorValues& values, FactorCode factor) {
   return values[static_cast<size_t>(factor)];
 }
+double& At(FactorValues& values, FactorCode factor) { return values[static_cast<size_t>(factor)]; }
 
 }  // namespace
 
@@ -281,16 +316,52 @@ Scorer::Scorer(const ScoreWeights& weights) : weights_(weights) {}
 
 FactorValues Scorer::Values(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
                             absl::Time now) const {
-  const int64_t today = DaysSince1970(now);
+  FactorValues values = QuickValues(newcomer, sponsor, ScoreDay(now));
+  At(values, FactorCode::kAvailability) =
+      AvailabilityValue(OverlapValue(newcomer, sponsor, weights_), sponsor, weights_);
+  At(values, FactorCode::kLocality) = Locality(newcomer, sponsor);
+  return values;
+}
+
+// All but what takes time, which stands at the most that it can be.
+FactorValues Scorer::QuickValues(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
+                                 int64_t today) const {
   return {PathwayFit(newcomer.soft, sponsor.soft),
-          AvailabilityValue(newcomer, sponsor, weights_),
+          AvailabilityValue(KnowsHours(newcomer, sponsor) ? 1.0 : kNeutral, sponsor, weights_),
           SharedExperience(newcomer, sponsor),
           LifeStage(newcomer, sponsor, today, weights_),
           Engagement(newcomer, sponsor, today, weights_),
           ContactFit(newcomer, sponsor),
-          Locality(newcomer, sponsor),
+          MayBeLocal(newcomer, sponsor) ? 1.0 : kNeutral,
           LoadBalance(sponsor),
           SharedSubstance(newcomer.soft, sponsor.soft)};
+}
+
+std::optional<double> Scorer::ScoreIfAtLeast(double at_least, const NewcomerRecord& newcomer,
+                                             const SponsorRecord& sponsor, int64_t today,
+                                             const FactorPoints& points, const HoursProbe& probe,
+                                             const WeekHours& hours) const {
+  FactorValues values = QuickValues(newcomer, sponsor, today);
+  if (Sum(values, points) < at_least) return std::nullopt;
+  if (KnowsHours(newcomer, sponsor)) {
+    At(values, FactorCode::kAvailability) =
+        AvailabilityValue(ValueOfOverlap(probe.OverlapMinutes(hours), weights_), sponsor, weights_);
+    if (Sum(values, points) < at_least) return std::nullopt;
+  }
+  At(values, FactorCode::kLocality) = Locality(newcomer, sponsor);
+  return Sum(values, points);
+}
+
+double Scorer::BestOfSponsor(const SponsorRecord& sponsor, int more_time_days, int64_t today,
+                             const FactorPoints& points) const {
+  NewcomerRecord newcomer;
+  newcomer.more_time_days = more_time_days;
+  FactorValues values;
+  values.fill(1.0);
+  At(values, FactorCode::kAvailability) = AvailabilityValue(1.0, sponsor, weights_);
+  At(values, FactorCode::kEngagement) = Engagement(newcomer, sponsor, today, weights_);
+  At(values, FactorCode::kLoadBalance) = LoadBalance(sponsor);
+  return Sum(values, points);
 }
 
 FactorPoints Scorer::WeightsFor(Importance importance) const {
@@ -326,11 +397,19 @@ std::vector<MatchReason> Scorer::BestReasons(const NewcomerRecord& newcomer,
     MatchReason reason;
     double points;
   };
-  std::vector<Gain> gains;
+  std::array<Gain, kMatchReasonCount> gains;
+  size_t count = 0;
   const auto add = [&](MatchReason reason, FactorCode factor, double value, double share) {
     if (value < kReasonFrom) return;
     const double max = points[static_cast<size_t>(factor)] * share;
-    if (max > 0) gains.push_back({reason, max * (value - kNeutral)});
+    if (max <= 0) return;
+    // Behind equal gains, so that these keep the order of the factors.
+    const Gain gain{reason, max * (value - kNeutral)};
+    size_t place = count++;
+    for (; place > 0 && gains[place - 1].points < gain.points; --place) {
+      gains[place] = gains[place - 1];
+    }
+    gains[place] = gain;
   };
   const double overlap = OverlapValue(newcomer, sponsor, weights_);
   add(MatchReason::kPathway, FactorCode::kPathwayFit, At(values, FactorCode::kPathwayFit), 1);
@@ -346,14 +425,9 @@ std::vector<MatchReason> Scorer::BestReasons(const NewcomerRecord& newcomer,
   add(MatchReason::kLocality, FactorCode::kLocality, At(values, FactorCode::kLocality), 1);
   add(MatchReason::kHasTime, FactorCode::kLoadBalance, At(values, FactorCode::kLoadBalance), 1);
   add(MatchReason::kSubstance, FactorCode::kSubstance, At(values, FactorCode::kSubstance), 1);
-  // Stable: equal gains keep the order of the factors.
-  std::stable_sort(gains.begin(), gains.end(),
-                   [](const Gain& a, const Gain& b) { return a.points > b.points; });
   std::vector<MatchReason> reasons;
-  for (const Gain& gain : gains) {
-    if (reasons.size() == kMaxReasons) break;
-    reasons.push_back(gain.reason);
-  }
+  reasons.reserve(kMaxReasons);
+  for (size_t i = 0; i < std::min(count, kMaxReasons); ++i) reasons.push_back(gains[i].reason);
   return reasons;
 }
 
@@ -369,6 +443,22 @@ Explanation Scorer::Explain(const NewcomerRecord& newcomer, const SponsorRecord&
   explanation.reasons = BestReasons(newcomer, sponsor, values, points);
   explanation.shared_languages = SharedLanguages(newcomer.person, sponsor.person);
   return explanation;
+}
+
+std::array<NearAnswers, kComparedAnswerCount> NearAnswersTo(const SoftRecord& soft) {
+  const auto fifth = [](const auto& table, auto mine) {
+    NearAnswers answers{FactorCode::kPathwayFit, 0.2, table.size() - 1, {}};
+    const auto row = static_cast<size_t>(mine) < table.size() ? static_cast<size_t>(mine) : 0;
+    for (size_t i = 0; i < table.size(); ++i) answers.near[i] = table[row][i];
+    return answers;
+  };
+  NearAnswers ages{FactorCode::kLifeStage, 0.5, 6, {}};
+  for (size_t i = 0; i <= ages.answers; ++i) {
+    ages.near[i] = AgeNearness(soft.age_band, static_cast<AgeBand>(i));
+  }
+  return {fifth(kSpiritual, soft.spiritual_stance),   fifth(kGoal, soft.goal),
+          fifth(kMedication, soft.medication_stance), fifth(kApproach, soft.approach),
+          fifth(kStepWork, soft.step_work_style),     ages};
 }
 
 absl::string_view CodeOf(FactorCode factor) {

@@ -2,6 +2,8 @@
 #define HANDRAIL_SERVICES_MATCHING_DOMAIN_SCORE_H_
 
 #include <array>
+#include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -56,6 +58,18 @@ class Scorer {
   // The same with the answer of WeightsFor, for who compares one ticket with many.
   double Score(const NewcomerRecord& newcomer, const SponsorRecord& sponsor, absl::Time now,
                const FactorPoints& points) const;
+  // The score, exactly as above, or nothing when it is less than `at_least`, which is often found
+  // without comparing everything. For who compares one person with many: `probe` is made of the
+  // hours of that one, `hours` are the other's, and `today` is ScoreDay(now).
+  std::optional<double> ScoreIfAtLeast(double at_least, const NewcomerRecord& newcomer,
+                                       const SponsorRecord& sponsor, int64_t today,
+                                       const FactorPoints& points, const HoursProbe& probe,
+                                       const WeekHours& hours) const;
+  // No newcomer in the sponsor's program reaches a higher score with this sponsor today.
+  double BestOfSponsor(const SponsorRecord& sponsor, int more_time_days, int64_t today,
+                       const FactorPoints& points) const;
+  // A day more or less is nothing to a score, so UTC will do.
+  static int64_t ScoreDay(absl::Time now) { return absl::ToUnixSeconds(now) / 86400; }
   // The score with its breakdown and the best reasons, by the weights of the newcomer's ticket.
   // Deterministic.
   Explanation Explain(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
@@ -64,12 +78,33 @@ class Scorer {
   const ScoreWeights& weights() const { return weights_; }
 
  private:
+  FactorValues QuickValues(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
+                           int64_t today) const;
   std::vector<MatchReason> BestReasons(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
                                        const FactorValues& values,
                                        const FactorPoints& points) const;
 
   ScoreWeights weights_;
 };
+
+// Answers that are compared one by one: how near each answer of another is to this person's.
+struct NearAnswers {
+  FactorCode factor = FactorCode::kPathwayFit;
+  double share = 0;              // of the factor's points
+  size_t answers = 0;            // without "not said"
+  std::array<double, 7> near{};  // by answer, 0..1; [0] is "not said"
+};
+enum class ComparedAnswer : uint8_t {
+  kSpiritualStance = 0,
+  kGoal = 1,
+  kMedicationStance = 2,
+  kApproach = 3,
+  kStepWorkStyle = 4,
+  kAgeBand = 5,
+};
+inline constexpr size_t kComparedAnswerCount = 6;
+// By ComparedAnswer.
+std::array<NearAnswers, kComparedAnswerCount> NearAnswersTo(const SoftRecord& soft);
 
 // Stable codes: "PATHWAY_FIT".
 absl::string_view CodeOf(FactorCode factor);

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -22,6 +24,11 @@ class UtcWeek {
 
   // Marks [first, end) of 0..kSlots; what lies outside is ignored.
   void Mark(int first, int end);
+  // The same moved on by `slots` (of either sign), around the end of the week.
+  UtcWeek Rotated(int slots) const;
+  // The next slot at or after `slot` that is marked, or is not; kSlots when there is none.
+  int NextMarked(int slot) const { return Next(slot, 0); }
+  int NextFree(int slot) const { return Next(slot, ~uint64_t{0}); }
   bool Contains(int slot) const {
     return ((words_[static_cast<size_t>(slot) / 64] >> (slot % 64)) & 1u) != 0;
   }
@@ -50,11 +57,92 @@ class UtcWeek {
   friend bool operator==(const UtcWeek&, const UtcWeek&) = default;
 
  private:
+  int Next(int slot, uint64_t flip) const;
+
   std::array<uint64_t, kWords> words_{};
+};
+
+// The same hours as runs of quarter hours, in a third of the space: a week has as many runs as a
+// person named windows that do not touch. Up to kInlineRuns need no memory of their own.
+class WeekHours {
+ public:
+  static constexpr int kInlineRuns = 11;
+
+  WeekHours() = default;
+  explicit WeekHours(const UtcWeek& week);
+  WeekHours(const WeekHours& other) { *this = other; }
+  WeekHours(WeekHours&& other) noexcept { *this = std::move(other); }
+  WeekHours& operator=(const WeekHours& other);
+  WeekHours& operator=(WeekHours&& other) noexcept;
+  ~WeekHours() { Clear(); }
+
+  UtcWeek ToWeek() const;
+  int OverlapMinutes(const WeekHours& other) const;
+  // Every [first, end), in rising order.
+  template <typename Visit>
+  void ForEachRun(Visit visit) const {
+    const uint16_t* runs = Runs();
+    for (size_t i = 0; i < count_; ++i) visit(int{runs[2 * i]}, int{runs[2 * i + 1]});
+  }
+  // What it holds beside itself.
+  size_t HeapBytes() const { return IsInline() ? 0 : size_t{4} * count_; }
+
+ private:
+  bool IsInline() const { return count_ <= kInlineRuns; }
+  const uint16_t* Runs() const;
+  uint16_t* Reserve(size_t count);
+  void Clear();
+
+  // Ends of the runs, or, of more than kInlineRuns, where they are.
+  std::array<uint16_t, size_t{2} * kInlineRuns> inline_{};
+  uint16_t count_ = 0;
+};
+static_assert(sizeof(WeekHours) == 46);
+
+// One person's hours, laid out so that the overlap with many others is two reads a run.
+class HoursProbe {
+ public:
+  explicit HoursProbe(const WeekHours& hours);
+
+  int OverlapMinutes(const WeekHours& other) const {
+    int slots = 0;
+    other.ForEachRun([&](int first, int end) {
+      slots += before_[static_cast<size_t>(end)] - before_[static_cast<size_t>(first)];
+    });
+    return slots * UtcWeek::kSlotMinutes;
+  }
+
+ private:
+  std::array<uint16_t, UtcWeek::kSlots + 1> before_;  // how many slots before this one are marked
 };
 
 // The Monday 00:00 UTC on or before `now`.
 absl::Time UtcWeekStart(absl::Time now);
+
+// The quarter hours that `windows` cover whole, on the local clock, Monday 00:00 to the next: a
+// window that runs past the end goes on at the beginning.
+UtcWeek MakeLocalWeek(absl::Span<const WeeklyWindow> windows);
+
+// What a zone's clock does in one week.
+class ZoneWeek {
+ public:
+  ZoneWeek() = default;
+  ZoneWeek(absl::TimeZone zone, absl::Time week_start);
+
+  // The UTC hours of local ones: those in which the clock shows marked quarter hours throughout.
+  // What the clock skips never shows, what it repeats shows twice.
+  UtcWeek ToUtc(const UtcWeek& local) const;
+  // The clock does not change in this week; then there is a way back.
+  bool IsUniform() const { return shown_.empty(); }
+  UtcWeek ToLocal(const UtcWeek& utc) const { return utc.Rotated(offset_slots_); }
+  int offset_slots() const { return offset_slots_; }
+
+ private:
+  using Shown = std::array<uint16_t, 3>;  // a clock may change within a quarter hour
+
+  int offset_slots_ = 0;      // where it is uniform
+  std::vector<Shown> shown_;  // else: what the clock shows in each quarter hour
+};
 
 // The hours that `windows` in `zone` come to in the week that starts at `week_start`. A window
 // follows the local clock: hours that daylight saving skips do not exist, hours that it repeats

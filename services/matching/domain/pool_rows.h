@@ -1,0 +1,101 @@
+#ifndef HANDRAIL_SERVICES_MATCHING_DOMAIN_POOL_ROWS_H_
+#define HANDRAIL_SERVICES_MATCHING_DOMAIN_POOL_ROWS_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "services/matching/domain/bit_shelf.h"
+#include "services/matching/domain/choice.h"
+#include "services/matching/domain/match_record.h"
+#include "services/matching/domain/rules.h"
+#include "services/matching/domain/score.h"
+
+// Which attribute values of a ticket and of a sponsor have a bitset, and what one of them asks of
+// the other's bitsets. A filter passes everybody whom the rules pass, and some whom they do not:
+// hours, distance, time in recovery and what stands between two people are looked at pair by pair.
+namespace handrail::matching {
+
+inline constexpr size_t kTicketRows = 85;
+inline constexpr size_t kSponsorRows = 106;
+
+RowSet RowsOf(const TicketRecord& ticket);
+RowSet RowsOf(const SponsorRecord& sponsor);
+
+// Rows of which somebody must have at least one of each group, and rows that nobody may have.
+class RowFilter {
+ public:
+  void Require(const RowSet& any);
+  void Exclude(const RowSet& rows);
+
+  // False when nobody in the block can pass.
+  bool MayPass(const RowSet& of_block) const;
+  // Those in the block who pass.
+  BitShelf::Bits Match(const BitShelf::Block& block) const;
+
+ private:
+  static constexpr size_t kMaxGroups = 8;
+  struct Group {
+    RowSet set;
+    std::array<uint8_t, 32> rows{};
+    size_t count = 0;
+    bool excludes = false;
+  };
+
+  void AddGroup(const RowSet& rows, bool excludes);
+
+  std::array<Group, kMaxGroups> groups_;
+  size_t count_ = 0;
+};
+
+// Sorts those who passed into tiers by how many answers of theirs are near, and bounds what anybody
+// in a tier can score.
+class FitTiers {
+ public:
+  static constexpr size_t kMaxFields = 7;
+  static constexpr size_t kTiers = kMaxFields + 1;
+  using Tiers = std::array<BitShelf::Bits, kTiers>;
+
+  // Whoever has none of the rows loses this many points against the best.
+  void Add(const RowSet& good, double loss);
+  void SetBest(double points) { best_ = points; }
+  // To be called after the last field.
+  void Finish();
+
+  // The most that somebody in a tier can score; the highest tier has the highest.
+  double BoundOf(size_t tier) const { return bounds_[tier]; }
+  double Best() const { return best_; }
+  size_t field_count() const { return count_; }
+  Tiers Sort(const BitShelf::Block& block, const BitShelf::Bits& passed) const;
+
+ private:
+  struct Field {
+    std::array<uint8_t, 16> rows{};
+    size_t count = 0;
+    double loss = 0;
+  };
+
+  std::array<Field, kMaxFields> fields_;
+  size_t count_ = 0;
+  double best_ = 100;
+  std::array<double, kTiers> bounds_{};
+};
+
+// Whether the rules that look at one person only can pass.
+bool MayBePaired(const NewcomerRecord& newcomer, const RuleSet& rules);
+bool MayBePaired(const SponsorRecord& sponsor, const RuleSet& rules);
+
+// What a sponsor asks of tickets, and a ticket of sponsors.
+RowFilter FilterFor(const SponsorRecord& sponsor, const RuleSet& rules);
+RowFilter FilterFor(const NewcomerRecord& newcomer, const RuleSet& rules);
+// The bounds hold for tickets with these points; `today` is Scorer::ScoreDay(now).
+FitTiers TiersFor(const SponsorRecord& sponsor, int more_time_days, int64_t today,
+                  const Scorer& scorer, const FactorPoints& points);
+FitTiers TiersFor(const NewcomerRecord& newcomer, const FactorPoints& points);
+
+// Tickets whose newcomer weighs the factors in their own way, whom those bounds do not hold for.
+inline constexpr size_t kOwnWeightsRow = 84;
+
+}  // namespace handrail::matching
+
+#endif  // HANDRAIL_SERVICES_MATCHING_DOMAIN_POOL_ROWS_H_
