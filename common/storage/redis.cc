@@ -8,8 +8,10 @@
 #include "absl/strings/escaping.h"
 #include "common/base/mutex.h"
 #include "common/base/status.h"
+#include "common/storage/redis_cluster.h"
 #include "common/storage/redis_endpoint.h"
 #include "common/storage/redis_link.h"
+#include "common/storage/redis_sentinel.h"
 
 namespace handrail::storage {
 namespace {
@@ -86,8 +88,17 @@ void Redis::EvalAsync(absl::Time deadline, const RedisScript& script,
 }
 
 absl::StatusOr<std::unique_ptr<Redis>> ConnectRedis(const RedisOptions& options) {
-  ASSIGN_OR_RETURN(RedisEndpoint endpoint, ParseRedisUrl(options.url));
-  return std::make_unique<RedisLink>(std::move(endpoint), options);
+  ASSIGN_OR_RETURN(RedisTarget target, ParseRedisUrl(options.url));
+  RETURN_IF_ERROR(OpenRedisFiles(target));
+  switch (target.topology) {
+    case RedisTarget::Topology::kCluster:
+      return std::unique_ptr<Redis>(std::make_unique<RedisCluster>(std::move(target), options));
+    case RedisTarget::Topology::kSentinel:
+      return std::unique_ptr<Redis>(std::make_unique<SentinelRedis>(std::move(target), options));
+    case RedisTarget::Topology::kSingle: break;
+  }
+  return std::unique_ptr<Redis>(std::make_unique<RedisLink>(
+      LocateTarget(std::move(target), options.connect_timeout), options));
 }
 
 }  // namespace handrail::storage

@@ -44,7 +44,8 @@ class RedisScript {
   std::shared_ptr<const Content> content_;
 };
 
-// A Redis (or Valkey) server. Thread-safe: commands of many threads are pipelined on one link.
+// A Redis (or Valkey): one server, the primary that sentinels name, or a cluster. Thread-safe:
+// commands of many threads are pipelined on one link to each server.
 //
 // Redis is an index that may be lost (design rule 1), so every failure is one of two things:
 //   UNAVAILABLE / REDIS_UNAVAILABLE   no connection, connection lost (the command may have run),
@@ -55,7 +56,14 @@ class RedisScript {
 // at once; only during the very first attempt do they wait, for connect_timeout at most.
 // Commands of one thread run in the order they were sent, except a script that the server had
 // forgotten: it is sent again behind whatever was sent meanwhile.
-// An error names the first word of the server's text (and the script), never its data.
+// An error names the first word of the server's text and the script or command, never its data.
+//
+// A cluster is followed by itself: its map, MOVED, ASK. A command for a slot whose owner is not
+// there (a failover, a slot that is being moved) is sent again, with back-off, until its deadline
+// or RedisOptions::owner_patience; then it is UNAVAILABLE or DEADLINE_EXCEEDED as above. A command
+// whose connection was lost is among them: in a cluster everything must bear to be run twice. The
+// order is kept for each slot as long as nothing is sent again. All keys of a command must be in
+// one slot; what would tell of one node only (KEYS, SCAN, FLUSHALL) gives INTERNAL.
 class Redis {
  public:
   using Done = std::function<void(absl::StatusOr<RedisReply>)>;
@@ -75,9 +83,13 @@ class Redis {
 
   // True while a connection is up. A hint only.
   virtual bool IsConnected() const = 0;
-  // Raised by one on each (re)connection, so that a user can notice that it may have missed
-  // something.
+  // Raised by one on each (re)connection to any server, so that a user can notice that it may have
+  // missed something.
   virtual int64_t ConnectionEpoch() const = 0;
+  // Names the server that holds `key`, as far as is known: keys whose owners have one name are
+  // served by one server. Empty while that is not known. A name says nothing else; a server that
+  // restarts keeps it.
+  virtual std::string OwnerOf(absl::string_view key) const = 0;
 
  private:
   virtual void DoCommand(absl::Time deadline, absl::Span<const absl::string_view> args,
@@ -104,8 +116,8 @@ class RedisSubscriber {
 };
 
 struct RedisOptions {
-  // redis://[user[:password]@]host[:port][/0], unix:///path/to.sock. rediss://, redis+sentinel://
-  // and redis-cluster:// are refused for now, with a text that says so.
+  // See RedisTarget in redis_endpoint.h: redis://, rediss://, unix://, redis+sentinel://,
+  // redis-cluster://, with credentials, and options for TLS and for passwords in files.
   std::string url;
   absl::Duration connect_timeout = absl::Seconds(1);
   absl::Duration max_backoff = absl::Seconds(1);
@@ -116,16 +128,24 @@ struct RedisOptions {
   // The subscriber sends a PING after this much silence, and gives up after the second time span.
   absl::Duration keep_alive = absl::Seconds(15);
   absl::Duration keep_alive_timeout = absl::Seconds(5);
+  // Cluster: how long a slot may be without an owner that can be reached before its commands fail
+  // at once, as they do when a single server is down. Whoever can do without Redis wants this
+  // short.
+  absl::Duration owner_patience = absl::InfiniteDuration();
+  // Cluster: how often the map is read again without a reason; a node that hangs gives none.
+  absl::Duration map_refresh = absl::Seconds(1);
   // What deadlines are measured against; null is the machine's clock. Not owned.
   const Clock* clock = nullptr;
 };
 
-// INVALID_ARGUMENT / CONFIGURATION_INVALID for a bad URL. Does not wait for the server: a Redis
+// INVALID_ARGUMENT / CONFIGURATION_INVALID for a bad URL or a file that it names and that cannot be
+// used, with every fault. Does not wait for the server: a Redis
 // that is down when we start is a Redis that is down.
 absl::StatusOr<std::unique_ptr<Redis>> ConnectRedis(const RedisOptions& options);
 // `listener` runs on the subscriber's thread and must not block. `on_reconnect` (may be empty) runs
 // there after each reconnection, when all channels are subscribed again: whatever was published
-// meanwhile is lost. It also runs after a first connection that took more than one attempt.
+// meanwhile is lost. It also runs after a first connection that took more than one attempt. In a
+// cluster any node serves: what is published anywhere reaches all of them.
 absl::StatusOr<std::unique_ptr<RedisSubscriber>> ConnectRedisSubscriber(
     const RedisOptions& options, RedisSubscriber::Listener listener,
     std::function<void()> on_reconnect);

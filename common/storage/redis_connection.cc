@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/base/log.h"
+#include "common/base/status.h"
 
 namespace handrail::storage {
 namespace {
@@ -23,10 +24,10 @@ constexpr std::chrono::milliseconds kLeastBackoff{1};
 
 }  // namespace
 
-RedisConnection::RedisConnection(RedisEndpoint endpoint, const RedisOptions& options,
+RedisConnection::RedisConnection(std::unique_ptr<RedisLocator> locator, const RedisOptions& options,
                                  absl::string_view component, Handler& handler)
-    : endpoint_(std::move(endpoint)),
-      address_(endpoint_.Address()),
+    : locator_(std::move(locator)),
+      address_(locator_->Name()),
       connect_timeout_(absl::ToChronoNanoseconds(options.connect_timeout)),
       max_backoff_(absl::ToChronoNanoseconds(options.max_backoff)),
       component_(component),
@@ -37,7 +38,7 @@ RedisConnection::RedisConnection(RedisEndpoint endpoint, const RedisOptions& opt
 }
 
 RedisConnection::~RedisConnection() {
-  resolver_.reset();  // joins; it may still Wake()
+  locating_.reset();  // joins; it may still Wake()
   close(wake_fd_);
 }
 
@@ -74,8 +75,10 @@ void RedisConnection::Turn(SteadyTime until) {
   if (transport_ != nullptr) {
     fds[1] = {transport_->fd(), transport_->PollEvents(UnsentBytes() > 0), 0};
   }
-  const int timeout_ms = drop_reason_.empty() ? PollTimeoutMs(until) : 0;
-  if (poll(fds, 2, timeout_ms) > 0) {
+  const bool buffered = transport_ != nullptr && transport_->HasBufferedInput();
+  const int timeout_ms = drop_reason_.empty() && !buffered ? PollTimeoutMs(until) : 0;
+  if (poll(fds, 2, timeout_ms) > 0 || buffered) {
+    if (buffered) fds[1].revents = static_cast<short>(fds[1].revents | POLLIN);
     if (fds[0].revents != 0) DrainWakeups();
     if (fds[1].revents != 0) {
       if (state_ == State::kConnecting) {
@@ -86,8 +89,8 @@ void RedisConnection::Turn(SteadyTime until) {
       }
     }
   }
-  // Not only after a wake-up: that of a slow resolver may have come during the back-off.
-  if (state_ == State::kResolving) TakeResolved();
+  // Not only after a wake-up: that of a slow search may have come during the back-off.
+  if (state_ == State::kLocating) TakeLocated();
   if (!drop_reason_.empty()) {
     Fail(std::exchange(drop_reason_, std::string()));
   } else if (state_ != State::kDown && state_ != State::kReady &&
@@ -100,35 +103,41 @@ void RedisConnection::BeginAttempt() {
   give_up_at_ = std::chrono::steady_clock::now() + connect_timeout_;
   addresses_.clear();
   next_address_ = 0;
-  if (IsLiteral(endpoint_)) {
-    addresses_ = ResolveRedisAddresses(endpoint_);
-    ConnectNextAddress();
+  last_failure_ = "connection refused";
+  state_ = State::kLocating;
+  if (locator_->IsImmediate()) {
+    UseLocated(locator_->Locate());
     return;
   }
-  state_ = State::kResolving;
-  // A resolver that is still at it from the last attempt will serve this one.
-  if (resolver_busy_) return;
-  if (resolver_ == nullptr) resolver_ = std::make_unique<Executor>(1, 1);
-  resolver_busy_ = resolver_->TryRun([this] {
-    std::vector<RedisAddress> found = ResolveRedisAddresses(endpoint_);
+  // A search that is still at it from the last attempt will serve this one.
+  if (locator_busy_) return;
+  if (locating_ == nullptr) locating_ = std::make_unique<Executor>(1, 1);
+  locator_busy_ = locating_->TryRun([this] {
+    RedisLocator::Found found = locator_->Locate();
     {
-      MutexLock lock(resolved_mutex_);
-      resolved_ = std::move(found);
+      MutexLock lock(located_mutex_);
+      located_ = std::move(found);
     }
     Wake();
   });
 }
 
-void RedisConnection::TakeResolved() {
+void RedisConnection::TakeLocated() {
+  RedisLocator::Found found;
   {
-    MutexLock lock(resolved_mutex_);
-    if (!resolved_.has_value()) return;
-    addresses_ = *std::move(resolved_);
-    resolved_.reset();
+    MutexLock lock(located_mutex_);
+    if (!located_.has_value()) return;
+    found = *std::move(located_);
+    located_.reset();
   }
-  resolver_busy_ = false;
+  locator_busy_ = false;
+  UseLocated(std::move(found));
+}
+
+void RedisConnection::UseLocated(RedisLocator::Found found) {
+  addresses_ = std::move(found.addresses);
   if (addresses_.empty()) {
-    Fail("the host name is not known");
+    Fail(found.why_none);
     return;
   }
   ConnectNextAddress();
@@ -136,19 +145,25 @@ void RedisConnection::TakeResolved() {
 
 void RedisConnection::ConnectNextAddress() {
   while (next_address_ < addresses_.size()) {
-    auto transport = BeginPlainTransport(addresses_[next_address_++]);
-    if (!transport.ok()) continue;
+    const RedisAddress& address = addresses_[next_address_++];
+    address_ = address.text;
+    auto transport = BeginRedisTransport(address, locator_->access());
+    if (!transport.ok()) {
+      last_failure_ = std::string(transport.status().message());
+      continue;
+    }
     transport_ = *std::move(transport);
     state_ = State::kConnecting;
     return;
   }
-  Fail("connection refused");
+  Fail(last_failure_);
 }
 
 void RedisConnection::GoOnConnecting() {
   switch (transport_->Establish()) {
     case RedisTransport::Outcome::kAgain: return;
     case RedisTransport::Outcome::kFailed:
+      last_failure_ = transport_->Failure();
       transport_.reset();
       ConnectNextAddress();
       return;
@@ -162,35 +177,53 @@ void RedisConnection::SendLogin() {
   reader_->maxbuf = kReadBytes;
   output_.clear();
   output_sent_ = 0;
-  login_replies_left_ = 0;
-  login_has_password_ = endpoint_.has_password;
+  login_steps_.clear();
   state_ = State::kLoggingIn;
-  if (endpoint_.has_password) {
-    const std::string& password = endpoint_.password.Reveal();
-    std::vector<absl::string_view> auth = {"AUTH"};
-    if (!endpoint_.user.empty()) auth.push_back(endpoint_.user);
-    auth.push_back(password);
-    output_ += std::string(WireCommand(auth).bytes());
-    ++login_replies_left_;
+  const RedisAccess& access = locator_->access();
+  if (access.HasPassword()) {
+    const auto password = access.ReadPassword();
+    if (!password.ok()) {
+      DropSoon(password.status().message());
+      return;
+    }
+    output_ += FormatAuth(access.user, *password);
+    login_steps_.push_back(LoginStep::kAuth);
   }
   const absl::string_view set_name[] = {"CLIENT", "SETNAME", "handrail"};
   output_ += std::string(WireCommand(set_name).bytes());
-  ++login_replies_left_;
+  login_steps_.push_back(LoginStep::kSetName);
+  if (locator_->WantsPrimary()) {
+    const absl::string_view role[] = {"ROLE"};
+    output_ += std::string(WireCommand(role).bytes());
+    login_steps_.push_back(LoginStep::kRole);
+  }
   Flush();
 }
 
-void RedisConnection::HandleLoginReply(const redisReply& reply) {
-  const bool is_auth = std::exchange(login_has_password_, false);
-  --login_replies_left_;
-  if (reply.type == REDIS_REPLY_ERROR) {
-    const std::string word = RedisErrorWord(absl::string_view(reply.str, reply.len));
-    // A name is a convenience, which an ACL may refuse; being let in is not.
-    if (is_auth || word == "NOAUTH" || word == "DENIED") {
-      DropSoon(absl::StrCat("the server did not let us in: ", word));
-      return;
-    }
+// What is wrong with an answer during log-in; empty when it is as it should be.
+std::string RedisConnection::LoginFault(LoginStep step, const redisReply& reply) const {
+  if (step == LoginStep::kRole && reply.type == REDIS_REPLY_ARRAY && reply.elements > 0) {
+    const redisReply& role = *reply.element[0];
+    const bool primary =
+        role.type == REDIS_REPLY_STRING && absl::string_view(role.str, role.len) == "master";
+    return primary ? "" : "the server that the sentinels name is a replica";
   }
-  if (login_replies_left_ > 0) return;
+  if (reply.type != REDIS_REPLY_ERROR) return "";
+  const std::string word = RedisErrorWord(absl::string_view(reply.str, reply.len));
+  // A name is a convenience, which an ACL may refuse; being let in is not.
+  if (step == LoginStep::kSetName && word != "NOAUTH" && word != "DENIED") return "";
+  const absl::string_view hint = step == LoginStep::kRole ? " (ROLE)" : "";
+  return absl::StrCat("the server did not let us in: ", word, hint);
+}
+
+void RedisConnection::HandleLoginReply(const redisReply& reply) {
+  const LoginStep step = login_steps_.front();
+  login_steps_.pop_front();
+  if (const std::string fault = LoginFault(step, reply); !fault.empty()) {
+    DropSoon(fault);
+    return;
+  }
+  if (!login_steps_.empty()) return;
   state_ = State::kReady;
   reported_down_ = false;
   Log(Severity::kInfo, "redis_connected",
@@ -203,7 +236,13 @@ void RedisConnection::ReadReplies() {
     const auto transfer = transport_->Read(read_buffer_.data(), read_buffer_.size());
     if (transfer.outcome == RedisTransport::Outcome::kAgain) return;
     if (transfer.outcome == RedisTransport::Outcome::kFailed) {
-      DropSoon("the server closed the connection");
+      DropSoon(ClosedReason());
+      return;
+    }
+    // A server that wants TLS answers a command with an alert, a record of type 21.
+    if (state_ == State::kLoggingIn && locator_->access().tls == nullptr &&
+        read_buffer_[0] == '\x15') {
+      DropSoon("the server wants TLS on this port: use rediss");
       return;
     }
     last_read_ = std::chrono::steady_clock::now();
@@ -240,13 +279,20 @@ void RedisConnection::Flush() {
     const auto transfer = transport_->Write(output_.data() + output_sent_, UnsentBytes());
     if (transfer.outcome == RedisTransport::Outcome::kAgain) return;
     if (transfer.outcome == RedisTransport::Outcome::kFailed) {
-      DropSoon("the server closed the connection");
+      DropSoon(ClosedReason());
       return;
     }
     output_sent_ += transfer.bytes;
   }
   output_.clear();
   output_sent_ = 0;
+}
+
+std::string RedisConnection::ClosedReason() const {
+  if (state_ != State::kLoggingIn) return transport_->Failure();
+  // Of a server that closes without a word only one thing is common enough to be worth a guess.
+  const absl::string_view guess = locator_->access().tls == nullptr ? " (does it want TLS?)" : "";
+  return absl::StrCat(transport_->Failure(), " before the log-in was answered", guess);
 }
 
 void RedisConnection::DropSoon(absl::string_view why) {

@@ -2,6 +2,7 @@
 #define HANDRAIL_COMMON_STORAGE_REDIS_CONNECTION_H_
 
 #include <chrono>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,7 +13,7 @@
 #include "common/base/mutex.h"
 #include "common/base/random.h"
 #include "common/storage/redis.h"
-#include "common/storage/redis_endpoint.h"
+#include "common/storage/redis_locator.h"
 #include "common/storage/redis_protocol.h"
 #include "common/storage/redis_transport.h"
 
@@ -20,7 +21,7 @@ namespace handrail::storage {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-// One connection to one node that comes back by itself: name resolution, connect, log in, read and
+// One connection to one node that comes back by itself: finding the node, connect, log in, read and
 // write, full-jitter back-off. Knows nothing of what the replies mean. All of it runs on the one
 // thread that calls Turn(); only Wake() may come from others.
 class RedisConnection {
@@ -38,8 +39,8 @@ class RedisConnection {
   };
 
   // `component` names the user in log lines: a literal.
-  RedisConnection(RedisEndpoint endpoint, const RedisOptions& options, absl::string_view component,
-                  Handler& handler);
+  RedisConnection(std::unique_ptr<RedisLocator> locator, const RedisOptions& options,
+                  absl::string_view component, Handler& handler);
   ~RedisConnection();
 
   // Ends the wait of the Turn() in progress, or of the next one.
@@ -59,23 +60,29 @@ class RedisConnection {
   void ResetBackoff() { attempt_ = 0; }
   // Gives the connection up at the end of the Turn() in progress, or of the next one.
   void DropSoon(absl::string_view why);
+  // The node of this or the last attempt, as RedisEndpoint::Address().
+  const std::string& address() const { return address_; }
 
  private:
-  enum class State { kDown, kResolving, kConnecting, kLoggingIn, kReady };
+  enum class State { kDown, kLocating, kConnecting, kLoggingIn, kReady };
+  enum class LoginStep { kAuth, kSetName, kRole };
 
   int PollTimeoutMs(SteadyTime until) const;
   void DrainWakeups();
   void BeginAttempt();
-  void TakeResolved();
+  void TakeLocated();
+  void UseLocated(RedisLocator::Found found);
   void ConnectNextAddress();
   void GoOnConnecting();
   void SendLogin();
   void ReadReplies();
   void HandleLoginReply(const redisReply& reply);
+  std::string LoginFault(LoginStep step, const redisReply& reply) const;
+  std::string ClosedReason() const;
   void Fail(absl::string_view why);
 
-  const RedisEndpoint endpoint_;
-  const std::string address_;
+  const std::unique_ptr<RedisLocator> locator_;
+  std::string address_;  // where this or the last attempt went
   const std::chrono::nanoseconds connect_timeout_;
   const std::chrono::nanoseconds max_backoff_;
   const absl::string_view component_;
@@ -94,16 +101,16 @@ class RedisConnection {
   SteadyTime give_up_at_ = SteadyTime::max();  // of the attempt in progress
   SteadyTime last_read_ = SteadyTime::min();
   int attempt_ = 0;
-  int login_replies_left_ = 0;
-  bool login_has_password_ = false;
+  std::deque<LoginStep> login_steps_;  // not answered yet
   bool reported_down_ = false;
 
   std::vector<RedisAddress> addresses_;
   size_t next_address_ = 0;
-  Mutex resolved_mutex_;
-  std::optional<std::vector<RedisAddress>> resolved_ ABSL_GUARDED_BY(resolved_mutex_);
-  bool resolver_busy_ = false;
-  std::unique_ptr<Executor> resolver_;  // only for host names; last: it uses what is above
+  std::string last_failure_;  // of this attempt
+  Mutex located_mutex_;
+  std::optional<RedisLocator::Found> located_ ABSL_GUARDED_BY(located_mutex_);
+  bool locator_busy_ = false;
+  std::unique_ptr<Executor> locating_;  // unless the locator is immediate; last: uses what is above
 };
 
 }  // namespace handrail::storage

@@ -18,6 +18,8 @@ alignas(8) thread_local bool on_link_thread = false;
 
 constexpr absl::string_view kClosing = "the link to Redis is being closed";
 
+constexpr absl::string_view kAsking = "*1\r\n$6\r\nASKING\r\n";
+
 // While this much waits for the socket, further commands stay where they can still expire unsent.
 constexpr size_t kUnsentBytesEnough = 256 << 10;
 
@@ -39,23 +41,16 @@ SteadyTime ToSteady(absl::Duration left) {
   return std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(bounded);
 }
 
-// Commands after which the replies no longer answer the commands one by one.
-bool BreaksPipelining(absl::string_view command) {
-  for (const absl::string_view word :
-       {"SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "MONITOR", "SYNC", "PSYNC", "HELLO", "QUIT"}) {
-    if (command.size() == word.size() && absl::EqualsIgnoreCase(command, word)) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
-RedisLink::RedisLink(RedisEndpoint endpoint, const RedisOptions& options)
+RedisLink::RedisLink(std::unique_ptr<RedisLocator> locator, const RedisOptions& options,
+                     RedisRouter* router)
     : backlog_limit_(options.backlog_limit),
       backlog_bytes_limit_(options.backlog_bytes_limit),
       stall_timeout_(absl::ToChronoNanoseconds(options.stall_timeout)),
+      router_(router),
       clock_(options.clock != nullptr ? *options.clock : system_clock_),
-      connection_(std::move(endpoint), options, "redis_link", *this),
+      connection_(std::move(locator), options, "redis_link", *this),
       thread_([this] { Loop(); }) {}
 
 RedisLink::~RedisLink() {
@@ -69,6 +64,29 @@ RedisLink::~RedisLink() {
 
 bool RedisLink::OnLinkThread() { return on_link_thread; }
 
+bool RedisLink::BreaksPipelining(absl::string_view command) {
+  for (const absl::string_view word :
+       {"SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "MONITOR", "SYNC", "PSYNC", "HELLO", "QUIT"}) {
+    if (command.size() == word.size() && absl::EqualsIgnoreCase(command, word)) return true;
+  }
+  return false;
+}
+
+void RedisLink::BecomeLinkThread() { on_link_thread = true; }
+
+bool RedisRouter::ShouldRoute(absl::string_view error_word) {
+  for (const absl::string_view word :
+       {"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY"}) {
+    if (error_word == word) return true;
+  }
+  return false;
+}
+
+RedisSubject RedisLink::Operation::subject() const {
+  if (const ScriptCall* const call = script(); call != nullptr) return {call->script.name(), {}};
+  return {{}, routed != nullptr ? routed->verb : verb};
+}
+
 void RedisLink::DoCommand(absl::Time deadline, absl::Span<const absl::string_view> args,
                           Done done) {
   if (args.empty()) return Refuse(std::move(done), MisuseError("an empty Redis command"));
@@ -76,7 +94,7 @@ void RedisLink::DoCommand(absl::Time deadline, absl::Span<const absl::string_vie
     return Refuse(std::move(done), MisuseError("a Redis command that cannot share a link"));
   }
   const WireCommand command(args);
-  Submit(deadline, command.bytes(), nullptr, std::move(done));
+  Submit(deadline, command.bytes(), args[0], nullptr, std::move(done));
 }
 
 void RedisLink::DoEval(absl::Time deadline, const RedisScript& script,
@@ -85,24 +103,47 @@ void RedisLink::DoEval(absl::Time deadline, const RedisScript& script,
   const WireEvalSha wire = FormatEvalSha(script, keys, args);
   auto call = std::make_unique<ScriptCall>(
       ScriptCall{script, keys.size() + args.size(), std::string(wire.tail()), false});
-  Submit(deadline, wire.bytes, std::move(call), std::move(done));
+  Submit(deadline, wire.bytes, {}, std::move(call), std::move(done));
 }
 
-void RedisLink::Submit(absl::Time deadline, absl::string_view wire,
+void RedisLink::Submit(absl::Time deadline, absl::string_view wire, absl::string_view verb,
                        std::unique_ptr<ScriptCall> script_call, Done done) {
   // Measured on the injected clock, kept on the steady one: a step of the clock expires nothing.
   const absl::Duration left = deadline - clock_.Now();
   if (left <= absl::ZeroDuration()) return Refuse(std::move(done), ExpiredError());
-  Operation operation{std::move(done), ToSteady(left), wire.size(), std::move(script_call)};
+  Operation operation;
+  operation.done = std::move(done);
+  operation.deadline = ToSteady(left);
+  operation.verb = std::string(verb);
+  operation.script_call = std::move(script_call);
+  Enqueue(std::move(operation), {}, wire);
+}
+
+void RedisLink::SendRouted(std::unique_ptr<RedisRoutedCall> call, Done done) {
+  Operation operation;
+  operation.done = std::move(done);
+  operation.deadline = call->deadline;
+  operation.asking_reply_due = call->asking;
+  operation.routed = std::move(call);
+  const RedisRoutedCall& routed = *operation.routed;  // stays where it is
+  Enqueue(std::move(operation), routed.asking ? kAsking : absl::string_view(), routed.wire);
+}
+
+void RedisLink::Enqueue(Operation operation, absl::string_view prefix, absl::string_view wire) {
+  operation.wire_size = prefix.size() + wire.size();
   bool wake = false;
   {
     MutexLock lock(mutex_);
-    absl::Status admitted = Admit(wire.size());
+    absl::Status admitted = Admit(operation.wire_size);
     if (admitted.ok()) {
+      incoming_.wire.append(prefix.data(), prefix.size());
       incoming_.wire.append(wire.data(), wire.size());
       incoming_.operations.push_back(std::move(operation));
     } else {
-      refused_.push_back({std::move(operation.done), std::move(admitted)});
+      // What a full backlog refuses has had its turn; what finds the node down may find another.
+      const bool goes_back = availability_ == Availability::kDown && !stopping_;
+      refused_.push_back({std::move(operation.done), std::move(admitted),
+                          goes_back ? std::move(operation.routed) : nullptr});
     }
     wake = std::exchange(sleeping_, false);
   }
@@ -123,10 +164,33 @@ void RedisLink::Refuse(Done done, absl::Status status) {
   bool wake = false;
   {
     MutexLock lock(mutex_);
-    refused_.push_back({std::move(done), std::move(status)});
+    refused_.push_back({std::move(done), std::move(status), nullptr});
     wake = std::exchange(sleeping_, false);
   }
   if (wake) connection_.Wake();
+}
+
+void RedisLink::Answer(Refusal& refusal) {
+  if (refusal.routed != nullptr) {
+    router_->TakeBack(std::move(refusal.routed), std::move(refusal.done),
+                      RedisRouter::Why::kNotSent, connection_.address(), refusal.status.message());
+  } else {
+    refusal.done(std::move(refusal.status));
+  }
+}
+
+void RedisLink::ReconnectUnlessAt(std::string address) {
+  {
+    MutexLock lock(mutex_);
+    announced_address_ = std::move(address);
+    sleeping_ = false;
+  }
+  connection_.Wake();
+}
+
+size_t RedisLink::PendingCount() const {
+  MutexLock lock(mutex_);
+  return held_operations_ + incoming_.operations.size();
 }
 
 void RedisLink::Loop() {
@@ -146,7 +210,7 @@ void RedisLink::Loop() {
       if (refused_.empty()) return;
       refused_taken_.swap(refused_);
     }
-    for (Refusal& refusal : refused_taken_) refusal.done(std::move(refusal.status));
+    for (Refusal& refusal : refused_taken_) Answer(refusal);
     refused_taken_.clear();
   }
 }
@@ -155,9 +219,11 @@ bool RedisLink::TakeIncoming() {
   bool stopping = false;
   bool is_down = false;
   std::string down_reason;
+  std::string announced_address;
   {
     MutexLock lock(mutex_);
     sleeping_ = false;
+    announced_address.swap(announced_address_);
     stopping = stopping_;
     taken_.wire.swap(incoming_.wire);
     taken_.operations.swap(incoming_.operations);
@@ -168,8 +234,12 @@ bool RedisLink::TakeIncoming() {
     is_down = availability_ == Availability::kDown;
     if (is_down) down_reason = down_reason_;
   }
-  for (Refusal& refusal : refused_taken_) refusal.done(std::move(refusal.status));
+  for (Refusal& refusal : refused_taken_) Answer(refusal);
   refused_taken_.clear();
+  if (!announced_address.empty() && announced_address != connection_.address() &&
+      connection_.IsReady()) {
+    connection_.DropSoon("the sentinels have announced another primary");
+  }
   for (const Operation& operation : taken_.operations) {
     next_expiry_ = std::min(next_expiry_, operation.deadline);
   }
@@ -249,7 +319,10 @@ SteadyTime RedisLink::PrepareToSleep() {
   MutexLock lock(mutex_);
   held_operations_ = in_flight_.size() + staged_.operations.size();
   held_bytes_ = connection_.UnsentBytes() + staged_.wire.size();
-  if (!incoming_.operations.empty() || !refused_.empty() || stopping_) return SteadyTime::min();
+  if (!incoming_.operations.empty() || !refused_.empty() || !announced_address_.empty() ||
+      stopping_) {
+    return SteadyTime::min();
+  }
   sleeping_ = true;
   return until;
 }
@@ -262,6 +335,7 @@ void RedisLink::OnReady() {
   }
   epoch_.fetch_add(1, std::memory_order_relaxed);
   connected_.store(true, std::memory_order_relaxed);
+  if (router_ != nullptr) router_->OnLinkUp();
 }
 
 void RedisLink::OnReply(const redisReply& reply) {
@@ -269,13 +343,21 @@ void RedisLink::OnReply(const redisReply& reply) {
     connection_.DropSoon("the server answered what nobody asked");
     return;
   }
+  if (std::exchange(in_flight_.front().asking_reply_due, false)) return;
   Operation operation = std::move(in_flight_.front());
   in_flight_.pop_front();
   if (reply.type == REDIS_REPLY_ERROR) {
-    const std::string word = RedisErrorWord(absl::string_view(reply.str, reply.len));
-    if (word == "NOSCRIPT" && operation.done != nullptr && operation.script_call != nullptr &&
-        !std::exchange(operation.script_call->sent_as_text, true)) {
+    const absl::string_view text(reply.str, reply.len);
+    const std::string word = RedisErrorWord(text);
+    if (word == "NOSCRIPT" && operation.done != nullptr && operation.script() != nullptr &&
+        !std::exchange(operation.script()->sent_as_text, true)) {
       SendAsEval(std::move(operation));
+      return;
+    }
+    if (operation.routed != nullptr && RedisRouter::ShouldRoute(word)) {
+      if (operation.done == nullptr) return;
+      router_->TakeBack(std::move(operation.routed), std::move(operation.done),
+                        RedisRouter::Why::kRefused, connection_.address(), text);
       return;
     }
     // After a failover this connection leads to a replica; the address may lead to the new master.
@@ -284,13 +366,15 @@ void RedisLink::OnReply(const redisReply& reply) {
     connection_.ResetBackoff();
   }
   if (operation.done == nullptr) return;  // expired: this is its late reply
-  absl::string_view script_name;
-  if (operation.script_call != nullptr) script_name = operation.script_call->script.name();
-  operation.done(ConvertReply(reply, script_name));
+  operation.done(ConvertReply(reply, operation.subject()));
 }
 
 void RedisLink::SendAsEval(Operation operation) {
-  const ScriptCall& call = *operation.script_call;
+  const ScriptCall& call = *operation.script();
+  if (operation.routed != nullptr && operation.routed->asking) {
+    connection_.Send(kAsking);
+    operation.asking_reply_due = true;
+  }
   connection_.Send(absl::string_view(FormatEval(call.script, call.arguments, call.tail)));
   in_flight_.push_back(std::move(operation));
   connection_.Flush();
@@ -304,6 +388,17 @@ void RedisLink::OnDown(absl::string_view why) {
     down_reason_ = std::string(why);
   }
   FailAll(why);
+  if (router_ != nullptr) router_->OnLinkDown();
+}
+
+void RedisLink::FailOne(Operation& operation, RedisRouter::Why kind, absl::string_view why) {
+  if (operation.done == nullptr) return;
+  if (operation.routed == nullptr) {
+    operation.done(DownError(why));
+  } else {
+    router_->TakeBack(std::move(operation.routed), std::move(operation.done), kind,
+                      connection_.address(), why);
+  }
 }
 
 void RedisLink::FailAll(absl::string_view why) {
@@ -313,11 +408,9 @@ void RedisLink::FailAll(absl::string_view why) {
   std::swap(staged, staged_);
   staged_has_expired_ = false;
   next_expiry_ = SteadyTime::max();
-  for (Operation& operation : in_flight) {
-    if (operation.done != nullptr) operation.done(DownError(why));
-  }
+  for (Operation& operation : in_flight) FailOne(operation, RedisRouter::Why::kLost, why);
   for (Operation& operation : staged.operations) {
-    if (operation.done != nullptr) operation.done(DownError(why));
+    FailOne(operation, RedisRouter::Why::kNotSent, why);
   }
 }
 

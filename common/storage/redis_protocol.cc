@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 
@@ -83,6 +84,13 @@ WireCommand::WireCommand(absl::Span<const absl::string_view> args) {
   if (size > 0) size_ = static_cast<size_t>(size);
 }
 
+std::string FormatAuth(const std::string& user, const Secret<std::string>& password) {
+  std::vector<absl::string_view> words = {"AUTH"};
+  if (!user.empty()) words.push_back(user);
+  words.push_back(password.Reveal());
+  return std::string(WireCommand(words).bytes());
+}
+
 WireEvalSha FormatEvalSha(const RedisScript& script, absl::Span<const std::string> keys,
                           absl::Span<const std::string> args) {
   const std::string key_count = absl::StrCat(keys.size());
@@ -111,22 +119,47 @@ std::string RedisErrorWord(absl::string_view text) {
   return usual ? std::string(word) : "ERR";
 }
 
-absl::Status StatusOfRedisError(absl::string_view text, absl::string_view script_name) {
-  const std::string word = RedisErrorWord(text);
+std::string MissingPermission(absl::string_view text) {
+  const bool in_script = absl::StrContains(text, "user executing the script") ||
+                         absl::StrContains(text, "ACL failure in script");
+  if (!absl::StartsWith(text, "NOPERM") && !in_script) return "";
+  const absl::string_view where = in_script ? " inside the script" : "";
+  // The kinds of refusal, in the words of Redis 6 to 7.4 and of Valkey.
+  absl::string_view what = "this command";
+  if (absl::StrContains(text, "to run ") || absl::StrContains(text, "can't run ")) {
+    what = "this command";
+  } else if (absl::StrContains(text, "channel")) {
+    what = "this channel";
+  } else if (absl::StrContains(text, "key")) {
+    what = "these keys";
+  }
+  return absl::StrCat(what, where);
+}
+
+absl::Status StatusOfRedisError(absl::string_view text, const RedisSubject& subject) {
+  const std::string missing = MissingPermission(text);
+  const std::string word = missing.empty() ? RedisErrorWord(text) : "NOPERM";
   const bool unavailable = std::find(kUnavailableWords.begin(), kUnavailableWords.end(), word) !=
                            kUnavailableWords.end();
+  const absl::string_view what = subject.script_name.empty() ? subject.verb : subject.script_name;
+  const std::string of = what.empty() ? std::string() : absl::StrCat(" (", what, ")");
   Error error = unavailable ? UnavailableError(reason::kRedisUnavailable,
                                                absl::StrCat("Redis cannot serve this now: ", word))
-                            : Error(absl::StatusCode::kInternal, reason::kRedisError)
-                                  .Message(absl::StrCat("Redis refused a command: ", word));
+                            : Error(absl::StatusCode::kInternal, reason::kRedisError);
+  if (!missing.empty()) {
+    error.Message(absl::StrCat("Redis' access list does not allow our user ", missing, of,
+                               ": NOPERM; docs/redis.md has the list that is needed"));
+  } else if (!unavailable) {
+    error.Message(absl::StrCat("Redis refused a command", of, ": ", word));
+  }
   error.Detail("redis_error", word);
-  if (!script_name.empty()) error.Detail("redis_script", script_name);
+  if (!subject.script_name.empty()) error.Detail("redis_script", subject.script_name);
   return error;
 }
 
-absl::StatusOr<RedisReply> ConvertReply(const redisReply& reply, absl::string_view script_name) {
+absl::StatusOr<RedisReply> ConvertReply(const redisReply& reply, const RedisSubject& subject) {
   if (reply.type == REDIS_REPLY_ERROR) {
-    return StatusOfRedisError(absl::string_view(reply.str, reply.len), script_name);
+    return StatusOfRedisError(absl::string_view(reply.str, reply.len), subject);
   }
   return ToReply(reply);
 }

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "common/base/secret.h"
 #include "common/storage/redis.h"
 
 namespace handrail::storage {
@@ -46,6 +47,9 @@ class WireCommand {
   size_t size_ = 0;
 };
 
+// AUTH, with the user unless it is empty.
+std::string FormatAuth(const std::string& user, const Secret<std::string>& password);
+
 // EVALSHA of a script. `tail` is what EVAL has in common with it, for WireEval.
 struct WireEvalSha {
   std::string bytes;
@@ -60,9 +64,17 @@ std::string FormatEval(const RedisScript& script, size_t arguments, absl::string
 // The first word of an error text, "ERR" when it has none of the usual form. Safe to show: the rest
 // may quote data.
 std::string RedisErrorWord(absl::string_view text);
-absl::Status StatusOfRedisError(absl::string_view text, absl::string_view script_name);
-// The status of a top-level error, else the reply. `script_name` may be empty.
-absl::StatusOr<RedisReply> ConvertReply(const redisReply& reply, absl::string_view script_name);
+// What a permission is missing for, of a text that begins with NOPERM or of a script's refusal:
+// fixed words, never a key. Empty when the text is about something else.
+std::string MissingPermission(absl::string_view text);
+// What was asked of the server, for errors. Either or both may be empty.
+struct RedisSubject {
+  absl::string_view script_name;
+  absl::string_view verb;
+};
+absl::Status StatusOfRedisError(absl::string_view text, const RedisSubject& subject);
+// The status of a top-level error, else the reply.
+absl::StatusOr<RedisReply> ConvertReply(const redisReply& reply, const RedisSubject& subject);
 
 }  // namespace handrail::storage
 

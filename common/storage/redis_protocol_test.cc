@@ -52,20 +52,43 @@ TEST(RedisProtocolTest, EvalTailIsRightForManyArguments) {
 TEST(RedisProtocolTest, TellsNotNowFromNever) {
   for (const char* text : {"LOADING Redis is loading", "MASTERDOWN Link", "READONLY You can't",
                            "CLUSTERDOWN Hash slot", "OOM command not allowed", "BUSY script"}) {
-    const absl::Status status = StatusOfRedisError(text, "");
+    const absl::Status status = StatusOfRedisError(text, {});
     EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << text;
     EXPECT_TRUE(HasReason(status, reason::kRedisUnavailable)) << text;
   }
   for (const char* text : {"ERR wrong number", "WRONGTYPE Operation", "NOSCRIPT No", "MOVED 1 h:1",
                            "NOPERM this user"}) {
-    const absl::Status status = StatusOfRedisError(text, "");
+    const absl::Status status = StatusOfRedisError(text, {});
     EXPECT_EQ(status.code(), absl::StatusCode::kInternal) << text;
     EXPECT_TRUE(HasReason(status, reason::kRedisError)) << text;
   }
 }
 
+TEST(RedisProtocolTest, AMissingPermissionSaysWhatForAndQuotesNothing) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"NOPERM this user has no permissions to run the 'keys' command", "this command (KEYS)"},
+      {"NOPERM User h has no permissions to run the 'zadd' command", "this command (KEYS)"},
+      {"NOPERM this user has no permissions to access one of the keys used as arguments",
+       "these keys (KEYS)"},
+      {"NOPERM User h has no permissions to access the 'secret' key", "these keys (KEYS)"},
+      {"NOPERM this user has no permissions to access one of the channels used as arguments",
+       "this channel (KEYS)"},
+      {"ERR The user executing the script can't run this command or subcommand script: 0",
+       "this command inside the script (KEYS)"},
+      {"ERR ACL failure in script: User h has no permissions to run the 'set' command",
+       "this command inside the script (KEYS)"},
+  };
+  for (const auto& [text, expected] : cases) {
+    const absl::Status status = StatusOfRedisError(text, {"", "KEYS"});
+    EXPECT_TRUE(HasReason(status, reason::kRedisError)) << text;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(expected)) << text;
+    EXPECT_THAT(status.ToString(), HasSubstr("NOPERM")) << text;
+    EXPECT_THAT(status.ToString(), Not(HasSubstr("secret"))) << text;
+  }
+}
+
 TEST(RedisProtocolTest, ErrorsQuoteOnlyTheFirstWord) {
-  const absl::Status status = StatusOfRedisError("WRONGTYPE secret-value", "claim");
+  const absl::Status status = StatusOfRedisError("WRONGTYPE secret-value", {"claim", ""});
   EXPECT_THAT(status.ToString(), Not(HasSubstr("secret-value")));
   EXPECT_EQ(DetailsOf(status).metadata.at("redis_error"), "WRONGTYPE");
   EXPECT_EQ(DetailsOf(status).metadata.at("redis_script"), "claim");

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "common/storage/redis_endpoint.h"
 #include "common/storage/redis_protocol.h"
+#include "common/storage/redis_slots.h"
 #include "common/testing/fuzzing.h"
 
 namespace handrail::storage {
@@ -31,10 +33,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     rest.remove_prefix(part.size());
     if (redisReaderFeed(reader.get(), part.data(), part.size()) != REDIS_OK) break;
     while (const auto reply = storage::NextReply(reader.get(), broken)) {
-      const auto converted = storage::ConvertReply(*reply, "script");
+      const auto converted = storage::ConvertReply(*reply, {"script", "EVAL"});
       FUZZ_CHECK(converted.ok() == (reply->type != REDIS_REPLY_ERROR));
+      if (reply->type == REDIS_REPLY_ERROR) {
+        const absl::string_view text(reply->str, reply->len);
+        const auto redirect = storage::ParseRedisRedirect(text, "asked");
+        FUZZ_CHECK(!redirect.has_value() || storage::ParseRedisAddress(redirect->address).ok());
+      }
       if (converted.ok() && reply->type == REDIS_REPLY_ARRAY) {
         FUZZ_CHECK(converted->elements.size() == reply->elements);
+        const auto map = storage::ParseClusterSlots(*converted, "asked");
+        FUZZ_CHECK(!map.ok() || map->masters.size() <= map->nodes.size());
       }
     }
   }

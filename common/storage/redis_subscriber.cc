@@ -1,15 +1,19 @@
+#include "common/storage/redis_subscriber.h"
+
 #include <atomic>
 #include <map>
 #include <set>
 #include <thread>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/base/mutex.h"
 #include "common/base/status.h"
 #include "common/storage/redis.h"
 #include "common/storage/redis_connection.h"
 #include "common/storage/redis_endpoint.h"
+#include "common/storage/redis_locator.h"
 #include "common/storage/redis_protocol.h"
 
 namespace handrail::storage {
@@ -25,14 +29,14 @@ absl::string_view TextOf(const redisReply& reply) {
 
 class Subscriber final : public RedisSubscriber, private RedisConnection::Handler {
  public:
-  Subscriber(RedisEndpoint endpoint, const RedisOptions& options, Listener listener,
+  Subscriber(std::unique_ptr<RedisLocator> locator, const RedisOptions& options, Listener listener,
              std::function<void()> on_reconnect)
       : listener_(std::move(listener)),
         on_reconnect_(std::move(on_reconnect)),
         keep_alive_(absl::ToChronoNanoseconds(options.keep_alive)),
         keep_alive_timeout_(absl::ToChronoNanoseconds(options.keep_alive_timeout)),
         clock_(options.clock != nullptr ? *options.clock : system_clock_),
-        connection_(std::move(endpoint), options, "redis_subscriber", *this),
+        connection_(std::move(locator), options, "redis_subscriber", *this),
         thread_([this] { Loop(); }) {}
 
   ~Subscriber() override {
@@ -165,7 +169,13 @@ class Subscriber final : public RedisSubscriber, private RedisConnection::Handle
   void OnReply(const redisReply& reply) override {
     connection_.ResetBackoff();
     if (reply.type == REDIS_REPLY_ERROR) {
-      connection_.DropSoon("the server refused a subscription");
+      const absl::string_view text(reply.str, reply.len);
+      const std::string missing = MissingPermission(text);
+      connection_.DropSoon(
+          missing.empty()
+              ? absl::StrCat("the server refused a subscription: ", RedisErrorWord(text))
+              : absl::StrCat("Redis' access list does not allow our user ", missing,
+                             " (SUBSCRIBE): NOPERM; docs/redis.md has the list that is needed"));
       return;
     }
     if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 3) return;  // an answer to PING
@@ -233,12 +243,21 @@ class Subscriber final : public RedisSubscriber, private RedisConnection::Handle
 
 }  // namespace
 
+std::unique_ptr<RedisSubscriber> MakeRedisSubscriber(std::unique_ptr<RedisLocator> locator,
+                                                     const RedisOptions& options,
+                                                     RedisSubscriber::Listener listener,
+                                                     std::function<void()> on_reconnect) {
+  return std::make_unique<Subscriber>(std::move(locator), options, std::move(listener),
+                                      std::move(on_reconnect));
+}
+
 absl::StatusOr<std::unique_ptr<RedisSubscriber>> ConnectRedisSubscriber(
     const RedisOptions& options, RedisSubscriber::Listener listener,
     std::function<void()> on_reconnect) {
-  ASSIGN_OR_RETURN(RedisEndpoint endpoint, ParseRedisUrl(options.url));
-  return std::make_unique<Subscriber>(std::move(endpoint), options, std::move(listener),
-                                      std::move(on_reconnect));
+  ASSIGN_OR_RETURN(RedisTarget target, ParseRedisUrl(options.url));
+  RETURN_IF_ERROR(OpenRedisFiles(target));
+  return MakeRedisSubscriber(LocateTarget(std::move(target), options.connect_timeout), options,
+                             std::move(listener), std::move(on_reconnect));
 }
 
 }  // namespace handrail::storage

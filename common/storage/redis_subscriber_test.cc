@@ -167,7 +167,7 @@ TEST_F(RedisSubscriberTest, KeepAliveKeepsAQuietConnection) {
 
 TEST_F(RedisSubscriberTest, RefusesABadUrl) {
   RedisOptions options;
-  options.url = "rediss://u:hunter2@h";
+  options.url = "http://u:hunter2@h";
   const auto subscriber = ConnectRedisSubscriber(options, [](auto, auto) {}, {});
   EXPECT_EQ(subscriber.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_TRUE(HasReason(subscriber.status(), reason::kConfigurationInvalid));

@@ -11,9 +11,12 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/storage/redis_tls.h"
 
 namespace handrail::storage {
 namespace {
@@ -39,6 +42,7 @@ class PlainTransport final : public RedisTransport {
     int error = 0;
     socklen_t length = sizeof(error);
     if (getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &length) != 0 || error != 0) {
+      failure_ = absl::AsciiStrToLower(std::strerror(error));
       return Outcome::kFailed;
     }
     established_ = true;
@@ -51,6 +55,8 @@ class PlainTransport final : public RedisTransport {
     return Result(send(fd_, data, size, MSG_NOSIGNAL));
   }
 
+  std::string Failure() const override { return failure_; }
+
  private:
   static Transfer Result(ssize_t result) {
     if (result > 0) return {Outcome::kDone, static_cast<size_t>(result)};
@@ -62,7 +68,30 @@ class PlainTransport final : public RedisTransport {
 
   const int fd_;
   bool established_ = false;
+  std::string failure_ = "the server closed the connection";
 };
+
+absl::Status BeginError(absl::string_view what) {
+  return UnavailableError(reason::kRedisUnavailable,
+                          absl::StrCat(what, ": ", absl::AsciiStrToLower(std::strerror(errno))));
+}
+
+absl::StatusOr<std::unique_ptr<RedisTransport>> BeginPlainTransport(const RedisAddress& address) {
+  const int family = address.storage.ss_family;
+  const int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return BeginError("no socket");
+  auto transport = std::make_unique<PlainTransport>(fd);
+  if (family != AF_UNIX) {
+    const int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+  }
+  const auto* target = reinterpret_cast<const sockaddr*>(&address.storage);
+  if (connect(fd, target, address.length) != 0 && errno != EINPROGRESS) {
+    return BeginError("no connection");
+  }
+  return transport;
+}
 
 }  // namespace
 
@@ -82,6 +111,7 @@ std::vector<RedisAddress> ResolveRedisAddresses(const RedisEndpoint& endpoint) {
     if (endpoint.path.size() >= sizeof(unix_address->sun_path)) return addresses;
     std::memcpy(unix_address->sun_path, endpoint.path.c_str(), endpoint.path.size() + 1);
     address.length = sizeof(sockaddr_un);
+    address.text = endpoint.Address();
     addresses.push_back(address);
     return addresses;
   }
@@ -97,27 +127,19 @@ std::vector<RedisAddress> ResolveRedisAddresses(const RedisEndpoint& endpoint) {
     RedisAddress address;
     std::memcpy(&address.storage, entry->ai_addr, entry->ai_addrlen);
     address.length = entry->ai_addrlen;
+    address.host = endpoint.host;
+    address.text = endpoint.Address();
     addresses.push_back(address);
   }
   freeaddrinfo(found);
   return addresses;
 }
 
-absl::StatusOr<std::unique_ptr<RedisTransport>> BeginPlainTransport(const RedisAddress& address) {
-  const int family = address.storage.ss_family;
-  const int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return absl::UnavailableError(absl::StrCat("socket: ", std::strerror(errno)));
-  auto transport = std::make_unique<PlainTransport>(fd);
-  if (family != AF_UNIX) {
-    const int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-  }
-  const auto* target = reinterpret_cast<const sockaddr*>(&address.storage);
-  if (connect(fd, target, address.length) != 0 && errno != EINPROGRESS) {
-    return absl::UnavailableError(absl::StrCat("connect: ", std::strerror(errno)));
-  }
-  return transport;
+absl::StatusOr<std::unique_ptr<RedisTransport>> BeginRedisTransport(const RedisAddress& address,
+                                                                    const RedisAccess& access) {
+  ASSIGN_OR_RETURN(std::unique_ptr<RedisTransport> plain, BeginPlainTransport(address));
+  if (access.tls == nullptr) return plain;
+  return access.tls->Wrap(std::move(plain), address.host);
 }
 
 }  // namespace handrail::storage

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -12,7 +13,7 @@
 
 namespace handrail::storage {
 
-// A byte stream to one server that never blocks; TLS fits under it. Used by one thread.
+// A byte stream to one server that never blocks, plain or over TLS. Used by one thread.
 class RedisTransport {
  public:
   enum class Outcome { kDone, kAgain, kFailed };
@@ -29,11 +30,17 @@ class RedisTransport {
   virtual Outcome Establish() = 0;
   virtual Transfer Read(char* out, size_t size) = 0;
   virtual Transfer Write(const char* data, size_t size) = 0;
+  // True while there is input that poll(2) does not know of.
+  virtual bool HasBufferedInput() const { return false; }
+  // After kFailed: why, without data. Fit for errors.
+  virtual std::string Failure() const = 0;
 };
 
 struct RedisAddress {
   sockaddr_storage storage = {};
   socklen_t length = 0;
+  std::string host;  // as it was named, for the check of the certificate
+  std::string text;  // RedisEndpoint::Address()
 };
 
 // All addresses of an endpoint, in the resolver's order. Blocks on DNS when the host is a name.
@@ -42,8 +49,10 @@ std::vector<RedisAddress> ResolveRedisAddresses(const RedisEndpoint& endpoint);
 // True when ResolveRedisAddresses does not block: a Unix socket or a literal address.
 bool IsLiteral(const RedisEndpoint& endpoint);
 
-// A plain socket with its connect(2) begun. UNAVAILABLE when it fails at once.
-absl::StatusOr<std::unique_ptr<RedisTransport>> BeginPlainTransport(const RedisAddress& address);
+// A socket with its connect(2) begun, over TLS if `access` says so. UNAVAILABLE when it fails at
+// once.
+absl::StatusOr<std::unique_ptr<RedisTransport>> BeginRedisTransport(const RedisAddress& address,
+                                                                    const RedisAccess& access);
 
 }  // namespace handrail::storage
 

@@ -20,6 +20,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "common/testing/temporary_certificates.h"
 
 namespace handrail::testing {
 namespace {
@@ -40,7 +41,62 @@ void WaitFor(const char* what, const Condition& condition) {
   }
 }
 
-int FreePort() {
+// Runs between fork and exec: only what is safe there.
+[[noreturn]] void BecomeRedis(pid_t parent, const char* configuration, const char* mode) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(1);  // the parent died before the line above
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  const int null = open("/dev/null", O_RDWR);
+  dup2(null, STDIN_FILENO);
+  dup2(null, STDOUT_FILENO);
+  execlp("redis-server", "redis-server", configuration, mode, static_cast<char*>(nullptr));
+  _exit(127);
+}
+
+// What the server answers: its first line, or with `whole` the text that this line announces. Empty
+// when it does not answer within a second.
+std::string Converse(const std::string& socket_path, const std::string& request, int skip_lines,
+                     bool whole) {
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) Die("no socket");
+  const timeval patience = {1, 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, socket_path.c_str(), socket_path.size() + 1);
+  std::string answer;
+  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 &&
+      send(fd, request.data(), request.size(), MSG_NOSIGNAL) ==
+          static_cast<ssize_t>(request.size())) {
+    size_t text_left = 0;
+    char byte = 0;
+    while (recv(fd, &byte, 1, 0) == 1) {
+      if (text_left > 0) {
+        answer += byte;
+        if (--text_left == 0) break;
+      } else if (byte == '\r') {
+        continue;
+      } else if (byte != '\n') {
+        answer += byte;
+      } else if (skip_lines-- > 0) {
+        answer.clear();
+      } else if (whole && answer.size() > 1 && answer[0] == '$' && answer[1] != '-') {
+        text_left = std::stoul(answer.substr(1));
+        answer.clear();
+      } else {
+        break;
+      }
+    }
+  }
+  close(fd);
+  return answer;
+}
+
+}  // namespace
+
+int FreeTcpPort() {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address = {};
   address.sin_family = AF_INET;
@@ -54,54 +110,9 @@ int FreePort() {
   return ntohs(address.sin_port);
 }
 
-// Runs between fork and exec: only what is safe there.
-[[noreturn]] void BecomeRedis(pid_t parent, const char* configuration) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(1);  // the parent died before the line above
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-  const int null = open("/dev/null", O_RDWR);
-  dup2(null, STDIN_FILENO);
-  dup2(null, STDOUT_FILENO);
-  execlp("redis-server", "redis-server", configuration, static_cast<char*>(nullptr));
-  _exit(127);
-}
-
-// The first line that the server answers; empty when it does not within a second.
-std::string Converse(const std::string& socket_path, const std::string& request, int skip_lines) {
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) Die("no socket");
-  const timeval patience = {1, 0};
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, socket_path.c_str(), socket_path.size() + 1);
-  std::string answer;
-  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 &&
-      send(fd, request.data(), request.size(), MSG_NOSIGNAL) ==
-          static_cast<ssize_t>(request.size())) {
-    char byte = 0;
-    while (recv(fd, &byte, 1, 0) == 1) {
-      if (byte == '\r') continue;
-      if (byte != '\n') {
-        answer += byte;
-      } else if (skip_lines-- > 0) {
-        answer.clear();
-      } else {
-        break;
-      }
-    }
-  }
-  close(fd);
-  return answer;
-}
-
-}  // namespace
-
 TemporaryRedis::TemporaryRedis(const Options& options)
     : options_(options), socket_path_(directory_.File("redis.sock")) {
-  if (options_.tcp) port_ = FreePort();
+  if (options_.tcp) port_ = FreeTcpPort();
   WriteConfiguration();
   Start();
 }
@@ -114,10 +125,19 @@ void TemporaryRedis::WriteConfiguration() const {
   const std::string path = directory_.File("redis.conf");
   std::ofstream file(path);
   file << "unixsocket " << socket_path_ << "\nunixsocketperm 700\n"
-       << "bind 127.0.0.1\nport " << port_ << "\n"
-       << "save \"\"\nappendonly no\ndaemonize no\nloglevel notice\n"
+       << "bind 127.0.0.1\n"
+       << (options_.tls == nullptr ? "port " : "port 0\ntls-port ") << port_ << "\n"
+       << "daemonize no\nloglevel notice\n"
        << "dir " << directory_.path() << "\nlogfile " << directory_.File("redis.log") << "\n";
+  if (!options_.sentinel) file << "save \"\"\nappendonly no\n";
   if (!options_.password.empty()) file << "requirepass " << options_.password << "\n";
+  if (options_.tls != nullptr) {
+    file << "tls-cert-file " << options_.tls->server_certificate() << "\n"
+         << "tls-key-file " << options_.tls->server_key() << "\n"
+         << "tls-ca-cert-file " << options_.tls->authority() << "\n"
+         << "tls-auth-clients " << (options_.tls_asks_clients ? "yes" : "no") << "\n";
+  }
+  for (const std::string& line : options_.configuration) file << line << "\n";
   file.close();
   chmod(path.c_str(), 0600);
 }
@@ -126,7 +146,8 @@ std::string TemporaryRedis::url() const { return absl::StrCat("unix://", socket_
 
 std::string TemporaryRedis::tcp_url(absl::string_view user_info) const {
   if (port_ == 0) Die("tcp_url without Options::tcp");
-  return absl::StrCat("redis://", user_info, user_info.empty() ? "" : "@", "127.0.0.1:", port_);
+  return absl::StrCat(options_.tls == nullptr ? "redis://" : "rediss://", user_info,
+                      user_info.empty() ? "" : "@", "127.0.0.1:", port_);
 }
 
 void TemporaryRedis::Start() {
@@ -136,7 +157,9 @@ void TemporaryRedis::Start() {
   std::promise<pid_t> spawned;
   const bool accepted = spawner_.TryRun([&] {
     const pid_t child = fork();
-    if (child == 0) BecomeRedis(parent, configuration.c_str());
+    if (child == 0) {
+      BecomeRedis(parent, configuration.c_str(), options_.sentinel ? "--sentinel" : nullptr);
+    }
     spawned.set_value(child);
   });
   if (!accepted) Die("no thread to fork from");
@@ -149,7 +172,8 @@ void TemporaryRedis::Start() {
 }
 
 bool TemporaryRedis::IsAnswering() const {
-  const std::string answer = Converse(socket_path_, "PING\r\n", 0);
+  const std::string answer = Converse(socket_path_, "PING\r\n", 0, false);
+  if (absl::string_view(answer).substr(0, 8) == "-LOADING") return false;
   return answer == "+PONG" || absl::string_view(answer).substr(0, 7) == "-NOAUTH";
 }
 
@@ -188,10 +212,18 @@ void TemporaryRedis::Resume() {
   WaitFor("redis-server did not go on", [this] { return IsAnswering(); });
 }
 
+std::string TemporaryRedis::Login() const {
+  return options_.password.empty() ? "" : absl::StrCat("AUTH ", options_.password, "\r\n");
+}
+
 std::string TemporaryRedis::Run(absl::string_view command) {
-  const std::string login =
-      options_.password.empty() ? "" : absl::StrCat("AUTH ", options_.password, "\r\n");
-  return Converse(socket_path_, absl::StrCat(login, command, "\r\n"), login.empty() ? 0 : 1);
+  const std::string login = Login();
+  return Converse(socket_path_, absl::StrCat(login, command, "\r\n"), login.empty() ? 0 : 1, false);
+}
+
+std::string TemporaryRedis::Ask(absl::string_view command) {
+  const std::string login = Login();
+  return Converse(socket_path_, absl::StrCat(login, command, "\r\n"), login.empty() ? 0 : 1, true);
 }
 
 }  // namespace handrail::testing

@@ -4,12 +4,18 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "common/base/executor.h"
 #include "common/testing/temporary_directory.h"
 
 namespace handrail::testing {
+
+class TemporaryCertificates;
+
+// A port of 127.0.0.1 that nobody listens on.
+int FreeTcpPort();
 
 // A real redis-server of its own, on a Unix socket in a short temporary folder, without
 // persistence. It is running when the constructor returns and dies with this process, however that
@@ -20,6 +26,11 @@ class TemporaryRedis {
   struct Options {
     bool tcp = false;      // listens on a free port of 127.0.0.1 as well
     std::string password;  // of the default user; empty: none
+    // With `tcp`: only TLS is spoken there, with certificates that must outlive the server.
+    const TemporaryCertificates* tls = nullptr;
+    bool tls_asks_clients = false;           // a client must show a certificate
+    bool sentinel = false;                   // a sentinel instead of a server
+    std::vector<std::string> configuration;  // more lines of redis.conf
   };
   TemporaryRedis() : TemporaryRedis(Options()) {}
   explicit TemporaryRedis(const Options& options);
@@ -28,8 +39,8 @@ class TemporaryRedis {
   TemporaryRedis& operator=(const TemporaryRedis&) = delete;
 
   std::string url() const;  // unix:///…; without a password, which such URLs cannot carry
-  std::string tcp_url(
-      absl::string_view user_info = "") const;  // redis://[user_info@]127.0.0.1:port
+  // redis://[user_info@]127.0.0.1:port, rediss:// when it speaks TLS.
+  std::string tcp_url(absl::string_view user_info = "") const;
   const std::string& socket_path() const { return socket_path_; }
   int port() const { return port_; }
   pid_t pid() const { return pid_; }
@@ -43,10 +54,13 @@ class TemporaryRedis {
   void Resume();  // SIGCONT
   // Sends one inline command on a connection of its own; returns the first line of the answer.
   std::string Run(absl::string_view command);
+  // The same for an answer of one text of any length, which is returned without its length.
+  std::string Ask(absl::string_view command);
   void FlushAll() { Run("FLUSHALL"); }
 
  private:
   void WriteConfiguration() const;
+  std::string Login() const;
   bool IsAnswering() const;
   void Signal(int signal) const;
   void Reap();
