@@ -380,6 +380,8 @@ absl::StatusOr<std::unique_ptr<rpc::ServiceProcess>> MakeMatchingProcess(
   storage::RedisOptions redis_options;
   redis_options.url = context.options.redis_url;
   redis_options.clock = &context.clock;
+  // SQL alone matches as well: what waits for a failover would only wait.
+  redis_options.owner_patience = absl::Milliseconds(250);
   ASSIGN_OR_RETURN(auto redis, storage::ConnectRedis(redis_options));
   ASSIGN_OR_RETURN(auto channel,
                    RedisWakeChannel::Create(*redis, redis_options, context.clock, context.random));

@@ -1,32 +1,48 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
 #include "common/base/status.h"
 #include "common/crypto/vault.h"
 #include "common/storage/redis.h"
+#include "common/testing/redis_backends.h"
 #include "common/testing/simulated_clock.h"
 #include "common/testing/temporary_redis.h"
+#include "common/testing/temporary_redis_cluster.h"
 #include "services/matching/adapters/crypto_vault.h"
 #include "services/matching/adapters/redis_queue.h"
 
-// Each sentence of domain/queue.h and of the scripts, on a real Redis.
+// Each sentence of domain/queue.h and of the scripts, on every kind of real Redis.
 namespace handrail::matching {
 namespace {
 
 using ::testing::ElementsAre;
 
-class QueueTest : public ::testing::Test {
- protected:
-  static void SetUpTestSuite() { server_ = new testing::TemporaryRedis; }
-  static void TearDownTestSuite() { delete server_; }
+using ::handrail::testing::RedisBackend;
+using ::handrail::testing::RedisBackendKind;
 
-  QueueTest() {
+constexpr char kKeyRing[] =
+    "index 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n"
+    "k1 ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100\n";
+
+// One Redis of each kind serves all tests.
+RedisBackend& BackendOf(RedisBackendKind kind) {
+  static auto* const backends = new std::map<RedisBackendKind, std::unique_ptr<RedisBackend>>;
+  std::unique_ptr<RedisBackend>& backend = (*backends)[kind];
+  if (backend == nullptr) backend = RedisBackend::Make(kind);
+  return *backend;
+}
+
+class QueueTest : public ::testing::TestWithParam<RedisBackendKind> {
+ protected:
+  QueueTest() : server_(&BackendOf(GetParam())) {
     server_->FlushAll();
     storage::RedisOptions options;
     options.url = server_->url();
@@ -63,23 +79,27 @@ class QueueTest : public ::testing::Test {
     return std::to_string(depth->waiting) + "/" + std::to_string(depth->available) + "/" +
            std::to_string(depth->claimed);
   }
+  std::string RunOf(RedisQueue& queue) {
+    const auto runs = queue.ServerRuns(Soon(), {&pool_, 1});
+    EXPECT_TRUE(runs.ok()) << runs.status();
+    return runs.ok() ? runs->at(pool_) : std::string();
+  }
   absl::Time Soon() const { return SystemClock().Now() + absl::Seconds(10); }
 
-  static testing::TemporaryRedis* server_;
+  RedisBackend* const server_;
   testing::SimulatedClock clock_;
   SystemRandom random_;
-  crypto::KeyRing ring_ = *crypto::KeyRing::Parse(
-      "index 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n"
-      "k1 ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100\n");
+  crypto::KeyRing ring_ = *crypto::KeyRing::Parse(kKeyRing);
   CipherPoolNames pools_{ring_};
   std::unique_ptr<storage::Redis> redis_;
   std::unique_ptr<RedisQueue> queue_;
   PoolKey pool_;
 };
 
-testing::TemporaryRedis* QueueTest::server_ = nullptr;
+INSTANTIATE_TEST_SUITE_P(Redis, QueueTest, ::testing::ValuesIn(testing::AllRedisBackends()),
+                         [](const auto& info) { return testing::NameOf(info.param); });
 
-TEST_F(QueueTest, AClaimTakesOneTicketAndOneSeatOrNothing) {
+TEST_P(QueueTest, AClaimTakesOneTicketAndOneSeatOrNothing) {
   const QueueTicket a = Waiting();
   const QueueTicket b = Waiting();
   const QueueSponsor sponsor = Free(1);
@@ -96,7 +116,7 @@ TEST_F(QueueTest, AClaimTakesOneTicketAndOneSeatOrNothing) {
   EXPECT_EQ(Take(b, sponsor), ClaimResult::kNoSeat);
 }
 
-TEST_F(QueueTest, SeatsAreClaimedOneByOne) {
+TEST_P(QueueTest, SeatsAreClaimedOneByOne) {
   const QueueSponsor sponsor = Free(2);
   Put(sponsor);
   const QueueTicket tickets[] = {Waiting(), Waiting(), Waiting()};
@@ -107,7 +127,7 @@ TEST_F(QueueTest, SeatsAreClaimedOneByOne) {
   EXPECT_EQ(Depth(), "1/0/2");
 }
 
-TEST_F(QueueTest, ASettledClaimShowsWhatSqlDecided) {
+TEST_P(QueueTest, ASettledClaimShowsWhatSqlDecided) {
   QueueTicket ticket = Waiting();
   QueueSponsor sponsor = Free(2);
   Put(ticket);
@@ -124,10 +144,10 @@ TEST_F(QueueTest, ASettledClaimShowsWhatSqlDecided) {
   ticket.waiting = true;
   Put(ticket);
   EXPECT_EQ(Depth(), "1/1/0");
-  EXPECT_EQ(server_->Run("DBSIZE"), ":4");
+  EXPECT_EQ(server_->KeyCount(), 4);
 }
 
-TEST_F(QueueTest, ARefusalPutsBothBackInTheirPlaces) {
+TEST_P(QueueTest, ARefusalPutsBothBackInTheirPlaces) {
   const QueueTicket ticket = Waiting(1, 777);
   const QueueSponsor sponsor = Free(1);
   Put(ticket);
@@ -138,7 +158,7 @@ TEST_F(QueueTest, ARefusalPutsBothBackInTheirPlaces) {
   EXPECT_EQ(Take(ticket, sponsor), ClaimResult::kClaimed);
 }
 
-TEST_F(QueueTest, OlderVersionsAreIgnored) {
+TEST_P(QueueTest, OlderVersionsAreIgnored) {
   QueueTicket ticket = Waiting(5);
   QueueSponsor sponsor = Free(1, 5);
   Put(ticket);
@@ -158,7 +178,7 @@ TEST_F(QueueTest, OlderVersionsAreIgnored) {
   EXPECT_EQ(Depth(), "1/1/0");
 }
 
-TEST_F(QueueTest, ASponsorWhomTheLedgerDoesNotKnowComesBackAtAnyVersion) {
+TEST_P(QueueTest, ASponsorWhomTheLedgerDoesNotKnowComesBackAtAnyVersion) {
   Put(Waiting(1));
   QueueSponsor sponsor = Free(1, 5);
   Put(sponsor);
@@ -170,7 +190,7 @@ TEST_F(QueueTest, ASponsorWhomTheLedgerDoesNotKnowComesBackAtAnyVersion) {
   EXPECT_EQ(Depth(), "1/1/0");
 }
 
-TEST_F(QueueTest, ALateHintDoesNotBringBackWhatIsGone) {
+TEST_P(QueueTest, ALateHintDoesNotBringBackWhatIsGone) {
   QueueTicket ticket = Waiting(2);
   ticket.waiting = false;
   Put(ticket);
@@ -180,7 +200,7 @@ TEST_F(QueueTest, ALateHintDoesNotBringBackWhatIsGone) {
   EXPECT_EQ(Depth(), "0/0/0");
 }
 
-TEST_F(QueueTest, AHintDuringAClaimDoesNotLetTheTicketBeClaimedTwice) {
+TEST_P(QueueTest, AHintDuringAClaimDoesNotLetTheTicketBeClaimedTwice) {
   const QueueTicket ticket = Waiting();
   const QueueSponsor sponsor = Free(3);
   Put(ticket);
@@ -194,7 +214,7 @@ TEST_F(QueueTest, AHintDuringAClaimDoesNotLetTheTicketBeClaimedTwice) {
   EXPECT_EQ(Depth(), "0/1/1");
 }
 
-TEST_F(QueueTest, AnExpiredClaimIsListedUntilItIsSettled) {
+TEST_P(QueueTest, AnExpiredClaimIsListedUntilItIsSettled) {
   const QueueTicket ticket = Waiting();
   const QueueSponsor sponsor = Free(1);
   Put(ticket);
@@ -212,7 +232,7 @@ TEST_F(QueueTest, AnExpiredClaimIsListedUntilItIsSettled) {
   EXPECT_EQ(Depth(), "1/1/0");
 }
 
-TEST_F(QueueTest, ALeaseHasOneOwner) {
+TEST_P(QueueTest, ALeaseHasOneOwner) {
   EXPECT_TRUE(*queue_->Lease(Soon(), pool_, "a", absl::Seconds(10)));
   EXPECT_TRUE(*queue_->Lease(Soon(), pool_, "a", absl::Seconds(10)));
   EXPECT_FALSE(*queue_->Lease(Soon(), pool_, "b", absl::Seconds(10)));
@@ -222,7 +242,7 @@ TEST_F(QueueTest, ALeaseHasOneOwner) {
   EXPECT_TRUE(*queue_->Lease(Soon(), pool_, "b", absl::Seconds(10)));
 }
 
-TEST_F(QueueTest, TheStreamTellsIdsAndVersionsOfWhatWasAnnounced) {
+TEST_P(QueueTest, TheStreamTellsIdsAndVersionsOfWhatWasAnnounced) {
   auto events = queue_->ReadEvents(Soon(), pool_, "", 10);
   ASSERT_TRUE(events.ok()) << events.status();
   const QueueTicket ticket = Waiting(3);
@@ -238,13 +258,13 @@ TEST_F(QueueTest, TheStreamTellsIdsAndVersionsOfWhatWasAnnounced) {
   EXPECT_TRUE(events->tickets.empty());
 }
 
-TEST_F(QueueTest, ALostRedisIsNoticedAndBuiltAgain) {
+TEST_P(QueueTest, ALostRedisIsNoticedAndBuiltAgain) {
   EXPECT_EQ(*queue_->ReadEpoch(Soon(), pool_), "");
   EXPECT_FALSE(*queue_->ReplaceEpoch(Soon(), pool_, "0", "1")) << "there is none";
   EXPECT_TRUE(*queue_->ReplaceEpoch(Soon(), pool_, "", "1"));
   EXPECT_FALSE(*queue_->ReplaceEpoch(Soon(), pool_, "", "2")) << "it is 1 now";
   EXPECT_EQ(*queue_->ReadEpoch(Soon(), pool_), "1");
-  const std::string run = *queue_->ServerRun(Soon());
+  const std::string run = RunOf(*queue_);
   EXPECT_FALSE(run.empty());
   server_->FlushAll();
   EXPECT_EQ(*queue_->ReadEpoch(Soon(), pool_), "");
@@ -255,7 +275,7 @@ TEST_F(QueueTest, ALostRedisIsNoticedAndBuiltAgain) {
   EXPECT_EQ(Depth(), "1700/0/0") << "in several scripts";
 }
 
-TEST_F(QueueTest, EverybodyWhoIsQueuedIsSeenInAScan) {
+TEST_P(QueueTest, EverybodyWhoIsQueuedIsSeenInAScan) {
   std::set<TicketId> tickets;
   std::set<MemberId> sponsors;
   for (int i = 0; i < 1200; ++i) {
@@ -288,57 +308,149 @@ TEST_F(QueueTest, EverybodyWhoIsQueuedIsSeenInAScan) {
   EXPECT_TRUE(sponsors.empty());
 }
 
-TEST_F(QueueTest, EachRunOfAServerHasAnotherName) {
-  testing::TemporaryRedis other;
-  storage::RedisOptions options;
-  options.url = other.url();
-  const auto redis = storage::ConnectRedis(options);
-  RedisQueue queue(**redis, pools_);
-  const auto first = queue.ServerRun(Soon());
-  ASSERT_TRUE(first.ok()) << first.status();
-  EXPECT_EQ(*queue.ServerRun(Soon()), *first);
-  other.Kill();
-  other.Start();
-  absl::StatusOr<std::string> second;
-  const absl::Time deadline = Soon();
-  do {
-    second = queue.ServerRun(Soon());
-  } while (!second.ok() && SystemClock().Now() < deadline);
-  ASSERT_TRUE(second.ok()) << second.status();
-  EXPECT_NE(*second, *first);
-}
-
-TEST_F(QueueTest, APoolLivesInOneSlotAndShowsNothing) {
+TEST_P(QueueTest, APoolLivesInOneSlotAndShowsNothing) {
   Put(Waiting());
   Put(Free(1));
-  const auto keys = redis_->Command(Soon(), {"KEYS", "*"});
-  ASSERT_TRUE(keys.ok());
-  ASSERT_FALSE(keys->elements.empty());
-  for (const storage::RedisReply& key : keys->elements) {
-    EXPECT_EQ(key.text.rfind("hr:{", 0), 0u) << key.text;
-    EXPECT_EQ(key.text.find(pool_.ToString()), std::string::npos);
-    EXPECT_EQ(key.text.substr(3, 34), keys->elements[0].text.substr(3, 34));
+  std::vector<std::string> keys;
+  for (const std::string& url : server_->DataUrls()) {
+    storage::RedisOptions options;
+    options.url = url;
+    const auto node = storage::ConnectRedis(options);
+    const auto reply = (*node)->Command(Soon(), {"KEYS", "*"});
+    ASSERT_TRUE(reply.ok()) << reply.status();
+    for (const storage::RedisReply& key : reply->elements) keys.push_back(key.text);
+  }
+  ASSERT_EQ(keys.size(), 4u);
+  for (const std::string& key : keys) {
+    EXPECT_EQ(key.rfind("hr:{", 0), 0u) << key;
+    EXPECT_EQ(key.find(pool_.ToString()), std::string::npos);
+    EXPECT_EQ(key.substr(3, 34), keys[0].substr(3, 34));
   }
 }
 
-TEST_F(QueueTest, ARedisThatIsDownSaysSo) {
+TEST_P(QueueTest, PoolsOfAnySlotAreServedSideBySide) {
+  std::vector<PoolKey> pools;
+  std::set<std::string> owners;
+  for (int i = 0; i < 40; ++i) {
+    PoolKey pool = pool_;
+    pool.region = "region-" + std::to_string(i);
+    const QueueTicket ticket = Waiting();
+    const QueueSponsor sponsor = Free(1);
+    ASSERT_TRUE(queue_->PutTickets(Soon(), pool, {&ticket, 1}, Announce::kYes).ok());
+    ASSERT_TRUE(queue_->PutSponsors(Soon(), pool, {&sponsor, 1}, Announce::kYes).ok());
+    const Claim claim{ticket.ticket, 1, sponsor.sponsor, 1};
+    const auto taken = queue_->TakeClaims(Soon(), pool, clock_.Now(), {&claim, 1});
+    ASSERT_TRUE(taken.ok()) << taken.status();
+    EXPECT_EQ(taken->front(), ClaimResult::kClaimed);
+    pools.push_back(pool);
+  }
+  const auto runs = queue_->ServerRuns(Soon(), pools);
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  EXPECT_EQ(runs->size(), pools.size());
+  for (const auto& [pool, run] : *runs) owners.insert(run);
+  EXPECT_EQ(owners.size(), server_->DataUrls().size());
+}
+
+// ---- Servers that die, each test with its own ----
+
+class QueueFaultsTest : public ::testing::Test {
+ protected:
+  void Connect(const std::string& url) {
+    storage::RedisOptions options;
+    options.url = url;
+    redis_ = *storage::ConnectRedis(options);
+    queue_ = std::make_unique<RedisQueue>(*redis_, pools_);
+  }
+  // Until it is there again.
+  std::string RunOf(const PoolKey& pool) {
+    const absl::Time deadline = Soon();
+    while (SystemClock().Now() < deadline) {
+      const auto runs = queue_->ServerRuns(Soon(), {&pool, 1});
+      if (runs.ok()) return runs->at(pool);
+    }
+    ADD_FAILURE() << "no run";
+    return "";
+  }
+  absl::Time Soon() const { return SystemClock().Now() + absl::Seconds(20); }
+
+  SystemRandom random_;
+  crypto::KeyRing ring_ = *crypto::KeyRing::Parse(kKeyRing);
+  CipherPoolNames pools_{ring_};
+  std::unique_ptr<storage::Redis> redis_;
+  std::unique_ptr<RedisQueue> queue_;
+};
+
+TEST_F(QueueFaultsTest, EachRunOfAServerHasAnotherName) {
+  testing::TemporaryRedis server;
+  Connect(server.url());
+  const std::string first = RunOf(PoolKey());
+  EXPECT_FALSE(first.empty());
+  EXPECT_EQ(RunOf(PoolKey()), first);
+  server.Kill();
+  server.Start();
+  EXPECT_NE(RunOf(PoolKey()), first);
+}
+
+TEST_F(QueueFaultsTest, AFailoverRenamesTheRunOfItsShardOnly) {
+  testing::TemporaryRedisCluster::Options options;
+  options.replicas = 1;
+  testing::TemporaryRedisCluster cluster(options);
+  Connect(cluster.url());
+  std::vector<PoolKey> pools(12);
+  for (size_t i = 0; i < pools.size(); ++i) pools[i].region = "region-" + std::to_string(i);
+  auto before = queue_->ServerRuns(Soon(), pools);
+  ASSERT_TRUE(before.ok()) << before.status();
+  ASSERT_EQ(before->size(), pools.size());
+  const std::string dead = before->at(pools[0]);
+  const std::string dead_id = dead.substr(0, dead.find(';'));
+  for (int i = 0; i < 3; ++i) {
+    if (absl::StrContains(cluster.node(i).Ask("INFO server"), dead_id)) cluster.node(i).Kill();
+  }
+  cluster.WaitUntilWell();
+  const auto after = queue_->ServerRuns(Soon(), pools);
+  ASSERT_TRUE(after.ok()) << after.status();
+  ASSERT_EQ(after->size(), pools.size());
+  int renamed = 0;
+  for (const PoolKey& pool : pools) {
+    EXPECT_EQ(before->at(pool) == dead, after->at(pool) != before->at(pool));
+    if (before->at(pool) == dead) ++renamed;
+  }
+  EXPECT_GE(renamed, 1);
+  EXPECT_LT(renamed, 12);
+}
+
+TEST_F(QueueFaultsTest, PoolsOfAServerThatIsDownAreLeftOut) {
+  testing::TemporaryRedisCluster::Options options;
+  options.node_timeout_ms = 30'000;
+  testing::TemporaryRedisCluster cluster(options);
+  Connect(cluster.url());
+  std::vector<PoolKey> pools(12);
+  for (size_t i = 0; i < pools.size(); ++i) pools[i].region = "region-" + std::to_string(i);
+  ASSERT_EQ(queue_->ServerRuns(Soon(), pools)->size(), pools.size());
+  cluster.node(0).Kill();
+  const auto runs = queue_->ServerRuns(SystemClock().Now() + absl::Seconds(1), pools);
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  EXPECT_LT(runs->size(), pools.size());
+  EXPECT_GE(runs->size(), 1u);
+}
+
+TEST_F(QueueFaultsTest, ARedisThatIsDownSaysSo) {
   testing::TemporaryRedis other;
-  storage::RedisOptions options;
-  options.url = other.url();
-  const auto redis = storage::ConnectRedis(options);
-  RedisQueue queue(**redis, pools_);
-  const QueueTicket ticket = Waiting();
-  ASSERT_TRUE(queue.PutTickets(Soon(), pool_, {&ticket, 1}, Announce::kNo).ok());
+  Connect(other.url());
+  RedisQueue& queue = *queue_;
+  const PoolKey pool;
+  const QueueTicket ticket{TicketId::Random(random_), 1, true, 1000};
+  ASSERT_TRUE(queue.PutTickets(Soon(), pool, {&ticket, 1}, Announce::kNo).ok());
   other.Stop();
   absl::Status status;
   do {
-    status = queue.PutTickets(Soon(), pool_, {&ticket, 1}, Announce::kNo);
+    status = queue.PutTickets(Soon(), pool, {&ticket, 1}, Announce::kNo);
   } while (status.ok());
   EXPECT_TRUE(HasReason(status, reason::kRedisUnavailable)) << status;
   other.Start();
   const absl::Time deadline = Soon();
   do {
-    status = queue.PutTickets(Soon(), pool_, {&ticket, 1}, Announce::kNo);
+    status = queue.PutTickets(Soon(), pool, {&ticket, 1}, Announce::kNo);
   } while (!status.ok() && SystemClock().Now() < deadline);
   EXPECT_TRUE(status.ok()) << status;
 }

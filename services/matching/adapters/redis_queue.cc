@@ -1,5 +1,6 @@
 #include "services/matching/adapters/redis_queue.h"
 
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -53,6 +54,12 @@ class Batch {
       replies.push_back(*std::move(reply));
     }
     return replies;
+  }
+  // Each answer, or why there is none.
+  std::vector<absl::StatusOr<RedisReply>> WaitForAll() {
+    MutexLock lock(state_->mutex);
+    while (state_->missing > 0) state_->answered.Wait(state_->mutex);
+    return std::move(state_->replies);
   }
 
  private:
@@ -292,19 +299,35 @@ absl::StatusOr<bool> RedisQueue::ReplaceEpoch(absl::Time deadline, const PoolKey
   return reply.integer == 1;
 }
 
-absl::StatusOr<std::string> RedisQueue::ServerRun(absl::Time deadline) {
-  std::string run;
-  for (const absl::string_view section : {"server", "replication"}) {
-    ASSIGN_OR_RETURN(const RedisReply reply, redis_.Command(deadline, {"INFO", section}));
-    for (const absl::string_view line :
-         absl::StrSplit(absl::string_view(reply.text), absl::ByAnyChar("\r\n"))) {
-      if (absl::StartsWith(line, "run_id:") || absl::StartsWith(line, "master_replid:")) {
-        absl::StrAppend(&run, line, ";");
-      }
-    }
+absl::StatusOr<std::map<PoolKey, std::string>> RedisQueue::ServerRuns(
+    absl::Time deadline, absl::Span<const PoolKey> pools) {
+  std::map<PoolKey, std::string> runs;
+  if (pools.empty()) return runs;
+  // One question to each server, by the key of one of its pools: wherever that key is by now, its
+  // slot's owner answers. A map that is not yet up to date is so at the next look.
+  std::map<std::string, std::vector<PoolKey>> pools_of;
+  for (const PoolKey& pool : pools) {
+    const std::string key = absl::StrCat(Prefix(pool), "epoch");
+    const std::string owner = redis_.OwnerOf(key);
+    pools_of[owner.empty() ? key : owner].push_back(pool);
   }
-  if (run.empty()) return UnreadableError();
-  return run;
+  const RedisScript& script = Script("server_run", kServerRunLua);
+  Batch batch(pools_of.size());
+  size_t index = 0;
+  for (const auto& [owner, some] : pools_of) {
+    redis_.EvalAsync(deadline, script, {absl::StrCat(Prefix(some.front()), "epoch")}, {},
+                     batch.Slot(index++));
+  }
+  std::vector<absl::StatusOr<RedisReply>> replies = batch.WaitForAll();
+  index = 0;
+  for (const auto& [owner, some] : pools_of) {
+    const absl::StatusOr<RedisReply>& reply = replies[index++];
+    if (!reply.ok()) continue;
+    if (reply->text.empty()) return UnreadableError();
+    for (const PoolKey& pool : some) runs[pool] = reply->text;
+  }
+  if (runs.empty()) return replies.front().status();
+  return runs;
 }
 
 absl::StatusOr<std::vector<std::string>> RedisQueue::ScanSet(absl::Time deadline,

@@ -1,6 +1,7 @@
 #ifndef HANDRAIL_SERVICES_MATCHING_ADAPTERS_REDIS_QUEUE_H_
 #define HANDRAIL_SERVICES_MATCHING_ADAPTERS_REDIS_QUEUE_H_
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,8 @@ class RedisQueue : public Queue {
   absl::StatusOr<std::string> ReadEpoch(absl::Time deadline, const PoolKey& pool) override;
   absl::StatusOr<bool> ReplaceEpoch(absl::Time deadline, const PoolKey& pool,
                                     const std::string& expected, const std::string& next) override;
-  absl::StatusOr<std::string> ServerRun(absl::Time deadline) override;
+  absl::StatusOr<std::map<PoolKey, std::string>> ServerRuns(
+      absl::Time deadline, absl::Span<const PoolKey> pools) override;
   absl::StatusOr<Part> ScanTickets(absl::Time deadline, const PoolKey& pool,
                                    const std::string& cursor) override;
   absl::StatusOr<Part> ScanSponsors(absl::Time deadline, const PoolKey& pool,

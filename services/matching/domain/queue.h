@@ -2,6 +2,7 @@
 #define HANDRAIL_SERVICES_MATCHING_DOMAIN_QUEUE_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -110,9 +111,12 @@ class Queue {
   virtual absl::StatusOr<bool> ReplaceEpoch(absl::Time deadline, const PoolKey& pool,
                                             const std::string& expected,
                                             const std::string& next) = 0;
-  // Names this run of the server: another one may have lost recent writes, or have loaded an old
-  // copy of its data. Never empty.
-  virtual absl::StatusOr<std::string> ServerRun(absl::Time deadline) = 0;
+  // Names, for each pool, the run of the server that holds it: another run may have lost recent
+  // writes, or have loaded an old copy of its data. Never an empty name. Without those pools whose
+  // server does not answer; UNAVAILABLE when none does. The servers of a cluster restart and fail
+  // over one by one, and with each only its own pools are lost.
+  virtual absl::StatusOr<std::map<PoolKey, std::string>> ServerRuns(
+      absl::Time deadline, absl::Span<const PoolKey> pools) = 0;
   // Who is queued, in parts of some hundreds, for a look at what should not be there. An empty
   // cursor begins, an empty one in the answer ends. Whoever is queued from beginning to end is seen
   // at least once.

@@ -65,25 +65,31 @@ void Reconciler::Stop() {
 }
 
 absl::Status Reconciler::Reconcile() {
-  // Read first: of a server that restarts from here on the epochs will not bear the name.
-  ASSIGN_OR_RETURN(const std::string run, queue_.ServerRun(QueueDeadline()));
-  ASSIGN_OR_RETURN(const Marks lost, LostPools(run));
+  ASSIGN_OR_RETURN(const std::vector<PoolKey> pools, AllPools());
+  // Read first: of a server that restarts from here on the epochs will not bear the name. Pools
+  // whose server does not answer wait for it; the others do not.
+  ASSIGN_OR_RETURN(const Runs runs, queue_.ServerRuns(QueueDeadline(), pools));
+  ASSIGN_OR_RETURN(const Marks lost, LostPools(runs));
   ASSIGN_OR_RETURN(Marks ours, TakeOver(lost));
   if (ours.empty()) return absl::OkStatus();
   ++rebuilds_;
   const int64_t count = static_cast<int64_t>(ours.size());
   Log(Severity::kInfo, "queues_rebuilding", {{LogField::kCount, count}});
-  RETURN_IF_ERROR(Rebuild(ours, run));
+  RETURN_IF_ERROR(Rebuild(ours, runs));
   Log(Severity::kInfo, "queues_rebuilt", {{LogField::kCount, count}});
   return absl::OkStatus();
 }
 
-absl::StatusOr<Reconciler::Marks> Reconciler::LostPools(const std::string& run) {
+absl::StatusOr<std::vector<PoolKey>> Reconciler::AllPools() {
   ASSIGN_OR_RETURN(const std::vector<PoolKey> waiting, ledger_.ListWaitingPools(LedgerDeadline()));
   std::set<PoolKey> pools(waiting.begin(), waiting.end());
   for (PoolKey& pool : pools_()) pools.insert(std::move(pool));
+  return std::vector<PoolKey>(pools.begin(), pools.end());
+}
+
+absl::StatusOr<Reconciler::Marks> Reconciler::LostPools(const Runs& runs) {
   Marks lost;
-  for (const PoolKey& pool : pools) {
+  for (const auto& [pool, run] : runs) {
     ASSIGN_OR_RETURN(std::string epoch, queue_.ReadEpoch(QueueDeadline(), pool));
     if (epoch != run) lost.emplace(pool, std::move(epoch));
   }
@@ -130,7 +136,7 @@ absl::Status Reconciler::GoOn(Marks& ours) {
   return absl::OkStatus();
 }
 
-absl::Status Reconciler::Rebuild(Marks& ours, const std::string& run) {
+absl::Status Reconciler::Rebuild(Marks& ours, const Runs& runs) {
   ASSIGN_OR_RETURN(const std::vector<PoolKey> old, NotEmpty(ours));
   {
     ChunkWriter writer(options_.pages_in_flight);
@@ -145,7 +151,8 @@ absl::Status Reconciler::Rebuild(Marks& ours, const std::string& run) {
     RETURN_IF_ERROR(RemoveStaleSponsors(ours, pool));
   }
   for (const auto& [pool, mark] : ours) {
-    ASSIGN_OR_RETURN(const bool still, queue_.ReplaceEpoch(QueueDeadline(), pool, mark, run));
+    ASSIGN_OR_RETURN(const bool still,
+                     queue_.ReplaceEpoch(QueueDeadline(), pool, mark, runs.at(pool)));
     if (!still) return absl::AbortedError("the pool was lost while it was built");
   }
   return absl::OkStatus();

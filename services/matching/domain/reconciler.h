@@ -24,7 +24,8 @@
 namespace handrail::matching {
 
 struct ReconcilerOptions {
-  // Between two looks at the epochs. A look is two INFO commands and a GET a pool.
+  // Between two looks at the epochs. A look is a script for each server, which asks
+  // for INFO twice, and a GET a pool.
   absl::Duration interval = absl::Milliseconds(250);
   // How many waiting tickets are read from the ledger at once.
   int page = 2000;
@@ -75,15 +76,18 @@ class Reconciler {
     absl::Time since;
   };
 
-  // The pools that were not built in this run of the server, with the epochs they have.
-  absl::StatusOr<Marks> LostPools(const std::string& run);
+  // The run of the server that holds each pool.
+  using Runs = std::map<PoolKey, std::string>;
+  absl::StatusOr<std::vector<PoolKey>> AllPools();
+  // The pools that were not built in this run of their server, with the epochs they have.
+  absl::StatusOr<Marks> LostPools(const Runs& runs);
   // Those of `lost` that nobody else builds, marked as ours.
   absl::StatusOr<Marks> TakeOver(const Marks& lost);
   // Between two pages: tells others now and then that the rebuild goes on. ABORTED when a mark is
   // not ours any more, CANCELLED when we stop.
   absl::Status GoOn(Marks& ours);
   std::string NextMark();
-  absl::Status Rebuild(Marks& ours, const std::string& run);
+  absl::Status Rebuild(Marks& ours, const Runs& runs);
   absl::Status RebuildTickets(Marks& ours, ChunkWriter& writer);
   absl::Status RebuildSponsors(Marks& ours, ChunkWriter& writer);
   // The pools that hold anything already: only there can be something that should not be.
