@@ -333,7 +333,7 @@ class ReplicasTest : public ::testing::TestWithParam<TestBackend> {
 
   bool Await(const std::function<bool()>& condition) {
     const SystemClock real;
-    const absl::Time give_up = real.Now() + absl::Seconds(90);
+    const absl::Time give_up = real.Now() + absl::Seconds(25);
     Mutex mutex;
     CondVar never;
     MutexLock lock(mutex);

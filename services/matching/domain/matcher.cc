@@ -73,7 +73,7 @@ MatcherStats Matcher::Stats() const {
 }
 
 bool Matcher::WaitForWork() {
-  const bool busy = !tickets_to_match_.empty() || !sponsors_to_match_.empty();
+  const bool busy = !tickets_to_match_.empty() || !sponsors_to_match_.empty() || !loading_.empty();
   const absl::Time give_up = clock_.Now() + options_.event_poll / 2;
   MutexLock lock(mutex_);
   if (busy) {
@@ -102,19 +102,20 @@ void Matcher::Loop() {
 
 void Matcher::RunRoundForTest() {
   Round();
-  while (!tickets_to_match_.empty() || !sponsors_to_match_.empty()) Round();
+  while (!tickets_to_match_.empty() || !sponsors_to_match_.empty() || !loading_.empty()) Round();
 }
 
 void Matcher::Round() {
-  if (!loaded_) {
-    if (const absl::Status status = LoadAll(); !status.ok()) {
+  if (!sponsors_loaded_) {
+    if (const absl::Status status = LoadSponsors(); !status.ok()) {
       Log(Severity::kWarning, "index_not_loaded", {{LogField::kReason, ReasonOf(status)}});
       MutexLock lock(mutex_);
       if (!stopping_) wake_.WaitFor(mutex_, absl::Milliseconds(500));
       return;
     }
-    loaded_ = true;
+    sponsors_loaded_ = true;
   }
+  LoadSome();
   KeepLeases();
   PollEvents();
   Scrub();
@@ -124,9 +125,9 @@ void Matcher::Round() {
     std::swap(inbox, inbox_);
   }
   Absorb(std::move(inbox));
-  while (!resting_.empty() && resting_.front().first <= clock_.Now()) {
-    const TicketId id = resting_.front().second;
-    resting_.pop_front();
+  while (!resting_.empty() && resting_.begin()->first <= clock_.Now()) {
+    const TicketId id = resting_.begin()->second;
+    resting_.erase(resting_.begin());
     if (tickets_queued_.insert(id).second) tickets_to_match_.push_back(id);
   }
   MatchOnce();
@@ -237,7 +238,9 @@ std::vector<Matcher::Attempt> Matcher::ClaimAll(std::vector<Attempt> attempts) {
       stats_.claims_refused += static_cast<int64_t>(refused.size());
     }
     Repair(refused);
-    for (const Attempt& attempt : refused) RestTicket(attempt.match.ticket.ticket);
+    for (const Attempt& attempt : refused) {
+      RestTicket(attempt.match.ticket.ticket, options_.claim_rest);
+    }
   }
   return claimed;
 }
@@ -327,7 +330,7 @@ void Matcher::Conclude(std::vector<Attempt> attempts) {
       if (HasReason(status, reason::kRelationshipNotOffered)) {
         index_.Rest(attempt.match.ticket.newcomer, attempt.match.sponsor, now + absl::Minutes(1));
       }
-      RestTicket(attempt.match.ticket.ticket);
+      RestTicket(attempt.match.ticket.ticket, options_.rest);
     }
   }
   MutexLock lock(mutex_);
@@ -335,11 +338,11 @@ void Matcher::Conclude(std::vector<Attempt> attempts) {
   stats_.offers_refused += static_cast<int64_t>(refused.size());
 }
 
-void Matcher::RestTicket(const TicketId& ticket) {
+void Matcher::RestTicket(const TicketId& ticket, absl::Duration about) {
   // A refused pair is not tried again at once, so that a stale head cannot keep a core busy; jitter
   // keeps two matchers from meeting again.
-  const absl::Duration rest = options_.rest * (0.5 + random_.Unit());
-  resting_.emplace_back(clock_.Now() + rest, ticket);
+  const absl::Duration rest = about * (0.5 + random_.Unit());
+  resting_.emplace(clock_.Now() + rest, ticket);
 }
 
 void Matcher::SettleAll(const std::vector<Attempt>& attempts) {

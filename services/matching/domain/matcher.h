@@ -38,6 +38,9 @@ struct MatcherOptions {
   absl::Duration ledger_timeout = absl::Seconds(10);
   // How long a ticket or sponsor rests after something went wrong with it.
   absl::Duration rest = absl::Seconds(1);
+  // The same after a claim was refused and what SQL says was written to the queue: it had lost the
+  // entry, or another replica is at it.
+  absl::Duration claim_rest = absl::Milliseconds(100);
   absl::Duration lease = absl::Seconds(10);
   absl::Duration lease_renewal = absl::Seconds(3);
   absl::Duration event_poll = absl::Milliseconds(200);
@@ -112,6 +115,12 @@ class Matcher {
     std::optional<PageStart> scrub_after;
   };
 
+  // A pool whose waiting tickets are being read.
+  struct Loading {
+    PoolKey pool;
+    std::optional<PageStart> after;
+  };
+
   void Loop();
   bool WaitForWork();
   void Round();
@@ -126,13 +135,19 @@ class Matcher {
   void SettleAll(const std::vector<Attempt>& attempts);
   // Reads these again and writes what SQL says into index and queue.
   void Repair(const std::vector<Attempt>& attempts);
-  void RestTicket(const TicketId& ticket);
+  void RestTicket(const TicketId& ticket, absl::Duration about);
 
   void KeepLeases();
   void PollEvents();
   void Scrub();
-  absl::Status LoadAll();
-  absl::Status LoadPool(const PoolKey& pool);
+  // Every sponsor; the pools are then loaded in the rounds that follow.
+  absl::Status LoadSponsors();
+  // From the beginning, whatever was read of it before.
+  void StartLoading(const PoolKey& pool);
+  // Some pages of waiting tickets, longest waiting first, the pools in turn.
+  void LoadSome();
+  // Looks for tickets in the next round if there is a free seat.
+  void LetLook(const MemberId& id);
   bool MayMatch(const PoolKey& pool) const;
 
   bool QueueUp() const { return clock_.Now() >= queue_rest_until_; }
@@ -159,12 +174,13 @@ class Matcher {
 
   // The matcher's thread only.
   MatchIndex index_;
-  bool loaded_ = false;
+  bool sponsors_loaded_ = false;
+  std::deque<Loading> loading_;
   std::deque<TicketId> tickets_to_match_;
   absl::flat_hash_set<TicketId> tickets_queued_;
   std::deque<MemberId> sponsors_to_match_;
   absl::flat_hash_set<MemberId> sponsors_queued_;
-  std::deque<std::pair<absl::Time, TicketId>> resting_;
+  std::multimap<absl::Time, TicketId> resting_;  // until when
   std::map<PoolKey, PoolLease> leases_;
   absl::flat_hash_map<TicketId, int64_t> sent_tickets_;  // versions that we announced ourselves
   absl::flat_hash_map<MemberId, int64_t> sent_sponsors_;

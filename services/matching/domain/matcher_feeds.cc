@@ -11,6 +11,10 @@ namespace handrail::matching {
 namespace {
 
 constexpr int kLoadChunk = 500;
+// Of each round while pools are being loaded: a million tickets take many rounds, and nobody waits
+// for them.
+constexpr absl::Duration kLoadSlice = absl::Milliseconds(20);
+constexpr absl::Duration kLoadPause = absl::Milliseconds(500);  // after a failure
 constexpr int kEventsAtOnce = 500;
 
 }  // namespace
@@ -48,40 +52,68 @@ void Matcher::Absorb(Inbox inbox) {
     if (tickets_queued_.insert(ticket.ticket).second) tickets_to_match_.push_back(ticket.ticket);
   }
   for (const SponsorSeats& sponsor : sponsors) {
-    const MemberId& id = sponsor.availability.sponsor;
-    if (index_.FreeSeats(id) == 0) continue;
-    if (sponsors_queued_.insert(id).second) sponsors_to_match_.push_back(id);
+    LetLook(sponsor.availability.sponsor);
   }
 }
 
-absl::Status Matcher::LoadAll() {
+absl::Status Matcher::LoadSponsors() {
   MemberId after;
   while (true) {
     ASSIGN_OR_RETURN(const std::vector<SponsorSeats> sponsors,
                      ledger_.ScanSponsors(LedgerDeadline(), kLoadChunk, after));
     if (sponsors.empty()) break;
     RETURN_IF_ERROR(index_.PutSponsors(LedgerDeadline(), clock_.Now(), sponsors));
-    for (const SponsorSeats& sponsor : sponsors) {
-      const MemberId& id = sponsor.availability.sponsor;
-      if (index_.FreeSeats(id) > 0 && sponsors_queued_.insert(id).second) {
-        sponsors_to_match_.push_back(id);
-      }
-    }
+    for (const SponsorSeats& sponsor : sponsors) LetLook(sponsor.availability.sponsor);
     after = sponsors.back().availability.sponsor;
   }
   ASSIGN_OR_RETURN(const std::vector<PoolKey> pools, ledger_.ListWaitingPools(LedgerDeadline()));
-  for (const PoolKey& pool : pools) RETURN_IF_ERROR(LoadPool(pool));
+  for (const PoolKey& pool : pools) StartLoading(pool);
   return absl::OkStatus();
 }
 
-absl::Status Matcher::LoadPool(const PoolKey& pool) {
-  std::optional<PageStart> after;
-  while (true) {
-    ASSIGN_OR_RETURN(const std::vector<TicketChange> tickets,
-                     ledger_.LoadWaiting(LedgerDeadline(), pool, kLoadChunk, after));
-    if (tickets.empty()) return absl::OkStatus();
-    RETURN_IF_ERROR(index_.PutTickets(LedgerDeadline(), clock_.Now(), tickets));
-    after = PageStart{tickets.back().create_time, tickets.back().ticket};
+void Matcher::LetLook(const MemberId& id) {
+  if (index_.FreeSeats(id) > 0 && sponsors_queued_.insert(id).second) {
+    sponsors_to_match_.push_back(id);
+  }
+}
+
+void Matcher::StartLoading(const PoolKey& pool) {
+  for (Loading& loading : loading_) {
+    if (loading.pool != pool) continue;
+    loading.after.reset();
+    return;
+  }
+  loading_.push_back({pool, std::nullopt});
+}
+
+void Matcher::LoadSome() {
+  const absl::Time enough = clock_.Now() + kLoadSlice;
+  // The pools in turn; at least a page a round, so that there is an end.
+  while (!loading_.empty()) {
+    Loading loading = std::move(loading_.front());
+    loading_.pop_front();
+    const bool first = !loading.after.has_value();
+    const auto tickets =
+        ledger_.LoadWaiting(LedgerDeadline(), loading.pool, kLoadChunk, loading.after);
+    absl::Status status = tickets.status();
+    if (status.ok()) status = index_.PutTickets(LedgerDeadline(), clock_.Now(), *tickets);
+    if (!status.ok()) {
+      Log(Severity::kWarning, "index_not_loaded", {{LogField::kReason, ReasonOf(status)}});
+      loading_.push_back(std::move(loading));  // goes on where it stopped
+      MutexLock lock(mutex_);
+      if (!stopping_) wake_.WaitFor(mutex_, kLoadPause);
+      return;
+    }
+    const bool last = tickets->size() < static_cast<size_t>(kLoadChunk);
+    // Free seats look at those who wait longest at once, and at everybody in the end.
+    if (first || last) {
+      for (const MemberId& id : index_.SponsorsIn(loading.pool)) LetLook(id);
+    }
+    if (!last) {
+      loading.after = PageStart{tickets->back().create_time, tickets->back().ticket};
+      loading_.push_back(std::move(loading));
+    }
+    if (clock_.Now() >= enough) return;
   }
 }
 
@@ -95,14 +127,10 @@ void Matcher::KeepLeases() {
     if (!QueueOk(mine.status())) return;
     lease.renew_at = now + options_.lease_renewal;
     if (*mine && !lease.mine) {
-      // What others did while the pool was theirs is in the ledger.
+      // What others did while the pool was theirs is in the ledger, and from here on in the stream.
       lease.cursor.clear();
-      if (!LoadPool(pool).ok()) continue;  // not won yet: tried again at the next renewal
-      for (const MemberId& id : index_.SponsorsIn(pool)) {
-        if (index_.FreeSeats(id) > 0 && sponsors_queued_.insert(id).second) {
-          sponsors_to_match_.push_back(id);
-        }
-      }
+      lease.poll_at = absl::InfinitePast();
+      StartLoading(pool);
     }
     lease.mine = *mine;
   }
@@ -139,10 +167,7 @@ void Matcher::PollEvents() {
     if (tickets_queued_.insert(ticket.ticket).second) tickets_to_match_.push_back(ticket.ticket);
   }
   for (const SponsorSeats& sponsor : sponsors) {
-    const MemberId& id = sponsor.availability.sponsor;
-    if (index_.FreeSeats(id) > 0 && sponsors_queued_.insert(id).second) {
-      sponsors_to_match_.push_back(id);
-    }
+    LetLook(sponsor.availability.sponsor);
   }
 }
 
@@ -159,10 +184,7 @@ void Matcher::Scrub() {
   // Time alone makes pairs possible again: a cooldown ends, hours change. So everybody with a free
   // seat looks again, now and then.
   for (const SponsorSeats& sponsor : *sponsors) {
-    const MemberId& id = sponsor.availability.sponsor;
-    if (index_.FreeSeats(id) > 0 && sponsors_queued_.insert(id).second) {
-      sponsors_to_match_.push_back(id);
-    }
+    LetLook(sponsor.availability.sponsor);
   }
   const auto pools = ledger_.ListWaitingPools(LedgerDeadline());
   if (!pools.ok()) return;
