@@ -43,12 +43,15 @@ MatchingMetrics::MatchingMetrics(storage::Database& database, const Clock& clock
                                 {{"receiver", "messaging"}})),
       outbox_age_(MakeGauge(registry, "handrail_outbox_age_seconds", "Age of the oldest of them.",
                             {{"receiver", "messaging"}})),
+      tickets_indexed_(MakeGauge(registry, "handrail_matching_tickets_indexed",
+                                 "Tickets that wait in the index of this replica.")),
       sponsors_free_(MakeGauge(registry, "handrail_matching_sponsors_free",
                                "Sponsors with a free seat in the index of this replica.")),
       redis_up_(MakeGauge(registry, "handrail_matching_redis_up",
                           "1 while the queues can be reached, else 0.")) {}
 
 void MatchingMetrics::Update(const MatcherStats& stats) {
+  tickets_indexed_.Set(static_cast<double>(stats.waiting));
   sponsors_free_.Set(static_cast<double>(stats.sponsors));
   redis_up_.Set(stats.redis_up ? 1 : 0);
   const absl::Time now = clock_.Now();

@@ -16,6 +16,7 @@ namespace handrail::matching {
 //   handrail_ticket_oldest_wait_seconds               since it was asked for; 0 when nobody waits
 //   handrail_outbox_entries{receiver="messaging"}     changes that messaging has not confirmed yet
 //   handrail_outbox_age_seconds{receiver="messaging"} age of the oldest of them
+//   handrail_matching_tickets_indexed                 that wait, in this replica's index
 //   handrail_matching_sponsors_free                   with a free seat, in this replica's index
 //   handrail_matching_redis_up                        1 while the queues can be reached
 // Thread-safe. All references must outlive it.
@@ -34,6 +35,7 @@ class MatchingMetrics {
   prometheus::Gauge& oldest_wait_;
   prometheus::Gauge& outbox_entries_;
   prometheus::Gauge& outbox_age_;
+  prometheus::Gauge& tickets_indexed_;
   prometheus::Gauge& sponsors_free_;
   prometheus::Gauge& redis_up_;
 };

@@ -26,14 +26,24 @@ struct Arguments {
   std::string backend = "all";
   std::vector<std::string> only;
   int repeats = 0;  // 0: 5, or 1 when quick
+  int waiting = 1'000'000;
   std::string json_path;
   std::string markdown_path;
   std::string echo_address;
 };
 
 // The measurements, by the name of their main figure. An echo runs before what is compared with it.
-constexpr const char* kRuns[] = {"unary_echo",  "request_match",     "send_unary", "stream_echo",
-                                 "send_stream", "pairing_lifecycle", "delivery",   "memory"};
+constexpr const char* kRuns[] = {"unary_echo",  "request_match", "send_unary",
+                                 "stream_echo", "send_stream",   "pairing_lifecycle",
+                                 "delivery",    "memory",        "rebuild_1m"};
+// Figures of which the name does not say which measurement they come from.
+struct Figure {
+  const char* name;
+  const char* run;
+};
+constexpr Figure kFigures[] = {{"create_to_offer_p99", "pairing_lifecycle"},
+                               {"redis_us_per_pairing", "pairing_lifecycle"},
+                               {"first_match_after_loss", "rebuild_1m"}};
 
 bool Wanted(const Arguments& arguments, const std::string& name) {
   if (arguments.only.empty()) return true;
@@ -41,6 +51,9 @@ bool Wanted(const Arguments& arguments, const std::string& name) {
     for (const std::string& only : arguments.only) {
       // "delivery_p99" means the run that measures it.
       if (only == asked || only.rfind(asked + "_p", 0) == 0) return true;
+      for (const Figure& figure : kFigures) {
+        if (only == figure.name && asked == figure.run) return true;
+      }
     }
     return false;
   };
@@ -84,8 +97,27 @@ absl::Status Round(Bench& bench, const Arguments& arguments, Conversations* conv
   });
 }
 
+// Takes minutes, most of them to put the people there, so a quick run leaves it out unless asked.
+absl::Status RunRebuild(const Arguments& arguments, const std::string& backend, Report& report) {
+  const bool asked = !arguments.only.empty() && Wanted(arguments, "rebuild_1m");
+  if (!asked && (arguments.quick || !arguments.only.empty())) return absl::OkStatus();
+  std::cerr << backend << ": rebuild_1m\n";
+  report.BeginRound();
+  return MeasureRebuild(backend, arguments.waiting, report);
+}
+
+bool OnlyRebuild(const Arguments& arguments) {
+  if (arguments.only.empty()) return false;
+  for (const char* run : kRuns) {
+    if (std::string(run) != "rebuild_1m" && Wanted(arguments, run)) return false;
+  }
+  return true;
+}
+
 absl::Status RunBackend(const Arguments& arguments, const Plan& plan, const std::string& backend,
                         Report& report) {
+  RETURN_IF_ERROR(RunRebuild(arguments, backend, report));
+  if (OnlyRebuild(arguments)) return absl::OkStatus();
   std::cerr << backend << ": starting the services\n";
   ASSIGN_OR_RETURN(const auto deployment, Deployment::Start(backend));
   report.Fact(absl::StrCat("databases of ", backend),
@@ -170,6 +202,9 @@ int Main(int argc, char** argv) {
                               absl::StrJoin(kRuns, ", ")));
   app.add_option("--repeats", arguments.repeats, "how often; the medians count (5, quick: 1)")
       ->check(CLI::Range(1, 99));
+  app.add_option("--waiting", arguments.waiting, "people in the pool of rebuild_1m")
+      ->check(CLI::Range(1000, 1'000'000))
+      ->capture_default_str();
   app.add_option("--json", arguments.json_path, "writes the figures there");
   app.add_option("--markdown", arguments.markdown_path,
                  "writes a table there, between the marks of that file if it has them");

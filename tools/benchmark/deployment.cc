@@ -49,7 +49,8 @@ void KeepCallbackQueue(const std::shared_ptr<grpc::Channel>& channel) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Deployment>> Deployment::Start(const std::string& backend) {
+absl::StatusOr<std::unique_ptr<Deployment>> Deployment::Start(const std::string& backend,
+                                                              const Prepare& prepare) {
   auto deployment = std::unique_ptr<Deployment>(new Deployment(backend));
   ASSIGN_OR_RETURN(const int port, FreePorts(kPorts));
   tools::UpOptions options;
@@ -59,8 +60,18 @@ absl::StatusOr<std::unique_ptr<Deployment>> Deployment::Start(const std::string&
   // A load that stands for thousands of people comes from few addresses, and no limit that keeps a
   // flood away is part of what is measured.
   options.service_flags = {"--rate_limit_scale", "0"};
+  if (prepare) {
+    ASSIGN_OR_RETURN(const tools::Layout layout, tools::MakeLayout(options.data_folder));
+    RETURN_IF_ERROR(prepare(
+        layout, options.database_url.empty()
+                    ? layout.Database("matching")
+                    : absl::StrReplaceAll(options.database_url, {{"{service}", "matching"}})));
+  }
   ASSIGN_OR_RETURN(deployment->supervisor_, tools::Supervisor::Create(std::move(options)));
   RETURN_IF_ERROR(deployment->supervisor_->Start());
+  storage::RedisOptions redis;
+  redis.url = deployment->endpoints().redis_url;
+  ASSIGN_OR_RETURN(deployment->redis_, storage::ConnectRedis(redis));
   deployment->echo_address_ = absl::StrCat("127.0.0.1:", port + kPorts - 1);
   RETURN_IF_ERROR(deployment->StartEcho());
   return deployment;
@@ -111,6 +122,8 @@ Usage Deployment::TakeUsage() const {
     usage.commits[service] = MetricIn(metrics, "handrail_database_commits_total");
   }
   usage.postgres_syncs = PostgresSyncs();
+  const auto stats = redis_->Command(absl::Now() + absl::Seconds(10), {"INFO", "commandstats"});
+  if (stats.ok()) usage.redis_micros = CommandMicros(stats->text);
   return usage;
 }
 

@@ -1,13 +1,16 @@
 #ifndef HANDRAIL_TOOLS_BENCHMARK_DEPLOYMENT_H_
 #define HANDRAIL_TOOLS_BENCHMARK_DEPLOYMENT_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/storage/redis.h"
 #include "common/testing/temporary_directory.h"
 #include "common/testing/temporary_postgres.h"
+#include "tools/handrail/up/layout.h"
 #include "tools/handrail/up/process.h"
 #include "tools/handrail/up/supervisor.h"
 
@@ -20,6 +23,7 @@ struct Usage {
   std::map<std::string, double> commits;          // by service: durable commits of its database
   // fsync calls of the whole PostgreSQL server on its log; -1 on SQLite, which counts commits.
   int64_t postgres_syncs = -1;
+  double redis_micros = 0;  // see CommandMicros
 };
 
 // The three services with their Redis and databases, and the echo server, as processes of their
@@ -28,12 +32,17 @@ class Deployment {
  public:
   // `backend` is "sqlite" or "postgres". FAILED_PRECONDITION with the end of a log when something
   // does not start.
-  static absl::StatusOr<std::unique_ptr<Deployment>> Start(const std::string& backend);
+  // `prepare` runs before the services do, and may put something into their databases.
+  using Prepare = std::function<absl::Status(const tools::Layout& layout,
+                                             const std::string& matching_database)>;
+  static absl::StatusOr<std::unique_ptr<Deployment>> Start(const std::string& backend,
+                                                           const Prepare& prepare = nullptr);
   ~Deployment();
 
   const std::string& backend() const { return backend_; }
   const tools::Endpoints& endpoints() const { return supervisor_->endpoints(); }
   const std::string& echo_address() const { return echo_address_; }
+  storage::Redis& redis() const { return *redis_; }
   // Where the databases are.
   std::string database_folder() const;
 
@@ -51,6 +60,7 @@ class Deployment {
   std::unique_ptr<tools::Process> echo_;
   std::string echo_address_;
   std::unique_ptr<tools::Supervisor> supervisor_;
+  std::unique_ptr<storage::Redis> redis_;
 };
 
 }  // namespace handrail::benchmark

@@ -1,6 +1,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
@@ -55,8 +56,9 @@ class Lifecycle {
     return absl::OkStatus();
   }
 
-  // For ClosedLoop: one whole pairing.
-  void Begin(int lane, int64_t number, ClosedLoop::Done done) {
+  using Done = std::function<void(const absl::Status&)>;
+  // One whole pairing, of which the latencies count from `begin`, in steady nanoseconds.
+  void Begin(int lane, int64_t number, int64_t begin, Done done) {
     const size_t newcomer = first_ + static_cast<size_t>(number) % index_.size();
     bool busy = false;
     {
@@ -66,7 +68,7 @@ class Lifecycle {
     if (busy) return done(absl::FailedPreconditionError("everybody is waiting already"));
     {
       MutexLock lock(mutex_);
-      waits_[newcomer] = {done, SteadyNanoseconds(), lane, "", nullptr, false, true};
+      waits_[newcomer] = {std::move(done), begin, lane, "", nullptr, false, true};
     }
     StartCall<AsyncStub, matching::v1::RequestMatchRequest, matching::v1::Ticket>(
         matching_[lane], &AsyncStub::RequestMatch,
@@ -83,8 +85,9 @@ class Lifecycle {
     MutexLock lock(mutex_);
     return first_error_;
   }
-  // From asking to the conversation.
+  // From asking to the conversation, and to the offer on the sponsor's screen.
   const Histogram& waited() const { return waited_; }
+  const Histogram& offered() const { return offered_; }
   // Gives up on what never came, so that the loop can end.
   int64_t FailOverdue() {
     std::vector<size_t> overdue;
@@ -105,7 +108,7 @@ class Lifecycle {
  private:
   // A newcomer whose pairing is under way.
   struct Wait {
-    ClosedLoop::Done done{};
+    Done done{};
     int64_t begin = 0;
     int lane = 0;
     std::string pairing;
@@ -119,10 +122,11 @@ class Lifecycle {
     matching::v1::AcceptOfferRequest request;
     request.set_name(offer.name());
     request.set_request_id(bench_.people.NewId());
+    const int64_t seen = SteadyNanoseconds();
     StartCall<AsyncStub, matching::v1::AcceptOfferRequest, matching::v1::Pairing>(
         matching_[lane], &AsyncStub::AcceptOffer, {sponsor.authorization}, std::move(request),
-        [this, &sponsor](const grpc::Status& status, matching::v1::Pairing& pairing) {
-          if (status.ok()) return OnPairing(sponsor, pairing);
+        [this, seen, &sponsor](const grpc::Status& status, matching::v1::Pairing& pairing) {
+          if (status.ok()) return OnPairing(sponsor, pairing, seen);
           // The stream may show an open offer twice; the second acceptance finds it taken.
           if (status.error_code() == grpc::StatusCode::FAILED_PRECONDITION) return;
           MutexLock lock(mutex_);
@@ -130,7 +134,8 @@ class Lifecycle {
         });
   }
 
-  void OnPairing(const Member& sponsor, const matching::v1::Pairing& pairing) {
+  // An offer does not say whose it is; the pairing that came of it does.
+  void OnPairing(const Member& sponsor, const matching::v1::Pairing& pairing, int64_t seen) {
     const auto found = index_.find(pairing.newcomer());
     if (found == index_.end()) return;
     bool both = false;
@@ -140,6 +145,7 @@ class Lifecycle {
       if (!wait.open || !wait.pairing.empty()) return;
       wait.pairing = pairing.name();
       wait.sponsor = &sponsor;
+      offered_.Add(absl::Nanoseconds(seen - wait.begin));
       both = wait.talking;
     }
     if (both) End(found->second);
@@ -183,7 +189,7 @@ class Lifecycle {
   }
 
   void Complete(size_t newcomer, const absl::Status& status) {
-    ClosedLoop::Done done{};
+    Done done{};
     {
       MutexLock lock(mutex_);
       if (!waits_[newcomer].open) return;
@@ -199,6 +205,7 @@ class Lifecycle {
   const size_t first_;  // newcomer and sponsor: those before have conversations already
   absl::flat_hash_map<std::string, size_t> index_;  // newcomers by name
   Histogram waited_;
+  Histogram offered_;
   ChatTotals totals_;
   Mutex mutex_;
   std::vector<Wait> waits_ ABSL_GUARDED_BY(mutex_);
@@ -206,6 +213,45 @@ class Lifecycle {
   std::vector<std::unique_ptr<ChatStream>> phones_;
   std::vector<std::unique_ptr<OfferWatch>> offers_;
 };
+
+// Pairings begin at a fixed rate, whatever becomes of those before.
+absl::Status MeasureOfferLatency(Bench& bench, double per_second) {
+  Lifecycle lifecycle(bench);
+  RETURN_IF_ERROR(lifecycle.OpenStreams());
+  Mutex mutex;
+  CondVar ended;
+  int64_t running = 0;
+  LoadResult result;
+  const PeriodicTask patience(absl::Seconds(1), [&lifecycle] { lifecycle.FailOverdue(); });
+  RunOpenLoop(per_second, bench.plan.delivery, [&](int64_t number, int64_t intended) {
+    {
+      MutexLock lock(mutex);
+      ++running;
+    }
+    const int lane = static_cast<int>(number % bench.plan.lifecycles_in_flight);
+    lifecycle.Begin(lane, number, intended, [&](const absl::Status& status) {
+      MutexLock lock(mutex);
+      if (status.ok()) {
+        ++result.completed;
+      } else {
+        ++result.failed;
+        if (result.first_error.ok()) result.first_error = status;
+      }
+      if (--running == 0) ended.SignalAll();
+    });
+  });
+  {
+    MutexLock lock(mutex);
+    while (running > 0) ended.Wait(mutex);
+    RETURN_IF_ERROR(CheckLoad(bench, "create_to_offer", result));
+  }
+  RETURN_IF_ERROR(lifecycle.status());
+  for (const auto& [name, share] : kPercentiles) {
+    bench.Add(absl::StrCat("create_to_offer_", name),
+              absl::ToDoubleMilliseconds(lifecycle.offered().Percentile(share)), "ms");
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -220,7 +266,7 @@ absl::Status MeasurePairingLifecycle(Bench& bench) {
     RETURN_IF_ERROR(lifecycle.OpenStreams());
     ClosedLoop loop(bench.plan.lifecycles_in_flight,
                     [&lifecycle](int lane, int64_t number, ClosedLoop::Done done) {
-                      lifecycle.Begin(lane, number, done);
+                      lifecycle.Begin(lane, number, SteadyNanoseconds(), done);
                     });
     const PeriodicTask patience(absl::Seconds(1), [&lifecycle] { lifecycle.FailOverdue(); });
     result = loop.RunFor(bench.plan.warm_up, bench.plan.measured, usage.window());
@@ -236,9 +282,11 @@ absl::Status MeasurePairingLifecycle(Bench& bench) {
       bench.Add(absl::StrCat("cpu_per_pairing_", service), usage.CpuMicros(service) / pairings,
                 "us/pairing");
     }
+    bench.Add("redis_us_per_pairing", usage.RedisMicros() / pairings, "us/pairing");
     bench.Add("fsyncs_per_pairing", usage.Syncs({"profiles", "matching", "messaging"}) / pairings,
               "fsyncs/pairing");
   }
+  RETURN_IF_ERROR(MeasureOfferLatency(bench, result.PerSecond() / 2));
   // Nobody new for these sponsors while others are measured.
   return bench.people.SetCapacity(first, bench.people.sponsors().size(), 0);
 }

@@ -28,6 +28,9 @@ absl::StatusOr<int> FreePorts(int count);
 // The value of a counter in Prometheus text, without labels: the sum where it has labels. 0 when it
 // is not there.
 double MetricIn(const std::string& text, const std::string& name);
+// The microseconds that commands took, from Redis' INFO commandstats. Scripts count whole, and what
+// they call inside is not counted again.
+double CommandMicros(absl::string_view commandstats);
 // GET http://address/metrics; empty when nobody answers.
 std::string FetchMetrics(const std::string& address);
 

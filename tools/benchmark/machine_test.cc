@@ -39,5 +39,14 @@ TEST(MachineTest, KnowsFileSystemsAndPorts) {
   EXPECT_GE(*port, 20000);
 }
 
+TEST(MachineTest, ScriptsOfRedisCountOnceAndWhatTheyCallNotAgain) {
+  EXPECT_EQ(CommandMicros("# Commandstats\r\n"
+                          "cmdstat_evalsha:calls=400,usec=1000,usec_per_call=2.50\r\n"
+                          "cmdstat_zadd:calls=400,usec=300,usec_per_call=0.75\r\n"
+                          "cmdstat_publish:calls=4,usec=20,usec_per_call=5.00\r\n"),
+            1020);
+  EXPECT_EQ(CommandMicros(""), 0);
+}
+
 }  // namespace
 }  // namespace handrail::benchmark

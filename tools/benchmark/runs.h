@@ -69,6 +69,8 @@ class UsageWindow {
   // checkpoint of the log, every few thousand pages, comes on top); on PostgreSQL those of the
   // whole server's log, whose processes report about once a second.
   double Syncs(const std::vector<std::string>& services) const;
+  // What Redis says that its commands took: see CommandMicros.
+  double RedisMicros() const { return after_.redis_micros - before_.redis_micros; }
 
  private:
   const Deployment& deployment_;
@@ -92,8 +94,13 @@ absl::Status MeasureStreamMemory(Bench& bench);
 
 // request_match, cpu_per_request_match, fsyncs_per_request.
 absl::Status MeasureRequestMatch(Bench& bench);
-// pairing_lifecycle, pairing_p50, pairing_p99, cpu_per_pairing.
+// pairing_lifecycle, pairing_p50, pairing_p99, cpu_per_pairing, redis_us_per_pairing; and
+// create_to_offer_p50 …: from asking to the offer on the sponsor's screen, at half that rate.
 absl::Status MeasurePairingLifecycle(Bench& bench);
+
+// On a deployment of its own, with `waiting` people in one pool: rebuild_1m,
+// first_match_after_loss, failed_calls_while_rebuilding, pairings_while_rebuilding.
+absl::Status MeasureRebuild(const std::string& backend, int waiting, Report& report);
 
 // Conversations between newcomers and sponsors, both with an open stream.
 class Conversations {
