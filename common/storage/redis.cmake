@@ -15,7 +15,7 @@ handrail_test(common_redis_test
   LABELS conformance)
 
 handrail_test(common_redis_topology_test
-  SRCS redis_cluster_test.cc
+  SRCS redis_cluster_test.cc redis_sentinel_test.cc redis_tls_test.cc
   DEPS common_redis common_testing common_testing_redis
   LABELS conformance)
 

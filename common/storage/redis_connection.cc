@@ -95,7 +95,7 @@ void RedisConnection::Turn(SteadyTime until) {
     Fail(std::exchange(drop_reason_, std::string()));
   } else if (state_ != State::kDown && state_ != State::kReady &&
              std::chrono::steady_clock::now() >= give_up_at_) {
-    Fail("no connection in time");
+    Fail(transport_ == nullptr ? "no connection in time" : MissingInTime());
   }
 }
 
@@ -288,10 +288,17 @@ void RedisConnection::Flush() {
   output_sent_ = 0;
 }
 
+std::string RedisConnection::MissingInTime() const {
+  return state_ == State::kConnecting ? std::string(transport_->Missing())
+                                      : "no answer to the log-in in time";
+}
+
 std::string RedisConnection::ClosedReason() const {
   if (state_ != State::kLoggingIn) return transport_->Failure();
   // Of a server that closes without a word only one thing is common enough to be worth a guess.
-  const absl::string_view guess = locator_->access().tls == nullptr ? " (does it want TLS?)" : "";
+  const absl::string_view guess = locator_->access().tls == nullptr
+                                      ? " (does it want TLS?)"
+                                      : " (does it accept our client certificate?)";
   return absl::StrCat(transport_->Failure(), " before the log-in was answered", guess);
 }
 

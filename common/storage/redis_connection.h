@@ -78,6 +78,7 @@ class RedisConnection {
   void ReadReplies();
   void HandleLoginReply(const redisReply& reply);
   std::string LoginFault(LoginStep step, const redisReply& reply) const;
+  std::string MissingInTime() const;
   std::string ClosedReason() const;
   void Fail(absl::string_view why);
 

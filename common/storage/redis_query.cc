@@ -43,7 +43,7 @@ absl::StatusOr<RedisReply> AskRedis(const RedisAddress& address, const RedisAcce
     const Outcome outcome = transport->Establish();
     if (outcome == Outcome::kDone) break;
     if (outcome == Outcome::kFailed) return NoAnswer(address, transport->Failure());
-    if (!Await(*transport, false, give_up_at)) return NoAnswer(address, "no connection in time");
+    if (!Await(*transport, false, give_up_at)) return NoAnswer(address, transport->Missing());
   }
   std::string output;
   int replies_before = 0;

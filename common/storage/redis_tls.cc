@@ -144,6 +144,11 @@ class TlsTransport final : public RedisTransport {
   }
 
   bool HasBufferedInput() const override { return established_ && SSL_pending(ssl_.get()) > 0; }
+  absl::string_view Missing() const override {
+    return connected_ ? "no answer to the TLS handshake in time; does the server speak TLS on this "
+                        "port?"
+                      : plain_->Missing();
+  }
   std::string Failure() const override { return failure_; }
 
  private:

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "common/storage/redis_endpoint.h"
 
 namespace handrail::storage {
@@ -32,6 +33,8 @@ class RedisTransport {
   virtual Transfer Write(const char* data, size_t size) = 0;
   // True while there is input that poll(2) does not know of.
   virtual bool HasBufferedInput() const { return false; }
+  // While Establish() gives kAgain: what does not come, for whoever gives up waiting.
+  virtual absl::string_view Missing() const { return "no connection in time"; }
   // After kFailed: why, without data. Fit for errors.
   virtual std::string Failure() const = 0;
 };
