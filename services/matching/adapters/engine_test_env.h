@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <string>
 
 #include "common/base/clock.h"
 #include "common/storage/redis.h"
@@ -20,11 +21,14 @@ namespace handrail::matching {
 // The engine over a real ledger and a real Redis, moved round by round.
 class EngineTestBase : public ::testing::Test {
  protected:
-  explicit EngineTestBase(storage::TestBackend backend = storage::TestBackend::kSqliteMemory)
+  // Without a URL the queues are in a server of the test's own.
+  explicit EngineTestBase(storage::TestBackend backend = storage::TestBackend::kSqliteMemory,
+                          const std::string& redis_url = "")
       : env_(backend) {
     storage::RedisOptions options;
-    options.url = server_.url();
+    options.url = redis_url.empty() ? server_.url() : redis_url;
     options.clock = &env_.clock;
+    options.owner_patience = absl::Milliseconds(250);
     redis_ = *storage::ConnectRedis(options);
     queue_ = std::make_unique<RedisQueue>(*redis_, env_.pools);
     matcher_ = NewMatcher();
