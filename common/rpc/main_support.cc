@@ -31,7 +31,8 @@ void AddCommonFlags(CLI::App& app, CommonOptions* options, SecretFiles* files) {
   AddFlag(app, "database_url", &options->database_url,
           "where the truth is: sqlite: or postgresql:");
   AddFlag(app, "database_url_file", &files->database_url, "a file whose first line is the URL");
-  AddFlag(app, "redis_url", &options->redis_url, "where the queues are: redis: or unix:");
+  AddFlag(app, "redis_url", &options->redis_url,
+          "where the queues are; docs/redis.md has the forms");
   AddFlag(app, "redis_url_file", &files->redis_url, "a file whose first line is the URL");
   AddFlag(app, "data_folder", &options->data_folder, "files and keys of the embedded default");
   AddFlag(app, "issuer", &options->issuer, "iss of the tokens");
