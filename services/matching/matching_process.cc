@@ -207,7 +207,7 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
                 context.revocations},
       matching_handler_(handlers_),
       program_handler_(context.edge, parts_.programs.rows),
-      operator_handler_({context.edge, operators_, operator_desk_, queue_, pages_, clock_,
+      operator_handler_({context.edge, operators_, operator_desk_, drains_, queue_, pages_, clock_,
                          [this] { return matcher_.Pools(); },
                          [this](const Effects& effects) { OnEffects(effects); }}),
       help_handler_(HelpContext{context.edge, context.streams, help_store_, help_desk_, ledger_,

@@ -67,7 +67,7 @@ void AddPassing(const RuleTally& tally, const TicketSituation& situation,
   if (tally.passing == 0) return;
   std::string text = absl::StrCat(CountText(tally.passing), " pass every rule now. ");
   if (situation.pool_drained) {
-    absl::StrAppend(&text, "The pool is drained: nothing is offered until that ends.");
+    absl::StrAppend(&text, "They are offered nobody until the drain ends.");
   } else if (situation.hint_overdue) {
     absl::StrAppend(&text,
                     "The queues have not confirmed this ticket: is Redis up? Try `requeue`.");
@@ -135,6 +135,9 @@ std::vector<std::string> Findings(const RuleTally& tally, const TicketSituation&
   }
   if (situation.open_offers > 0) {
     findings.push_back("It is put before a sponsor, whose time to answer is not over.");
+  }
+  if (situation.pool_drained) {
+    findings.push_back("The pool is drained: nothing is offered until that ends. See `resume`.");
   }
   AddPassing(tally, situation, findings);
   if (tally.evaluated == 0) {

@@ -203,7 +203,8 @@ TEST(ExplainTest, WhoPassesIsToldWithWhatMayHoldTheOfferBack) {
   situation.hint_overdue = true;
   EXPECT_THAT(Findings(tally, situation), Contains(HasSubstr("is Redis up?")));
   situation.pool_drained = true;
-  EXPECT_THAT(Findings(tally, situation), Contains(HasSubstr("drained")));
+  EXPECT_THAT(Findings(tally, situation), Contains(HasSubstr("until the drain ends")));
+  EXPECT_THAT(Findings(RuleTally(), situation), Contains(HasSubstr("The pool is drained")));
   situation.open_offers = 1;
   EXPECT_THAT(Findings(tally, situation).front(), HasSubstr("put before a sponsor"));
 }

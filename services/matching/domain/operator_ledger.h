@@ -88,6 +88,13 @@ struct AuditReport {
   int64_t last_sequence = 0;
   std::string last_seal;     // 32 bytes; empty while the record is
   int64_t first_broken = 0;  // 0 when whole
+  bool known_found = true;   // the known row is there with its seal; true when none was given
+};
+
+// A row of the record as it was seen before; sequence 0 for none.
+struct KnownSeal {
+  int64_t sequence = 0;
+  std::string seal;  // 32 bytes
 };
 
 struct PoolDrain {
@@ -160,7 +167,8 @@ class OperatorLedger {
                                                            std::optional<MemberId> who, int limit,
                                                            int64_t before) = 0;
   // Reads the whole record as it is when the call begins, in parts.
-  virtual absl::StatusOr<AuditReport> VerifyActions(absl::Time deadline) = 0;
+  virtual absl::StatusOr<AuditReport> VerifyActions(absl::Time deadline,
+                                                    const KnownSeal& known) = 0;
 };
 
 }  // namespace handrail::matching

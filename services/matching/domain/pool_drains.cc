@@ -28,6 +28,7 @@ void PoolDrains::Stop() {
 }
 
 bool PoolDrains::IsDrained(const PoolKey& pool) const {
+  if (!any_.load()) return false;
   MutexLock lock(mutex_);
   const auto found = until_.find(pool);
   return found != until_.end() && clock_.Now() < found->second;
@@ -35,11 +36,19 @@ bool PoolDrains::IsDrained(const PoolKey& pool) const {
 
 absl::Status PoolDrains::Refresh() {
   const absl::Time now = clock_.Now();
+  int64_t look = 0;
+  {
+    MutexLock lock(mutex_);
+    look = ++begun_;
+  }
   ASSIGN_OR_RETURN(const std::vector<PoolDrain> drains, operators_.ListDrains(now + kTimeout, now));
   absl::flat_hash_map<PoolKey, absl::Time> before;
   for (const PoolDrain& drain : drains) before.emplace(drain.pool, drain.until);
   {
     MutexLock lock(mutex_);
+    if (look < shown_) return absl::OkStatus();
+    shown_ = look;
+    any_ = !before.empty();
     std::swap(before, until_);
     for (const auto& [pool, until] : until_) before.erase(pool);
   }

@@ -1,6 +1,7 @@
 #ifndef HANDRAIL_SERVICES_MATCHING_DOMAIN_POOL_DRAINS_H_
 #define HANDRAIL_SERVICES_MATCHING_DOMAIN_POOL_DRAINS_H_
 
+#include <atomic>
 #include <functional>
 #include <memory>
 
@@ -35,7 +36,8 @@ class PoolDrains {
 
   void Start();
   void Stop();
-  // Looks once. UNAVAILABLE while the ledger is down: then what was known holds, until its time.
+  // Looks once; whoever has changed a drain calls it, so that this process knows before it goes on.
+  // UNAVAILABLE while the ledger is down: then what was known holds, until its time.
   absl::Status Refresh();
   // True while nothing is to be offered in the pool.
   bool IsDrained(const PoolKey& pool) const;
@@ -48,8 +50,13 @@ class PoolDrains {
   const Clock& clock_;
   const absl::Duration interval_;
   const Sink sink_;
+  // The matcher asks for every ticket; nearly always nothing is drained.
+  std::atomic<bool> any_ = false;
   mutable Mutex mutex_;
   absl::flat_hash_map<PoolKey, absl::Time> until_ ABSL_GUARDED_BY(mutex_);
+  // Looks are numbered as they begin: an older one never replaces what a later one saw.
+  int64_t begun_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t shown_ ABSL_GUARDED_BY(mutex_) = 0;
   std::unique_ptr<PeriodicTask> task_;
 };
 

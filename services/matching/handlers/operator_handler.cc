@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/numbers.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "services/matching/handlers/operator_proto.h"
@@ -258,6 +258,9 @@ grpc::ServerUnaryReactor* OperatorHandler::DrainPool(grpc::CallbackServerContext
                           const auto changed = in_.operators.DrainPool(
                               call, in_.clock.Now(), *pool, absl::Minutes(request.minutes()));
                           RETURN_IF_ERROR(in_.desk.Written(call, request.name(), changed.status()));
+                          // The matcher knows of the drain before it hears of the tickets that wait
+                          // again.
+                          in_.drains.Refresh().IgnoreError();
                           in_.sink(changed->effects);
                           response->set_withdrawn(static_cast<int32_t>(changed->value));
                           return FillPoolNow(call, *pool, response->mutable_pool());
@@ -276,6 +279,7 @@ grpc::ServerUnaryReactor* OperatorHandler::ResumePool(grpc::CallbackServerContex
                           const auto effects =
                               in_.operators.ResumePool(call, in_.clock.Now(), *pool);
                           RETURN_IF_ERROR(in_.desk.Written(call, request.name(), effects.status()));
+                          in_.drains.Refresh().IgnoreError();
                           in_.sink(*effects);
                           return FillPoolNow(call, *pool, response);
                         });
@@ -318,17 +322,20 @@ grpc::ServerUnaryReactor* OperatorHandler::ListOperatorActions(
 grpc::ServerUnaryReactor* OperatorHandler::VerifyOperatorActions(
     grpc::CallbackServerContext* context, const v1::VerifyOperatorActionsRequest* request,
     v1::VerifyOperatorActionsResponse* response) {
-  return in_.edge.Unary(context, request, response,
-                        [this](const Call& call, const v1::VerifyOperatorActionsRequest&,
-                               v1::VerifyOperatorActionsResponse* response) {
-                          return in_.desk.Read(call, "", [&]() -> absl::StatusOr<std::string> {
-                            ASSIGN_OR_RETURN(const AuditReport report,
-                                             in_.operators.VerifyActions(call.deadline));
-                            AuditToProto(report, response);
-                            return report.whole ? std::string("whole")
-                                                : absl::StrCat("broken at ", report.first_broken);
-                          });
-                        });
+  return in_.edge.Unary(
+      context, request, response,
+      [this](const Call& call, const v1::VerifyOperatorActionsRequest& request,
+             v1::VerifyOperatorActionsResponse* response) {
+        return in_.desk.Read(call, "", [&]() -> absl::StatusOr<std::string> {
+          const KnownSeal known{request.known_sequence(),
+                                absl::HexStringToBytes(request.known_seal())};
+          ASSIGN_OR_RETURN(const AuditReport report,
+                           in_.operators.VerifyActions(call.deadline, known));
+          AuditToProto(report, response);
+          if (!report.whole) return absl::StrCat("broken at ", report.first_broken);
+          return std::string(report.known_found ? "whole" : "whole, known row not found");
+        });
+      });
 }
 
 }  // namespace handrail::matching

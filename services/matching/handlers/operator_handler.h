@@ -7,6 +7,7 @@
 #include "common/rpc/edge.h"
 #include "handrail/matching/v1/operator.grpc.pb.h"
 #include "services/matching/domain/operator_desk.h"
+#include "services/matching/domain/pool_drains.h"
 #include "services/matching/domain/queue.h"
 #include "services/matching/handlers/page_tokens.h"
 
@@ -17,6 +18,7 @@ struct OperatorHandlerContext {
   rpc::Edge& edge;
   OperatorLedger& operators;
   OperatorDesk& desk;
+  PoolDrains& drains;
   Queue& queue;
   const PageTokens& pages;
   const Clock& clock;

@@ -120,6 +120,7 @@ void AuditToProto(const AuditReport& report, v1::VerifyOperatorActionsResponse* 
   proto->set_last_sequence(report.last_sequence);
   proto->set_last_seal(absl::BytesToHexString(report.last_seal));
   proto->set_first_broken_sequence(report.first_broken);
+  proto->set_known_found(report.known_found);
 }
 
 }  // namespace handrail::matching

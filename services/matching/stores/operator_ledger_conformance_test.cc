@@ -42,7 +42,7 @@ class OperatorLedgerTest : public ::testing::TestWithParam<storage::TestBackend>
     return opened->value;
   }
   AuditReport Verified() {
-    const auto report = operators.VerifyActions(kNever);
+    const auto report = operators.VerifyActions(kNever, {});
     EXPECT_TRUE(report.ok()) << report.status();
     AuditReport nothing;
     nothing.whole = false;
@@ -389,11 +389,11 @@ TEST_P(OperatorLedgerTest, EveryTamperingIsFound) {
                               i == 4 ? "NOT_FOUND" : "OK", absl::StrCat(i))
                       .ok());
     }
-    ASSERT_TRUE(ledger.VerifyActions(kNever)->whole);
+    ASSERT_TRUE(ledger.VerifyActions(kNever, {})->whole);
     for (const absl::string_view statement : absl::StrSplit(damage, "; ")) {
       fresh.Execute(std::string(statement));
     }
-    const auto report = ledger.VerifyActions(kNever);
+    const auto report = ledger.VerifyActions(kNever, {});
     ASSERT_TRUE(report.ok()) << report.status();
     EXPECT_FALSE(report->whole) << damage;
     EXPECT_EQ(report->first_broken, first_broken) << damage;
@@ -401,15 +401,35 @@ TEST_P(OperatorLedgerTest, EveryTamperingIsFound) {
     ASSERT_TRUE(ledger.Record(Operator(), fresh.clock.Now(), "", "OK", "").ok() ||
                 first_broken == 7)
         << damage;
-    EXPECT_FALSE(ledger.VerifyActions(kNever)->whole) << damage;
+    EXPECT_FALSE(ledger.VerifyActions(kNever, {})->whole) << damage;
   }
+}
+
+TEST_P(OperatorLedgerTest, AnOlderCopyIsFoundByASealThatWasKeptElsewhere) {
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(operators.Record(Operator(), env.clock.Now(), "", "OK", absl::StrCat(i)).ok());
+  }
+  const AuditReport before = Verified();
+  const KnownSeal known{before.last_sequence, before.last_seal};
+  ASSERT_TRUE(operators.Record(Operator(), env.clock.Now(), "", "OK", "").ok());
+  EXPECT_TRUE(operators.VerifyActions(kNever, known)->known_found);
+  EXPECT_FALSE(operators.VerifyActions(kNever, {2, known.seal})->known_found);
+  // The end is cut off, with all traces of it.
+  env.Execute("DELETE FROM operator_actions WHERE sequence >= 3");
+  env.Execute("UPDATE operator_record_head SET sequence = 2");
+  EXPECT_TRUE(operators.VerifyActions(kNever, known)->whole);
+  EXPECT_FALSE(operators.VerifyActions(kNever, known)->known_found);
+  // Another row in its place.
+  ASSERT_TRUE(operators.Record(Operator(), env.clock.Now(), "", "OK", "another").ok());
+  EXPECT_TRUE(operators.VerifyActions(kNever, known)->whole);
+  EXPECT_FALSE(operators.VerifyActions(kNever, known)->known_found);
 }
 
 TEST_P(OperatorLedgerTest, AnotherKeyDoesNotVerifyTheRecord) {
   ASSERT_TRUE(operators.Record(Operator(), env.clock.Now(), "", "OK", "").ok());
   const OperatorRecord forger(
       [](absl::string_view bytes) { return crypto::HmacSha256("guess", bytes); });
-  EXPECT_FALSE(forger.Verify(*env.database, kNever)->whole);
+  EXPECT_FALSE(forger.Verify(*env.database, kNever, {})->whole);
 }
 
 TEST_P(OperatorLedgerTest, ManyOperatorsAtOnceMakeOneRecord) {

@@ -464,8 +464,9 @@ absl::StatusOr<Page<OperatorAction>> SqlOperatorLedger::ListActions(absl::Time d
   return page;
 }
 
-absl::StatusOr<AuditReport> SqlOperatorLedger::VerifyActions(absl::Time deadline) {
-  return record_.Verify(database_, deadline);
+absl::StatusOr<AuditReport> SqlOperatorLedger::VerifyActions(absl::Time deadline,
+                                                             const KnownSeal& known) {
+  return record_.Verify(database_, deadline, known);
 }
 
 }  // namespace handrail::matching

@@ -58,7 +58,7 @@ class SqlOperatorLedger final : public OperatorLedger {
                       absl::string_view outcome, absl::string_view detail) override;
   absl::StatusOr<Page<OperatorAction>> ListActions(absl::Time deadline, std::optional<MemberId> who,
                                                    int limit, int64_t before) override;
-  absl::StatusOr<AuditReport> VerifyActions(absl::Time deadline) override;
+  absl::StatusOr<AuditReport> VerifyActions(absl::Time deadline, const KnownSeal& known) override;
 
  private:
   using Steps = LedgerSteps;

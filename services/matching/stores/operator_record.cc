@@ -158,11 +158,12 @@ absl::StatusOr<Page<OperatorAction>> OperatorRecord::List(Transaction& tx,
   return page;
 }
 
-absl::StatusOr<AuditReport> OperatorRecord::Verify(storage::Database& database,
-                                                   absl::Time deadline) const {
+absl::StatusOr<AuditReport> OperatorRecord::Verify(storage::Database& database, absl::Time deadline,
+                                                   const KnownSeal& known) const {
   ASSIGN_OR_RETURN(const Ends ends, ReadEnds(database, deadline));
   AuditReport report;
   report.last_sequence = ends.last;
+  report.known_found = known.sequence == 0;
   const auto broken = [&report](int64_t sequence) {
     if (report.whole) report.first_broken = sequence;
     report.whole = false;
@@ -186,6 +187,7 @@ absl::StatusOr<AuditReport> OperatorRecord::Verify(storage::Database& database,
         broken(next);
         break;
       }
+      if (next == known.sequence) report.known_found = seal == known.seal;
       previous = seal;
       ++next;
     }

@@ -35,7 +35,8 @@ class OperatorRecord {
                                                    int64_t before);
 
   // Every row as it is when this begins.
-  absl::StatusOr<AuditReport> Verify(storage::Database& database, absl::Time deadline) const;
+  absl::StatusOr<AuditReport> Verify(storage::Database& database, absl::Time deadline,
+                                     const KnownSeal& known) const;
 
  private:
   std::string SealOf(const OperatorAction& action, absl::string_view previous) const;
