@@ -27,6 +27,8 @@ constexpr char kFooter[] =
     "  handrail chat read maria\n"
     "  handrail status                                 # for operators\n"
     "  handrail check                                  # compares the ledgers with what must hold\n"
+    "  handrail top                                    # who waits and what runs, live\n"
+    "  handrail explain tickets/…                      # why does this person wait?\n"
     "\n"
     "In danger now? Call your local emergency number first. `handrail help-lines US` shows crisis\n"
     "lines, also when nothing runs.\n"
@@ -60,6 +62,11 @@ int main(int argc, char** argv) {
   AddChatCommands(app, context);
   AddStatusCommand(app, context);
   AddCheckCommand(app, context);
+  AddOperatorCommands(app, context);
+  AddExplainCommand(app, context);
+  AddAuditCommands(app, context);
+  AddTopCommand(app, context);
+  AddSimulateCommand(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

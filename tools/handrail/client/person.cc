@@ -27,6 +27,19 @@ bool WorthRepeating(const absl::Status& status) {
          (absl::IsResourceExhausted(status) && DetailsOf(status).retry_after.has_value());
 }
 
+// The key in a person's file; `document` gets the rest of it.
+absl::StatusOr<crypto::SigningKey> ReadKey(const std::string& path, json& document) {
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  document = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  std::string seed;
+  if (document.is_object()) seed = absl::HexStringToBytes(document.value("device_seed", ""));
+  if (seed.size() != 32) {
+    return Error(absl::StatusCode::kFailedPrecondition, reason::kConfigurationInvalid)
+        .Message(absl::StrCat(path, " does not hold a device key"));
+  }
+  return crypto::SigningKey::FromSeed(seed);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Services>> Services::Create(const Endpoints& endpoints) {
@@ -39,6 +52,7 @@ absl::StatusOr<std::unique_ptr<Services>> Services::Create(const Endpoints& endp
   services->safety_ = profiles::v1::SafetyService::NewStub(profiles_channel);
   services->matching_ = matching::v1::MatchingService::NewStub(matching_channel);
   services->help_ = matching::v1::HelpService::NewStub(matching_channel);
+  services->operators_ = matching::v1::OperatorService::NewStub(matching_channel);
   services->messaging_ = messaging::v1::MessagingService::NewStub(messaging_channel);
   return services;
 }
@@ -56,18 +70,21 @@ absl::StatusOr<std::unique_ptr<Person>> Person::Register(Services& services, Clo
 
 absl::StatusOr<std::unique_ptr<Person>> Person::Load(Services& services, Clock& clock,
                                                      Random& random, const std::string& path) {
-  ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  const json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  std::string seed;
-  if (document.is_object()) seed = absl::HexStringToBytes(document.value("device_seed", ""));
-  if (seed.size() != 32) {
-    return Error(absl::StatusCode::kFailedPrecondition, reason::kConfigurationInvalid)
-        .Message(absl::StrCat(path, " does not hold a device key"));
-  }
-  ASSIGN_OR_RETURN(crypto::SigningKey key, crypto::SigningKey::FromSeed(seed));
+  json document;
+  ASSIGN_OR_RETURN(crypto::SigningKey key, ReadKey(path, document));
   auto person = std::unique_ptr<Person>(new Person(services, clock, random, std::move(key)));
   person->member_ = document.value("member", "");
   person->device_ = document.value("device", "");
+  return person;
+}
+
+absl::StatusOr<std::unique_ptr<Person>> Person::LoadOrRegister(Services& services, Clock& clock,
+                                                               Random& random,
+                                                               const std::string& path) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Person> person, Load(services, clock, random, path));
+  if (!person->member_.empty()) return person;
+  RETURN_IF_ERROR(person->SignIn(/*register_device=*/true));
+  RETURN_IF_ERROR(person->Save(path));
   return person;
 }
 
@@ -164,6 +181,17 @@ absl::Status Person::Repeat(Patience patience,
     std::this_thread::sleep_for(absl::ToChronoMilliseconds(delay));
     backoff = std::min(backoff * 2, absl::Seconds(2));
   }
+}
+
+absl::StatusOr<std::string> EnsureDeviceKey(Random& random, const std::string& path) {
+  if (!ReadFile(path).ok()) {
+    const crypto::SigningKey key = crypto::SigningKey::Generate(random);
+    const json document = {{"device_seed", absl::BytesToHexString(key.RevealSeed())}};
+    RETURN_IF_ERROR(WriteFileAtomically(path, document.dump(2) + "\n"));
+  }
+  json document;
+  ASSIGN_OR_RETURN(const crypto::SigningKey key, ReadKey(path, document));
+  return absl::BytesToHexString(key.verify_key().bytes());
 }
 
 }  // namespace handrail::tools

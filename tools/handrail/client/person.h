@@ -17,6 +17,7 @@
 #include "common/rpc/status_conversion.h"
 #include "handrail/matching/v1/help.grpc.pb.h"
 #include "handrail/matching/v1/matching.grpc.pb.h"
+#include "handrail/matching/v1/operator.grpc.pb.h"
 #include "handrail/messaging/v1/messaging.grpc.pb.h"
 #include "handrail/profiles/v1/identity.grpc.pb.h"
 #include "handrail/profiles/v1/profile.grpc.pb.h"
@@ -36,6 +37,7 @@ class Services {
   profiles::v1::SafetyService::Stub& safety() { return *safety_; }
   matching::v1::MatchingService::Stub& matching() { return *matching_; }
   matching::v1::HelpService::Stub& help() { return *help_; }
+  matching::v1::OperatorService::Stub& operators() { return *operators_; }
   messaging::v1::MessagingService::Stub& messaging() { return *messaging_; }
 
  private:
@@ -46,6 +48,7 @@ class Services {
   std::unique_ptr<profiles::v1::SafetyService::Stub> safety_;
   std::unique_ptr<matching::v1::MatchingService::Stub> matching_;
   std::unique_ptr<matching::v1::HelpService::Stub> help_;
+  std::unique_ptr<matching::v1::OperatorService::Stub> operators_;
   std::unique_ptr<messaging::v1::MessagingService::Stub> messaging_;
 };
 
@@ -64,6 +67,11 @@ class Person {
   // Reads a person that Save wrote. NOT_FOUND when there is none.
   static absl::StatusOr<std::unique_ptr<Person>> Load(Services& services, Clock& clock,
                                                       Random& random, const std::string& path);
+  // Reads a key that EnsureDeviceKey wrote, and registers it unless that was done before; the names
+  // it got are added to the file. NOT_FOUND when there is none.
+  static absl::StatusOr<std::unique_ptr<Person>> LoadOrRegister(Services& services, Clock& clock,
+                                                                Random& random,
+                                                                const std::string& path);
   // Writes key and names to `path`, readable by the owner only. Whoever has the file is this
   // person.
   absl::Status Save(const std::string& path) const;
@@ -115,6 +123,10 @@ class Person {
   std::string token_ ABSL_GUARDED_BY(mutex_);
   absl::Time token_expires_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
 };
+
+// Writes a new device key to `path`, readable by the owner only, unless one lies there; asks no
+// service. The 64 hexadecimal digits of its public key, as an operators file names it.
+absl::StatusOr<std::string> EnsureDeviceKey(Random& random, const std::string& path);
 
 }  // namespace handrail::tools
 

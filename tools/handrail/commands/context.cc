@@ -36,4 +36,17 @@ absl::StatusOr<std::unique_ptr<Person>> Context::LoadPerson(const std::string& n
                             ". Make one with: handrail person new ", name, " --newcomer"));
 }
 
+absl::StatusOr<std::unique_ptr<Person>> Context::LoadOperator(const std::string& name) {
+  RETURN_IF_ERROR(CheckPersonName(name));
+  ASSIGN_OR_RETURN(Services * services, GetServices());
+  ASSIGN_OR_RETURN(const Layout layout, GetLayout());
+  const std::string path = layout.PersonFile(name);
+  if (!ReadFile(path).ok()) {
+    return Error(absl::StatusCode::kNotFound, reason::kConfigurationInvalid)
+        .Message(absl::StrCat("no operator named ", name, " in ", layout.root,
+                              ". Make one with: handrail operator new ", name));
+  }
+  return Person::LoadOrRegister(*services, clock, random, path);
+}
+
 }  // namespace handrail::tools

@@ -28,6 +28,8 @@ class Context {
   absl::StatusOr<Endpoints> GetEndpoints();
   absl::StatusOr<Services*> GetServices();
   absl::StatusOr<std::unique_ptr<Person>> LoadPerson(const std::string& name);
+  // Whoever runs the deployment: the first operator of `handrail up` is called "operator".
+  absl::StatusOr<std::unique_ptr<Person>> LoadOperator(const std::string& name);
 
   // What the chosen command does; run by main after the command line was read.
   std::function<absl::Status()> action;
@@ -40,6 +42,12 @@ class Context {
 void AddUpCommand(CLI::App& app, Context& context);
 void AddStatusCommand(CLI::App& app, Context& context);
 void AddCheckCommand(CLI::App& app, Context& context);
+// After AddOffersCommands, which it adds to.
+void AddOperatorCommands(CLI::App& app, Context& context);
+void AddExplainCommand(CLI::App& app, Context& context);
+void AddAuditCommands(CLI::App& app, Context& context);
+void AddTopCommand(CLI::App& app, Context& context);
+void AddSimulateCommand(CLI::App& app, Context& context);
 void AddPersonCommands(CLI::App& app, Context& context);
 void AddSponsorCommands(CLI::App& app, Context& context);
 void AddMatchCommands(CLI::App& app, Context& context);

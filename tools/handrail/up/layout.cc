@@ -42,6 +42,7 @@ std::string Layout::Log(absl::string_view process) const {
 std::string Layout::PersonFile(absl::string_view name) const {
   return absl::StrCat(root, "/people/", name, ".json");
 }
+std::string Layout::OperatorsFile() const { return absl::StrCat(root, "/operators"); }
 
 absl::StatusOr<Layout> MakeLayout(const std::string& data_folder) {
   namespace fs = std::filesystem;

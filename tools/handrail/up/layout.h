@@ -17,6 +17,7 @@ namespace handrail::tools {
 //   run/*.sock        Unix sockets of Redis and of the services' internal listeners
 //   log/*.log         one a process
 //   people/*.json     device keys of the people made with `handrail person new`
+//   operators         who is operator and who is staff; read when profiles starts
 struct Layout {
   std::string root;
 
@@ -27,6 +28,7 @@ struct Layout {
   std::string InternalSocket(absl::string_view service) const;
   std::string Log(absl::string_view process) const;
   std::string PersonFile(absl::string_view name) const;
+  std::string OperatorsFile() const;
 };
 
 // Makes the folders, for the owner only. FAILED_PRECONDITION when that is not possible or when the

@@ -15,7 +15,9 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/base/random.h"
 #include "common/base/status.h"
+#include "tools/handrail/client/person.h"
 
 namespace handrail::tools {
 namespace {
@@ -66,6 +68,7 @@ absl::StatusOr<std::unique_ptr<Supervisor>> Supervisor::Create(UpOptions options
   if (options.binary_folder.empty()) options.binary_folder = OwnFolder();
   ASSIGN_OR_RETURN(Layout layout, MakeLayout(options.data_folder));
   ASSIGN_OR_RETURN(std::unique_ptr<FolderLock> lock, FolderLock::Take(layout));
+  RETURN_IF_ERROR(EnsureOperator(layout));
   auto supervisor = std::unique_ptr<Supervisor>(
       new Supervisor(std::move(options), std::move(layout), std::move(lock)));
   supervisor->AddChild("redis", supervisor->RedisCommand());
@@ -89,6 +92,18 @@ absl::StatusOr<std::unique_ptr<Supervisor>> Supervisor::Create(UpOptions options
 }
 
 Supervisor::~Supervisor() { Stop(); }
+
+absl::Status Supervisor::EnsureOperator(const Layout& layout) {
+  if (std::filesystem::exists(layout.OperatorsFile())) return absl::OkStatus();
+  SystemRandom random;
+  ASSIGN_OR_RETURN(const std::string key, EnsureDeviceKey(random, layout.PersonFile("operator")));
+  return WriteFileAtomically(
+      layout.OperatorsFile(),
+      absl::StrCat("# <role> <members/… or the public key of a device>, one a line; the role is\n"
+                   "# `operator` or `staff`. Read when profiles starts.\n"
+                   "operator ",
+                   key, "\n"));
+}
 
 void Supervisor::AddChild(const std::string& name, std::vector<std::string> command) {
   Child child;
@@ -148,6 +163,7 @@ std::vector<std::string> Supervisor::ServiceCommand(const std::string& service) 
   const auto add = [&command](std::vector<std::string> flags) {
     command.insert(command.end(), flags.begin(), flags.end());
   };
+  if (service == "profiles") add({"--operators_file", layout_.OperatorsFile()});
   if (service == "matching") add(options_.matching_flags);
   add(options_.service_flags);
   return command;

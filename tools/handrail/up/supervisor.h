@@ -56,6 +56,8 @@ class Supervisor {
   };
 
   Supervisor(UpOptions options, Layout layout, std::unique_ptr<FolderLock> lock);
+  // Makes a first operator, whose key lies in the folder, unless there is an operators file.
+  static absl::Status EnsureOperator(const Layout& layout);
   void AddChild(const std::string& name, std::vector<std::string> command);
   std::vector<std::string> RedisCommand() const;
   std::vector<std::string> ServiceCommand(const std::string& service) const;
