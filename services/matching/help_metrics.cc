@@ -33,7 +33,9 @@ HelpMetrics::HelpMetrics(storage::Database& database, const Clock& clock,
       stale_(MakeGauge(registry, "handrail_crisis_rows_stale",
                        "Crisis lines that were checked more than 180 days ago.")),
       oldest_row_(MakeGauge(registry, "handrail_crisis_oldest_row_days",
-                            "Days since the earliest check of a crisis line.")) {
+                            "Days since the earliest check of a crisis line.")),
+      database_up_(MakeGauge(registry, "handrail_matching_database_up",
+                             "1 while the ledger can be read, else 0.")) {
   auto& family = prometheus::BuildCounter()
                      .Name("handrail_reach_total")
                      .Help("Calls for help by what came of them.")
@@ -54,21 +56,18 @@ void HelpMetrics::Update(const HelpDesk& desk) {
   undated_.Set(age.undated);
   stale_.Set(age.stale);
   oldest_row_.Set(age.oldest_days);
-  // A database that cannot be read is seen by the readiness check, not here.
-  database_
-      .Read(now + kReadTimeout,
-            [&](storage::Transaction& tx) -> absl::Status {
-              ASSIGN_OR_RETURN(const storage::Rows rows,
-                               tx.Query("SELECT COUNT(*), COALESCE(MIN(created_at), 0) "
-                                        "FROM help_calls WHERE state = 1",
-                                        {}));
-              const int64_t count = rows[0].Int(0);
-              open_.Set(static_cast<double>(count));
-              oldest_.Set(count == 0 ? 0
-                                     : std::max(0.0, absl::ToDoubleSeconds(now - rows[0].Time(1))));
-              return absl::OkStatus();
-            })
-      .IgnoreError();
+  const absl::Status read =
+      database_.Read(now + kReadTimeout, [&](storage::Transaction& tx) -> absl::Status {
+        ASSIGN_OR_RETURN(const storage::Rows rows,
+                         tx.Query("SELECT COUNT(*), COALESCE(MIN(created_at), 0) "
+                                  "FROM help_calls WHERE state = 1",
+                                  {}));
+        const int64_t count = rows[0].Int(0);
+        open_.Set(static_cast<double>(count));
+        oldest_.Set(count == 0 ? 0 : std::max(0.0, absl::ToDoubleSeconds(now - rows[0].Time(1))));
+        return absl::OkStatus();
+      });
+  database_up_.Set(read.ok() ? 1 : 0);
 }
 
 }  // namespace handrail::matching

@@ -22,6 +22,7 @@ namespace handrail::matching {
 //   handrail_crisis_rows_undated      of which nobody said when they were checked
 //   handrail_crisis_rows_stale        checked more than 180 days ago
 //   handrail_crisis_oldest_row_days   since the earliest check
+//   handrail_matching_database_up     1 while the ledger can be read
 // Thread-safe. All references must outlive it.
 class HelpMetrics {
  public:
@@ -43,6 +44,7 @@ class HelpMetrics {
   prometheus::Gauge& undated_;
   prometheus::Gauge& stale_;
   prometheus::Gauge& oldest_row_;
+  prometheus::Gauge& database_up_;
 };
 
 }  // namespace handrail::matching

@@ -1,5 +1,6 @@
 #include "services/matching/matching_process.h"
 
+#include <atomic>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -127,6 +128,7 @@ class MatchingProcess final : public rpc::ServiceProcess {
   OperatorHandler operator_handler_;
   HelpHandler help_handler_;
   MemberSyncHandler sync_handler_;
+  std::atomic<bool> had_database_ = false;
   bool stopped_ = false;
 };
 
@@ -224,11 +226,15 @@ void MatchingProcess::OnEffects(const Effects& effects) {
 
 absl::Status MatchingProcess::CheckDatabase() {
   const absl::Time now = clock_.Now();
-  ASSIGN_OR_RETURN(const absl::Time theirs, parts_.database->Now(now + absl::Seconds(1)));
+  const auto theirs = parts_.database->Now(now + absl::Seconds(1));
+  // Who was ready stays so without a database: whoever reaches out gets the crisis lines from here,
+  // and every other call is told to come again. handrail_matching_database_up says it is away.
+  if (!theirs.ok()) return had_database_.load() ? absl::OkStatus() : theirs.status();
   const absl::Time after = clock_.Now();
-  if (theirs < now - kLargestClockError || theirs > after + kLargestClockError) {
+  if (*theirs < now - kLargestClockError || *theirs > after + kLargestClockError) {
     return absl::UnavailableError("clocks differ");
   }
+  had_database_.store(true);
   return absl::OkStatus();
 }
 

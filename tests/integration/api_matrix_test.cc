@@ -126,7 +126,13 @@ void ApiMatrixTest::MakeResources() {
     pause.Pause(absl::Milliseconds(20));
   }
   ASSERT_FALSE(pairing.conversation().empty());
+  matching::v1::ReachRequest reach;
+  reach.set_request_id(newcomer_->NewRequestId());
+  const auto reached = Unwrap(
+      newcomer_->Call(cluster_->services().help(), &matching::v1::HelpService::Stub::Reach, reach));
+  ASSERT_TRUE(reached.has_help_call());
   resources_ = {{"tickets", ticket.name()},
+                {"helpCalls", reached.help_call().name()},
                 {"offers", accept.name()},
                 {"pairings", pairing.name()},
                 {"conversations", pairing.conversation()},
