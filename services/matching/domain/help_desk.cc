@@ -110,6 +110,16 @@ absl::StatusOr<Reached> HelpDesk::Reach(const Call& call) {
   return reached;
 }
 
+absl::StatusOr<OnCall> HelpDesk::SetOnCall(const Call& call, absl::Duration length) {
+  auto duty = store_.SetOnCall(call, clock_.Now(), length);
+  const bool may_be_stale = HasReason(duty.status(), reason::kSponsorProfileRequired) ||
+                            HasReason(duty.status(), reason::kConsentRequired);
+  if (may_be_stale && fetch_(call.deadline, call.who.member).ok()) {
+    duty = store_.SetOnCall(call, clock_.Now(), length);
+  }
+  return duty;
+}
+
 absl::Status HelpDesk::AdvanceDue() {
   const absl::Time deadline = clock_.Now() + options_.sweep_timeout;
   ASSIGN_OR_RETURN(const std::vector<HelpCall> due,

@@ -46,6 +46,9 @@ class HelpDesk {
   // Whatever happens to the stores, this is an outcome: kUnavailable when they cannot be reached.
   // Errors are the caller's own only: INVALID_ARGUMENT, FAILED_PRECONDITION / REQUEST_ID_REUSED.
   absl::StatusOr<Reached> Reach(const Call& call);
+  // SetOnCall of the store, once more with a fresh copy of the caller when ours refuses them: what
+  // they have just told profiles may still be on its way.
+  absl::StatusOr<OnCall> SetOnCall(const Call& call, absl::Duration length);
   // One sweep: stages, contacts and, now and then, what is to be forgotten.
   void Sweep();
 

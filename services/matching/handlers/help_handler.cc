@@ -238,15 +238,14 @@ grpc::ServerUnaryReactor* HelpHandler::GetOnCall(grpc::CallbackServerContext* co
 grpc::ServerUnaryReactor* HelpHandler::SetOnCall(grpc::CallbackServerContext* context,
                                                  const v1::SetOnCallRequest* request,
                                                  v1::OnCall* response) {
-  return in_.edge.Unary(
-      context, request, response,
-      [this](const Call& call, const v1::SetOnCallRequest& request,
-             v1::OnCall* response) -> absl::Status {
-        ASSIGN_OR_RETURN(const OnCall duty,
-                         in_.store.SetOnCall(call, in_.clock.Now(), absl::Hours(request.hours())));
-        OnCallToProto(duty, response);
-        return absl::OkStatus();
-      });
+  return in_.edge.Unary(context, request, response,
+                        [this](const Call& call, const v1::SetOnCallRequest& request,
+                               v1::OnCall* response) -> absl::Status {
+                          ASSIGN_OR_RETURN(const OnCall duty,
+                                           in_.desk.SetOnCall(call, absl::Hours(request.hours())));
+                          OnCallToProto(duty, response);
+                          return absl::OkStatus();
+                        });
 }
 
 grpc::ServerUnaryReactor* HelpHandler::GetBackups(grpc::CallbackServerContext* context,
