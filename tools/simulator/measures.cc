@@ -53,7 +53,7 @@ Group GroupOf(const Newcomer& newcomer) {
 
 // Of sponsors who took part for at least half of the time: a mean over a few days says nothing.
 double GiniOfLoad(const World& world, const Log& log) {
-  const double half = absl::ToDoubleHours(world.arrivals_end() - world.start()) / 2;
+  const double half = absl::ToDoubleHours(world.arrivals_end() - world.half()) / 2;
   std::vector<double> loads;
   for (const SponsorOutcome& sponsor : log.sponsors) {
     if (sponsor.hours < half || sponsor.open_seat_hours <= 0) continue;
@@ -146,12 +146,18 @@ int64_t CountStarved(const World& world, const std::vector<std::vector<Eligible>
     const matching::Ticket& ticket = world.newcomers()[i].ticket;
     absl::flat_hash_set<uint32_t> possible;
     for (const Eligible& one : eligible[i]) possible.insert(one.sponsor);
+    std::vector<const MadeOffer*> own;
     for (const MadeOffer& offer : log.offers) {
-      if (offer.newcomer == i) possible.erase(offer.sponsor);  // they have met, and rest
+      if (offer.newcomer != i) continue;
+      own.push_back(&offer);
+      possible.erase(offer.sponsor);  // they have met, and rest
     }
     const auto passed_by = [&](const MadeOffer& offer) {
       const bool later = world.newcomers()[offer.newcomer].ticket.create_time > ticket.create_time;
-      return later && offer.time < ticket.expire_time && possible.contains(offer.sponsor);
+      const bool waits = std::none_of(own.begin(), own.end(), [&](const MadeOffer* one) {
+        return one->time <= offer.time && offer.time < one->end;
+      });
+      return later && waits && offer.time < ticket.expire_time && possible.contains(offer.sponsor);
     };
     starved += std::any_of(log.offers.begin(), log.offers.end(), passed_by) ? 1 : 0;
   }

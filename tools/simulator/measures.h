@@ -75,8 +75,8 @@ double GiniOf(std::vector<double> values);
 double OptimalMeanScore(const World& world, const std::vector<std::vector<Eligible>>& eligible,
                         size_t pairs, const matching::AssignmentSolver& solver);
 
-// Newcomers whose ticket expired although, while they waited, somebody who had asked later was put
-// before a sponsor whom they could have had.
+// Newcomers whose ticket expired although, while they waited and had no open offer themselves,
+// somebody who had asked later was put before a sponsor whom they could have had.
 int64_t CountStarved(const World& world, const std::vector<std::vector<Eligible>>& eligible,
                      const Log& log);
 

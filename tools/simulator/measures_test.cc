@@ -79,8 +79,8 @@ TEST_F(TwoByTwo, ALogIsMeasured) {
     outcome.offers = 1;
     outcome.sponsor = static_cast<int32_t>(i);
     outcome.score = eligible_[i][i].score;
-    log_.offers.push_back(
-        {outcome.first_offer, static_cast<uint32_t>(i), static_cast<uint32_t>(i)});
+    const auto number = static_cast<uint32_t>(i);
+    log_.offers.push_back({outcome.first_offer, outcome.end_time, number, number});
     log_.sponsors[i].pairings = 1;
     log_.sponsors[i].hours = 24;
     log_.sponsors[i].open_seat_hours = 24;
@@ -112,12 +112,17 @@ TEST_F(TwoByTwo, ALogIsMeasured) {
 }
 
 TEST_F(TwoByTwo, StarvedIsWhoExpiresWhileLaterOnesAreOffered) {
-  log_.offers.push_back({matching::TestNow() + absl::Hours(3), 1, 0});
+  log_.offers.push_back({matching::TestNow() + absl::Hours(3), absl::InfiniteFuture(), 1, 0});
   EXPECT_EQ(CountStarved(*world_, eligible_, log_), 1);  // the first; nobody came after the second
   log_.newcomers[0].end = NewcomerOutcome::End::kGaveUp;
   EXPECT_EQ(CountStarved(*world_, eligible_, log_), 0);
   log_.newcomers[0].end = NewcomerOutcome::End::kExpired;
-  log_.offers.push_back({matching::TestNow(), 0, 0});  // they have met
+  const absl::Time from = matching::TestNow() + absl::Hours(2);
+  log_.offers.push_back({from, from + absl::Hours(2), 0, 1});  // was not waiting just then
+  EXPECT_EQ(CountStarved(*world_, eligible_, log_), 0);
+  log_.offers.back().end = from + absl::Minutes(30);
+  EXPECT_EQ(CountStarved(*world_, eligible_, log_), 1);
+  log_.offers.back() = {matching::TestNow(), matching::TestNow(), 0, 0};  // they have met
   EXPECT_EQ(CountStarved(*world_, eligible_, log_), 0);
 }
 

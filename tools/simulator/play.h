@@ -54,6 +54,7 @@ class Simulation {
     matching::Ticket ticket;
     bool open = false;  // has asked and neither is paired nor has left
     int32_t offered_to = -1;
+    size_t offer = 0;  // the last one, in the log
     double offered_score = 0;
   };
   struct SponsorState {
@@ -99,7 +100,8 @@ class Simulation {
   void RunBatch();
   void Follow(const matching::BatchPlan& plan);
   void Offer(uint32_t newcomer, uint32_t sponsor);
-  bool BreaksARule(uint32_t newcomer, uint32_t sponsor, double* score) const;
+  bool BreaksARule(uint32_t newcomer, uint32_t sponsor) const;
+  double IdleScore(uint32_t newcomer, uint32_t sponsor) const;
 
   const World& world_;
   const std::vector<std::vector<Eligible>>& eligible_;

@@ -47,7 +47,7 @@ void Simulation::LookForTickets(uint32_t sponsor) {
 bool Simulation::MayMeet(uint32_t newcomer, const Eligible& with) const {
   const SponsorState& sponsor = sponsors_[with.sponsor];
   if (sponsor.seats.FreeSeats() == 0) return false;
-  return !BreaksARule(newcomer, with.sponsor, nullptr);
+  return !BreaksARule(newcomer, with.sponsor);
 }
 
 void Simulation::TakeAnySponsor(uint32_t newcomer) {
@@ -71,7 +71,7 @@ std::optional<uint32_t> Simulation::LongestWaitingFor(uint32_t sponsor) {
   for (const uint32_t newcomer : eligible_newcomers_[sponsor]) {
     if (newcomers_[newcomer].ticket.create_time > now_) break;
     if (!newcomers_[newcomer].open || newcomers_[newcomer].offered_to >= 0) continue;
-    if (!BreaksARule(newcomer, sponsor, nullptr)) return newcomer;
+    if (!BreaksARule(newcomer, sponsor)) return newcomer;
   }
   return std::nullopt;
 }
@@ -153,7 +153,7 @@ void Simulation::Follow(const matching::BatchPlan& plan) {
   }
 }
 
-bool Simulation::BreaksARule(uint32_t newcomer, uint32_t sponsor, double* score) const {
+bool Simulation::BreaksARule(uint32_t newcomer, uint32_t sponsor) const {
   const absl::Time week = matching::UtcWeekStart(now_);
   const matching::Ticket& ticket = newcomers_[newcomer].ticket;
   const matching::TicketRecord record = matching::MakeTicketRecord(
@@ -161,14 +161,22 @@ bool Simulation::BreaksARule(uint32_t newcomer, uint32_t sponsor, double* score)
   matching::SponsorRecord other = matching::MakeSponsorRecord(
       *sponsors_[sponsor].traits, ticket.philosophy, engine_.policies, week);
   SetSeats(sponsors_[sponsor].seats, other);
-  if (score != nullptr) *score = engine_.scorer.Score(record.newcomer, other, now_);
   return engine_.rules.FirstBroken(record.newcomer, other, pairs_, now_).has_value();
+}
+
+// What the bounds count too: how well two people fit does not depend on how busy one of them is.
+double Simulation::IdleScore(uint32_t newcomer, uint32_t sponsor) const {
+  for (const Eligible& one : eligible_[newcomer]) {
+    if (one.sponsor == sponsor) return one.score;
+  }
+  return 0;  // became possible only after they asked; rare, and never to a policy's favour
 }
 
 void Simulation::Offer(uint32_t newcomer, uint32_t sponsor) {
   NewcomerState& state = newcomers_[newcomer];
   SponsorState& other = sponsors_[sponsor];
-  log_.broken_rules += BreaksARule(newcomer, sponsor, &state.offered_score) ? 1 : 0;
+  log_.broken_rules += BreaksARule(newcomer, sponsor) ? 1 : 0;
+  state.offered_score = IdleScore(newcomer, sponsor);
   CountLoad(sponsor);
   ++other.seats.open_offer_count;
   other.seats.last_offer_time = now_;
@@ -179,7 +187,8 @@ void Simulation::Offer(uint32_t newcomer, uint32_t sponsor) {
   NewcomerOutcome& outcome = log_.newcomers[newcomer];
   outcome.first_offer = std::min(outcome.first_offer, now_);
   ++outcome.offers;
-  log_.offers.push_back({now_, newcomer, sponsor});
+  state.offer = log_.offers.size();
+  log_.offers.push_back({now_, absl::InfiniteFuture(), newcomer, sponsor});
   const absl::Duration delay = world_.AnswerDelay(newcomer, sponsor, number, now_);
   const absl::Duration deadline =
       engine_.policies.ResponseDeadline(state.ticket.philosophy, state.ticket.relationship_type);

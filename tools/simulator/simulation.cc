@@ -127,6 +127,7 @@ void Simulation::EndOffer(uint32_t newcomer, absl::Duration cooldown) {
   --sponsors_[sponsor].seats.open_offer_count;
   PutSeats(sponsor);
   state.offered_to = -1;
+  log_.offers[state.offer].end = now_;
   if (cooldown == absl::ZeroDuration()) return;
   pairs_.CoolDown(state.ticket.newcomer, sponsors_[sponsor].seats.sponsor, now_ + cooldown);
   Push(now_ + cooldown + absl::Seconds(1), EventKind::kLooks, newcomer);
@@ -148,6 +149,7 @@ void Simulation::Answer(uint32_t newcomer, int number) {
   outcome.end_time = now_;
   outcome.sponsor = state.offered_to;
   outcome.score = state.offered_score;
+  log_.offers[state.offer].end = now_;
   state.open = false;
   CountLoad(sponsor);
   --sponsors_[sponsor].seats.open_offer_count;
@@ -225,7 +227,8 @@ void Simulation::PutSeats(uint32_t sponsor) {
 void Simulation::CountLoad(uint32_t sponsor) {
   SponsorState& state = sponsors_[sponsor];
   const absl::Time until = std::min(now_, world_.arrivals_end());
-  const double hours = std::max(0.0, absl::ToDoubleHours(until - state.counted_until));
+  const absl::Time from = std::max(state.counted_until, world_.half());
+  const double hours = std::max(0.0, absl::ToDoubleHours(until - from));
   state.counted_until = std::max(state.counted_until, until);
   if (state.paused) return;
   SponsorOutcome& outcome = log_.sponsors[sponsor];

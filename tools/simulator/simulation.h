@@ -45,14 +45,15 @@ struct NewcomerOutcome {
   absl::Time first_offer = absl::InfiniteFuture();
   int offers = 0;
   int32_t sponsor = -1;  // of the pairing
-  double score = 0;      // as it stood when the offer was made, 0..100
+  double score = 0;      // of the pairing, were the sponsor idle, 0..100
 };
 
 struct SponsorOutcome {
   int pairings = 0;
   int free_at_end = 0;
-  // Over the days in which newcomers ask: seats held by a pairing or an offer, and seats there
-  // were, both while the sponsor took part; and for how long that was.
+  // Over the second half of the days in which newcomers ask, when the log has forgotten how it
+  // began: seats held by a pairing or an offer, and seats there were, both while the sponsor took
+  // part; and for how long that was.
   double load_seat_hours = 0;
   double open_seat_hours = 0;
   double hours = 0;
@@ -60,6 +61,7 @@ struct SponsorOutcome {
 
 struct MadeOffer {
   absl::Time time;
+  absl::Time end = absl::InfiniteFuture();  // when it was answered, timed out or was taken back
   uint32_t newcomer = 0;
   uint32_t sponsor = 0;
 };

@@ -93,6 +93,8 @@ class World {
   absl::Time start() const { return start_; }
   // Nobody asks after this; who still waits goes on waiting.
   absl::Time arrivals_end() const { return start_ + absl::Hours(24 * options_.days); }
+  // Loads count from here on.
+  absl::Time half() const { return start_ + absl::Hours(12 * options_.days); }
   // When the last ticket expires.
   absl::Time end() const { return arrivals_end() + matching::kTicketLifetime; }
 
