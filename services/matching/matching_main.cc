@@ -35,6 +35,9 @@ void AddFlags(CLI::App& app, MatchingOptions* options) {
   AddFlag(app, "member_cache", &options->member_cache, "how many members are kept in memory");
   AddFlag(app, "coalesce", &options->coalesce,
           "how long events are collected before people are matched, 0 to 10ms");
+  AddFlag(app, "window", &options->window,
+          "while more people wait for a seat than there are seats: how long a free one waits for "
+          "others, so that all are given together, 0 to 24h; 0 gives each at once");
   AddFlag(app, "response_deadline", &options->response_deadline,
           "how long a sponsor has to answer an offer; 0 leaves it to the programs' policies");
 }

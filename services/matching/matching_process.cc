@@ -14,6 +14,7 @@
 #include "common/storage/redis.h"
 #include "services/matching/adapters/crisis_table.h"
 #include "services/matching/adapters/crypto_vault.h"
+#include "services/matching/adapters/flow_solver.h"
 #include "services/matching/adapters/peers.h"
 #include "services/matching/adapters/program_table.h"
 #include "services/matching/adapters/redis_queue.h"
@@ -114,6 +115,7 @@ class MatchingProcess final : public rpc::ServiceProcess {
   WatchHub hub_;
   OutboxSender outbox_;
   PoolDrains drains_;
+  FlowSolver solver_;
   Matcher matcher_;
   Sweeper sweeper_;
   Reconciler reconciler_;
@@ -142,10 +144,13 @@ std::vector<storage::InvariantQuery> InvariantQueries() {
   return queries;
 }
 
-MatcherOptions MakeMatcherOptions(const MatchingOptions& options, const PoolDrains& drains) {
+MatcherOptions MakeMatcherOptions(const MatchingOptions& options, const PoolDrains& drains,
+                                  const AssignmentSolver& solver) {
   MatcherOptions matcher;
   matcher.coalesce = options.coalesce;
   matcher.response_deadline = options.response_deadline;
+  matcher.window = options.window;
+  matcher.solver = &solver;
   matcher.is_drained = [&drains](const PoolKey& pool) { return drains.IsDrained(pool); };
   return matcher;
 }
@@ -175,7 +180,7 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
       drains_(operators_, ledger_, clock_, kDrainInterval,
               [this](const Effects& effects) { matcher_.Notify(effects); }),
       matcher_(ledger_, queue_, members_, chooser_, policies_, clock_, context.random,
-               MakeMatcherOptions(options, drains_),
+               MakeMatcherOptions(options, drains_, solver_),
                [this](const Effects& effects) { hub_.Wake(effects); }),
       sweeper_(
           ledger_, queue_, clock_, SweeperOptions(), [this] { return matcher_.Pools(); },
@@ -336,6 +341,8 @@ std::vector<std::string> Validate(const rpc::CommonOptions& common,
   need(options.member_cache > 0, "--member_cache must be positive");
   need(options.coalesce >= absl::ZeroDuration() && options.coalesce <= absl::Milliseconds(10),
        "--coalesce must lie between 0 and 10ms");
+  need(options.window >= absl::ZeroDuration() && options.window <= absl::Hours(24),
+       "--window must lie between 0 and 24h");
   need(options.response_deadline >= absl::ZeroDuration() &&
            options.response_deadline <= absl::Hours(168),
        "--response_deadline must lie between 0 and 168h");

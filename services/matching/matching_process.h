@@ -22,6 +22,8 @@ struct MatchingOptions {
   int waiting_limit = 1'000'000;                    // tickets that may wait
   int member_cache = 200'000;                       // members kept in memory
   absl::Duration coalesce = absl::Milliseconds(2);  // 0..10 ms: events collected before a round
+  // 0..24 h: how long seats that more tickets want than there are wait for one another.
+  absl::Duration window = absl::ZeroDuration();
   absl::Duration response_deadline = absl::ZeroDuration();  // replaces the programs' when not zero
 };
 

@@ -34,16 +34,17 @@ void AddFlags(CLI::App& app, Command& command) {
   app.add_option("--newcomers", options.newcomers, "Who ask, in each log")->capture_default_str();
   app.add_option("--days", options.days, "In which they ask")->capture_default_str();
   app.add_option("--supply", options.supplies, "ample, balanced or scarce; may be repeated (all)");
-  app.add_option(
-      "--policy", options.policies,
-      "fcfs, longest_idle, score_only, handrail, batch_1h, batch_6h or batch_24h; may be "
-      "repeated (all)");
+  app.add_option("--policy", options.policies,
+                 "fcfs, longest_idle, score_only, handrail, handrail_6h, batch_1h, batch_6h or "
+                 "batch_24h; may be "
+                 "repeated (all)");
   app.add_option("--aging", options.choice.aging, "Weight of a full target wait, ours and batches")
       ->capture_default_str();
   app.add_option("--balance", options.choice.balance, "Weight of a full sponsor, ours and batches")
       ->capture_default_str();
   app.add_option("--window", command.window,
-                 "How long our policy collects while tickets outnumber seats, such as 6h; 0 never");
+                 "How long our policy collects while tickets outnumber seats, such as 6h (0, as in "
+                 "production, unless --window of matching says otherwise)");
   app.add_flag("--curve", options.curve, "Also our policy over aging and window, seats scarce");
   app.add_flag("--quick", command.quick, "Small logs: under 3 minutes for everything");
   app.add_option("--json", command.json, "Writes the rows as a JSON array to this file");

@@ -79,11 +79,10 @@ std::optional<uint32_t> Simulation::LongestWaitingFor(uint32_t sponsor) {
 void Simulation::ChooseSponsor(uint32_t newcomer) {
   const matching::Ticket& ticket = newcomers_[newcomer].ticket;
   const Choice choice = PoolOf(ticket.pool).FindSponsors(ticket.id, now_, kCandidates);
-  for (const Candidate& candidate : choice.candidates) {
-    // A window decides about those seats, and about this ticket too.
-    if (sponsors_[sponsor_of_.at(candidate.sponsor->member)].held) return;
-  }
-  if (choice.found()) Offer(newcomer, sponsor_of_.at(choice.best().sponsor->member));
+  if (!choice.found()) return;
+  const uint32_t sponsor = sponsor_of_.at(choice.best().sponsor->member);
+  if (sponsors_[sponsor].held) return;  // a window decides about the seat, and this ticket too
+  Offer(newcomer, sponsor);
 }
 
 bool Simulation::ChooseTicket(uint32_t sponsor) {

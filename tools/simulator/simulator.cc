@@ -28,6 +28,7 @@ std::vector<Policy> AllPolicies(const SimulatorOptions& options) {
           {"longest_idle", Kind::kLongestIdle, {}, {}},
           {"score_only", Kind::kChoice, score_only, {}},
           {"handrail", Kind::kChoice, options.choice, options.window},
+          {"handrail_6h", Kind::kChoice, options.choice, absl::Hours(6)},
           {"batch_1h", Kind::kBatch, options.choice, absl::Hours(1)},
           {"batch_6h", Kind::kBatch, options.choice, absl::Hours(6)},
           {"batch_24h", Kind::kBatch, options.choice, absl::Hours(24)}};

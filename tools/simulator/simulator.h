@@ -23,7 +23,7 @@ struct SimulatorOptions {
   std::string meetings;               // a file or folder of meetings; empty: documented people
   // Of our own policy and the batches, instead of production's.
   matching::ChoiceOptions choice;
-  absl::Duration window = absl::Hours(6);
+  absl::Duration window = absl::ZeroDuration();
   bool curve = false;  // also our policy over aging and window, where seats are scarce
 };
 

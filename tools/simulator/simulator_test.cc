@@ -38,7 +38,7 @@ TEST(SimulatorTest, EverySupplyAndPolicyIsReported) {
   ASSERT_TRUE(report.ok()) << report.status();
   const nlohmann::json rows = nlohmann::json::parse(ToJson(*report));
   ASSERT_TRUE(rows.is_array());
-  EXPECT_EQ(rows.size(), 3 * 7 + report->curve.size());
+  EXPECT_EQ(rows.size(), 3 * 8 + report->curve.size());
   EXPECT_GE(report->curve.size(), 12u);
   std::set<std::pair<std::string, std::string>> seen;
   for (const nlohmann::json& row : rows) {

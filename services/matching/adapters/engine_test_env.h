@@ -39,8 +39,7 @@ class EngineTestBase : public ::testing::Test {
     pool_.philosophy = Philosophy::kTwelveStepAa;
   }
 
-  std::unique_ptr<Matcher> NewMatcher() {
-    MatcherOptions options;
+  std::unique_ptr<Matcher> NewMatcher(MatcherOptions options = {}) {
     options.pause_without_redis = absl::Milliseconds(1);
     return std::make_unique<Matcher>(*env_.ledger, *queue_, members_, chooser_, BuiltInPrograms(),
                                      env_.clock, env_.random, options, Matcher::Sink());

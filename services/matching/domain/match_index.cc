@@ -219,6 +219,36 @@ std::optional<Match> MatchIndex::FindForSponsor(const MemberId& sponsor, const T
   return best.has_value() ? ToMatch(best_pool, *best, now) : std::nullopt;
 }
 
+Choice MatchIndex::AddTicketsFor(const MemberId& sponsor, absl::Time now,
+                                 absl::FunctionRef<bool(const PoolKey&)> is_ours,
+                                 BatchPlanner& planner) {
+  Choice best;
+  for (const PoolKey& key : PoolsOf(sponsor)) {
+    if (!is_ours(key)) continue;
+    PoolIndex& pool = PoolOf(key);
+    if (pool.ticket_count() == 0) continue;
+    Choice choice = pool.FindTickets(sponsor, now, Chooser::kMaxCandidates);
+    planner.Add(choice);
+    if (!choice.found()) continue;
+    if (!best.found() || choice.best().weight_billionths > best.best().weight_billionths) {
+      best = std::move(choice);
+    }
+  }
+  return best;
+}
+
+std::optional<Match> MatchIndex::MatchOf(const TicketId& ticket, const MemberId& sponsor,
+                                         absl::Time now) {
+  const auto held = tickets_.find(ticket);
+  if (held == tickets_.end()) return std::nullopt;
+  const PoolKey pool = held->second.pool;
+  const Choice choice = PoolOf(pool).FindTickets(sponsor, now, Chooser::kMaxCandidates);
+  for (const Candidate& candidate : choice.candidates) {
+    if (candidate.ticket->ticket == ticket) return ToMatch(pool, candidate, now);
+  }
+  return std::nullopt;
+}
+
 const TicketChange* MatchIndex::FindTicket(const TicketId& id) const {
   const auto found = tickets_.find(id);
   return found == tickets_.end() ? nullptr : &found->second;

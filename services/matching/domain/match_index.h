@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "services/matching/domain/batch_plan.h"
 #include "services/matching/domain/choice.h"
 #include "services/matching/domain/ledger.h"
 #include "services/matching/domain/member_cache.h"
@@ -73,6 +74,12 @@ class MatchIndex {
   std::optional<Match> FindForSponsor(const MemberId& sponsor, const Taken& taken,
                                       const absl::flat_hash_set<TicketId>& busy, absl::Time now,
                                       absl::FunctionRef<bool(const PoolKey&)> is_ours);
+
+  // Adds the best tickets of a sponsor in all their pools, and tells the best pool's.
+  Choice AddTicketsFor(const MemberId& sponsor, absl::Time now,
+                       absl::FunctionRef<bool(const PoolKey&)> is_ours, BatchPlanner& planner);
+  // The two as they are known now; nothing when the ticket is none of the sponsor's best any more.
+  std::optional<Match> MatchOf(const TicketId& ticket, const MemberId& sponsor, absl::Time now);
 
   const TicketChange* FindTicket(const TicketId& id) const;
   const SponsorSeats* FindSponsor(const MemberId& id) const;

@@ -34,7 +34,9 @@ Matcher::Matcher(Ledger& ledger, Queue& queue, MemberCache& members, const Choos
       options_(options),
       sink_(std::move(sink)),
       owner_(absl::StrCat(absl::Hex(random.Next64(), absl::kZeroPad16))),
-      index_(ledger, members, chooser, policies) {}
+      index_(ledger, members, chooser, policies),
+      window_(options.solver == nullptr ? absl::ZeroDuration() : options.window,
+              static_cast<size_t>(options.window_limit)) {}
 
 Matcher::~Matcher() { Stop(); }
 
@@ -169,6 +171,8 @@ std::vector<Matcher::Attempt> Matcher::Choose() {
     busy.insert(match.ticket.ticket);
     attempts.push_back({std::move(match)});
   };
+  const auto is_ours = [this](const PoolKey& pool) { return MayMatch(pool); };
+  for (Match& match : CloseWindow(is_ours, now)) add(std::move(match));
   std::vector<TicketId> again;
   size_t looked_at = 0;
   while (!tickets_to_match_.empty() && attempts.size() < limit && looked_at++ < 4 * limit) {
@@ -176,17 +180,23 @@ std::vector<Matcher::Attempt> Matcher::Choose() {
     tickets_to_match_.pop_front();
     tickets_queued_.erase(id);
     const TicketChange* ticket = index_.FindTicket(id);
-    if (ticket == nullptr || !MayMatch(ticket->pool)) continue;
+    if (ticket == nullptr || !MayMatch(ticket->pool) || busy.contains(id)) continue;
+    const bool waits = policies_.Of(ticket->relationship_type).parallel_offers == 1;
     if (auto match = index_.FindForTicket(id, taken, now); match.has_value()) {
+      if (waits && window_.Holds(match->sponsor)) continue;  // the window will see to it
       add(*std::move(match));
     } else if (!taken.empty()) {
       again.push_back(id);  // its sponsors may only be busy with this round
     }
   }
-  const auto is_ours = [this](const PoolKey& pool) { return MayMatch(pool); };
   std::vector<MemberId> sponsors_again;
   while (!sponsors_to_match_.empty() && attempts.size() < limit) {
     const MemberId id = sponsors_to_match_.front();
+    if (!taken.contains(id) && HoldForWindow(id, is_ours, now)) {
+      sponsors_to_match_.pop_front();
+      sponsors_queued_.erase(id);
+      continue;
+    }
     if (auto match = index_.FindForSponsor(id, taken, busy, now, is_ours); match.has_value()) {
       add(*std::move(match));
       continue;  // the next free seat of the same sponsor

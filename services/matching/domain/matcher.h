@@ -19,6 +19,7 @@
 #include "services/matching/domain/ledger.h"
 #include "services/matching/domain/match_index.h"
 #include "services/matching/domain/queue.h"
+#include "services/matching/domain/seat_window.h"
 
 namespace handrail::matching {
 
@@ -48,6 +49,15 @@ struct MatcherOptions {
   absl::Duration scrub = absl::Seconds(5);
   int scrub_chunk = 500;
   size_t inbox_limit = 200'000;
+  // How long a free seat that more tickets want than there are seats waits for other seats, so that
+  // they are given together by `solver`; zero: each is given at once. With a window the solver is
+  // needed, and must outlive the matcher.
+  absl::Duration window = absl::ZeroDuration();
+  const AssignmentSolver* solver = nullptr;
+  // Seats that wait at most; then the window closes at once.
+  int window_limit = 64;
+  // When a solution takes longer, the rest of it is greedy.
+  absl::Duration window_solve_limit = absl::Milliseconds(50);
   // True for pools in which nothing is to be offered now; asked on the matcher's thread.
   std::function<bool(const PoolKey&)> is_drained;
 };
@@ -128,6 +138,11 @@ class Matcher {
   void SendHints(const std::vector<TicketChange>& tickets,
                  const std::vector<SponsorSeats>& sponsors, Announce announce);
   bool MatchOnce();
+  // Whether the sponsor's free seats wait for others; begins to when they should.
+  using IsOurs = absl::FunctionRef<bool(const PoolKey&)>;
+  bool HoldForWindow(const MemberId& sponsor, const IsOurs& is_ours, absl::Time now);
+  // What the window gives when it is time, else nothing.
+  std::vector<Match> CloseWindow(const IsOurs& is_ours, absl::Time now);
   std::vector<Attempt> Choose();
   std::vector<Attempt> ClaimAll(std::vector<Attempt> attempts);
   void Decide(std::vector<Attempt>& attempts);
@@ -181,6 +196,7 @@ class Matcher {
   std::deque<MemberId> sponsors_to_match_;
   absl::flat_hash_set<MemberId> sponsors_queued_;
   std::multimap<absl::Time, TicketId> resting_;  // until when
+  SeatWindow window_;
   std::map<PoolKey, PoolLease> leases_;
   absl::flat_hash_map<TicketId, int64_t> sent_tickets_;  // versions that we announced ourselves
   absl::flat_hash_map<MemberId, int64_t> sent_sponsors_;
