@@ -3,6 +3,7 @@
 
 #include "common/rpc/main_support.h"
 #include "common/rpc/server_options.h"
+#include "handrail/matching/v1/candidates.grpc.pb.h"
 #include "handrail/matching/v1/help.grpc.pb.h"
 #include "handrail/matching/v1/matching.grpc.pb.h"
 #include "handrail/matching/v1/member_sync.grpc.pb.h"
@@ -53,9 +54,8 @@ int main(int argc, char** argv) {
   spec.description = "Handrail matching: tickets, offers, pairings.";
   // Every service that MatchingProcess::Services registers; a missing one stops the start.
   spec.public_services = {
-      rpc::DescriptorOf<v1::HelpService>(),
-      rpc::DescriptorOf<v1::MatchingService>(),
-      rpc::DescriptorOf<v1::OperatorService>(),
+      rpc::DescriptorOf<v1::CandidateService>(), rpc::DescriptorOf<v1::HelpService>(),
+      rpc::DescriptorOf<v1::MatchingService>(),  rpc::DescriptorOf<v1::OperatorService>(),
       rpc::DescriptorOf<v1::ProgramService>(),
   };
   spec.internal_services = {rpc::DescriptorOf<v1::MemberSyncService>()};

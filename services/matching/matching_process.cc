@@ -19,7 +19,10 @@
 #include "services/matching/adapters/program_table.h"
 #include "services/matching/adapters/redis_queue.h"
 #include "services/matching/adapters/redis_wake_channel.h"
+#include "services/matching/adapters/sealed_handles.h"
 #include "services/matching/adapters/weights_file.h"
+#include "services/matching/domain/candidate_desk.h"
+#include "services/matching/domain/chosen_offers.h"
 #include "services/matching/domain/help_desk.h"
 #include "services/matching/domain/matcher.h"
 #include "services/matching/domain/operator_desk.h"
@@ -27,11 +30,13 @@
 #include "services/matching/domain/pool_drains.h"
 #include "services/matching/domain/reconciler.h"
 #include "services/matching/domain/sweeper.h"
+#include "services/matching/handlers/candidate_handler.h"
 #include "services/matching/handlers/handlers.h"
 #include "services/matching/handlers/help_handler.h"
 #include "services/matching/handlers/operator_handler.h"
 #include "services/matching/help_metrics.h"
 #include "services/matching/matching_metrics.h"
+#include "services/matching/stores/choice_ledger_sql.h"
 #include "services/matching/stores/help_sql.h"
 #include "services/matching/stores/invariants.h"
 #include "services/matching/stores/ledger_sql.h"
@@ -124,9 +129,14 @@ class MatchingProcess final : public rpc::ServiceProcess {
   OperatorDesk operator_desk_;
   HelpDesk help_desk_;
   HelpMetrics help_metrics_;
+  SqlChoiceLedger choices_;
+  SealedHandles handles_;
+  CandidateDesk candidates_;
+  ChosenOffers chosen_;
   HandlerContext handlers_;
   MatchingHandler matching_handler_;
   ProgramHandler program_handler_;
+  CandidateHandler candidate_handler_;
   OperatorHandler operator_handler_;
   HelpHandler help_handler_;
   MemberSyncHandler sync_handler_;
@@ -153,6 +163,12 @@ MatcherOptions MakeMatcherOptions(const MatchingOptions& options, const PoolDrai
   matcher.solver = &solver;
   matcher.is_drained = [&drains](const PoolKey& pool) { return drains.IsDrained(pool); };
   return matcher;
+}
+
+ChosenOffersOptions MakeChosenOptions(const MatchingOptions& options) {
+  ChosenOffersOptions chosen;
+  chosen.response_deadline = options.response_deadline;
+  return chosen;
 }
 
 MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::MainContext& context,
@@ -202,6 +218,17 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
           },
           [this](const Effects& effects) { OnEffects(effects); }),
       help_metrics_(*parts_.database, context.clock, parts_.crisis, context.registry),
+      choices_(*parts_.database, vault_, pools_, context.random, policies_, LedgerOptions(),
+               MakeSeenHash(parts_.ring)),
+      handles_(parts_.ring, context.random),
+      candidates_(
+          ledger_, choices_, chooser_, policies_, handles_, clock_, context.random,
+          [this](absl::Time deadline, const PoolKey& pool) {
+            return matcher_.SponsorsIn(deadline, pool);
+          },
+          CandidateOptions()),
+      chosen_(ledger_, choices_, queue_, chooser_, policies_, clock_, context.random,
+              MakeChosenOptions(options), [this](const Effects& effects) { OnEffects(effects); }),
       handlers_{context.edge,
                 context.streams,
                 ledger_,
@@ -214,6 +241,8 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
                 context.revocations},
       matching_handler_(handlers_),
       program_handler_(context.edge, parts_.programs.rows),
+      candidate_handler_(context.edge, candidates_,
+                         [this](const Effects& effects) { OnEffects(effects); }),
       operator_handler_({context.edge, operators_, operator_desk_, drains_, queue_, pages_, clock_,
                          [this] { return matcher_.Pools(); },
                          [this](const Effects& effects) { OnEffects(effects); }}),
@@ -225,6 +254,7 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
 
 void MatchingProcess::OnEffects(const Effects& effects) {
   matcher_.Notify(effects);
+  chosen_.Notify(effects);
   hub_.Wake(effects);
   if (effects.outbox) outbox_.Wake();
 }
@@ -248,6 +278,7 @@ rpc::ServerServices MatchingProcess::Services() {
   services.public_services = {rpc::Registered<v1::MatchingService>(&matching_handler_),
                               rpc::Registered<v1::HelpService>(&help_handler_),
                               rpc::Registered<v1::ProgramService>(&program_handler_),
+                              rpc::Registered<v1::CandidateService>(&candidate_handler_),
                               rpc::Registered<v1::OperatorService>(&operator_handler_)};
   services.internal_services = {rpc::Registered<v1::MemberSyncService>(&sync_handler_)};
   services.readiness.push_back({"database", [this] { return CheckDatabase(); }});
@@ -270,6 +301,7 @@ absl::Status MatchingProcess::Start() {
   sweeper_.Start();
   outbox_.Start();
   help_desk_.Start();
+  chosen_.Start();
   invariants_.Start();
   return absl::OkStatus();
 }
@@ -279,6 +311,7 @@ void MatchingProcess::Stop() {
   invariants_.Stop();
   help_desk_.Stop();
   desk_.Stop();
+  chosen_.Stop();
   sweeper_.Stop();
   reconciler_.Stop();
   drains_.Stop();

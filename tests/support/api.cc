@@ -12,6 +12,7 @@
 #include "common/base/status.h"
 #include "common/rpc/client.h"
 #include "common/rpc/status_conversion.h"
+#include "handrail/matching/v1/candidates.pb.h"
 #include "handrail/matching/v1/help.pb.h"
 #include "handrail/matching/v1/member_sync.grpc.pb.h"
 #include "handrail/matching/v1/operator.pb.h"
@@ -39,6 +40,7 @@ constexpr absl::Duration kQuietStream = absl::Seconds(2);
 // joins here; until then AllMethods says so.
 void LinkOtherProtos() {
   matching::v1::ApplyMembersRequest::descriptor();
+  matching::v1::ListCandidatesRequest::descriptor();
   matching::v1::ListPoolsRequest::descriptor();
   matching::v1::ListCrisisLinesRequest::descriptor();
   matching::v1::ListProgramsRequest::descriptor();

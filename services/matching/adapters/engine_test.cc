@@ -369,7 +369,7 @@ TEST_F(EngineTest, TheDeskAsksProfilesOnAMissAndChecksWhatItKnows) {
       [] { return true; }, [](const Effects&) {});
   const auto ask = [&](const Call& call, RelationshipType type, Philosophy philosophy) {
     std::promise<absl::StatusOr<Ticket>> promise;
-    desk.RequestMatch(call, type, philosophy,
+    desk.RequestMatch(call, {type, philosophy, false, {}},
                       [&](absl::StatusOr<Ticket> ticket) { promise.set_value(std::move(ticket)); });
     return promise.get_future().get();
   };

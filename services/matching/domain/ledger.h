@@ -45,8 +45,18 @@ struct TicketChange {
   absl::Time expire_time;
   double boost = 0;
   Importance importance;
+  bool choosing = false;   // no search puts it before anybody: the newcomer chose, or is to choose
+  int chosen_left = 0;     // of those whom the newcomer chose, how many have not been asked yet
+  int open_offers = 0;     // while OFFERED
+  int parallel_limit = 1;  // how many may be open at once
   int offer_count = 0;
   int64_t version = 0;
+
+  // One more offer may be made for it.
+  bool HasRoomForOffer() const {
+    return state == TicketState::kWaiting ||
+           (state == TicketState::kOffered && open_offers < parallel_limit);
+  }
 };
 
 // What a queue is built from: as much of a waiting ticket as its entry needs.
@@ -90,6 +100,8 @@ struct NewTicket {
   TicketId id;
   RelationshipType relationship_type = RelationshipType::kUnspecified;
   PoolKey pool;
+  bool choosing = false;  // the newcomer chooses
+  Importance importance;
   int64_t member_version = 0;
 };
 

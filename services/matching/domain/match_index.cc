@@ -22,6 +22,8 @@ Ticket ToTicket(const TicketChange& change) {
   ticket.expire_time = change.expire_time;
   ticket.boost = change.boost;
   ticket.importance = change.importance;
+  ticket.choosing = change.choosing;
+  ticket.open_offers = change.open_offers;
   ticket.offer_count = change.offer_count;
   ticket.version = change.version;
   return ticket;

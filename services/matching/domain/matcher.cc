@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,6 +15,7 @@ namespace handrail::matching {
 namespace {
 
 constexpr size_t kSentLimit = 100'000;
+constexpr size_t kQuestionLimit = 1000;
 
 template <typename Id>
 void Remember(absl::flat_hash_map<Id, int64_t>& sent, const Id& id, int64_t version) {
@@ -67,6 +69,38 @@ void Matcher::Notify(const Effects& effects) {
 std::vector<PoolKey> Matcher::Pools() const {
   MutexLock lock(mutex_);
   return known_pools_;
+}
+
+absl::StatusOr<std::vector<MemberId>> Matcher::SponsorsIn(absl::Time deadline,
+                                                          const PoolKey& pool) {
+  struct Answer {
+    Mutex mutex;
+    CondVar given;
+    std::optional<std::vector<MemberId>> ids ABSL_GUARDED_BY(mutex);
+  };
+  const auto answer = std::make_shared<Answer>();
+  {
+    MutexLock lock(mutex_);
+    if (stopping_ || inbox_.questions.size() >= kQuestionLimit) {
+      return Error(absl::StatusCode::kUnavailable, reason::kOverloaded)
+          .Message("the index cannot be asked now")
+          .RetryAfter(absl::Seconds(1));
+    }
+    inbox_.questions.push_back([answer, pool](const MatchIndex& index) {
+      MutexLock answered(answer->mutex);
+      answer->ids = index.SponsorsIn(pool);
+      answer->given.SignalAll();
+    });
+  }
+  wake_.Signal();
+  MutexLock lock(answer->mutex);
+  while (!answer->ids.has_value()) {
+    const absl::Duration left = deadline - clock_.Now();
+    if (left <= absl::ZeroDuration() || !answer->given.WaitFor(answer->mutex, left)) break;
+  }
+  if (answer->ids.has_value()) return *std::move(answer->ids);
+  return Error(absl::StatusCode::kDeadlineExceeded, reason::kDeadlineExceeded)
+      .Message("the index did not answer in time");
 }
 
 MatcherStats Matcher::Stats() const {
@@ -126,6 +160,7 @@ void Matcher::Round() {
     MutexLock lock(mutex_);
     std::swap(inbox, inbox_);
   }
+  for (const Question& question : inbox.questions) question(index_);
   Absorb(std::move(inbox));
   while (!resting_.empty() && resting_.begin()->first <= clock_.Now()) {
     const TicketId id = resting_.begin()->second;
@@ -325,10 +360,14 @@ void Matcher::Conclude(std::vector<Attempt> attempts) {
     index_.RefreshSponsors(LedgerDeadline(), now, sponsors, nullptr).IgnoreError();
     SettleAll(made);
     if (sink_) sink_(all);
-    // Where offers run in parallel the ticket looks on.
+    // Where offers run in parallel the ticket looks on, for somebody else.
+    for (const Attempt& attempt : made) {
+      const Offer& offer = attempt.outcome->value;
+      if (policies_.Of(offer.relationship_type).parallel_offers == 1) continue;
+      index_.Rest(offer.newcomer, offer.sponsor, offer.expire_time);
+    }
     for (const TicketChange& ticket : tickets) {
-      const int parallel = policies_.Of(ticket.relationship_type).parallel_offers;
-      if (parallel > ticket.offer_count && tickets_queued_.insert(ticket.ticket).second) {
+      if (ticket.HasRoomForOffer() && tickets_queued_.insert(ticket.ticket).second) {
         tickets_to_match_.push_back(ticket.ticket);
       }
     }

@@ -102,15 +102,23 @@ class Matcher {
   std::vector<PoolKey> Pools() const;
   MatcherStats Stats() const;
 
+  // The sponsors of a pool, free or not, as the index knows them. Blocks until the matcher's thread
+  // answers: DEADLINE_EXCEEDED, or UNAVAILABLE when it has stopped or too many ask.
+  // Thread-safe.
+  absl::StatusOr<std::vector<MemberId>> SponsorsIn(absl::Time deadline, const PoolKey& pool);
+
   // One round without the thread, for tests: takes what has come, and matches until nothing is left
   // to do now.
   void RunRoundForTest();
 
  private:
+  // What somebody outside wants to know of the index; run on the matcher's thread.
+  using Question = std::function<void(const MatchIndex&)>;
   struct Inbox {
     std::vector<TicketChange> tickets;
     std::vector<MemberId> sponsors;
-    bool empty() const { return tickets.empty() && sponsors.empty(); }
+    std::vector<Question> questions;
+    bool empty() const { return tickets.empty() && sponsors.empty() && questions.empty(); }
   };
   // What a round decided of one match.
   struct Attempt {

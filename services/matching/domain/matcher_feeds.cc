@@ -20,7 +20,7 @@ constexpr int kEventsAtOnce = 500;
 }  // namespace
 
 void Matcher::Absorb(Inbox inbox) {
-  if (inbox.empty()) return;
+  if (inbox.tickets.empty() && inbox.sponsors.empty()) return;
   const absl::Time now = clock_.Now();
   // Of several changes of one ticket the newest counts.
   absl::flat_hash_map<TicketId, size_t> newest;
@@ -48,7 +48,7 @@ void Matcher::Absorb(Inbox inbox) {
   }
   SendHints(tickets, sponsors, Announce::kYes);
   for (const TicketChange& ticket : tickets) {
-    if (ticket.state != TicketState::kWaiting) continue;
+    if (!ticket.HasRoomForOffer()) continue;
     if (tickets_queued_.insert(ticket.ticket).second) tickets_to_match_.push_back(ticket.ticket);
   }
   for (const SponsorSeats& sponsor : sponsors) {
@@ -163,7 +163,7 @@ void Matcher::PollEvents() {
     return;  // the scrub comes by
   }
   for (const TicketChange& ticket : tickets) {
-    if (ticket.state != TicketState::kWaiting) continue;
+    if (!ticket.HasRoomForOffer()) continue;
     if (tickets_queued_.insert(ticket.ticket).second) tickets_to_match_.push_back(ticket.ticket);
   }
   for (const SponsorSeats& sponsor : sponsors) {

@@ -92,9 +92,10 @@ void PoolIndex::TurnWeek(absl::Time week_start) {
 // ---- Tickets ----
 
 bool PoolIndex::MayBeOffered(const Ticket& ticket) const {
+  if (ticket.choosing) return false;
   return ticket.state == TicketState::kWaiting ||
          (ticket.state == TicketState::kOffered &&
-          policies_.Of(ticket.relationship_type).parallel_offers > 1);
+          std::max(1, ticket.open_offers) < policies_.Of(ticket.relationship_type).parallel_offers);
 }
 
 BitShelf& PoolIndex::ShelfOf(RelationshipType type) {

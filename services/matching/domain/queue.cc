@@ -20,7 +20,7 @@ int64_t ScoreOf(absl::Time create_time, double boost) {
 }  // namespace
 
 QueueTicket QueueTicketOf(const TicketChange& ticket) {
-  return {ticket.ticket, ticket.version, ticket.state == TicketState::kWaiting,
+  return {ticket.ticket, ticket.version, ticket.HasRoomForOffer(),
           ScoreOf(ticket.create_time, ticket.boost)};
 }
 

@@ -26,8 +26,8 @@ namespace handrail::matching {
 struct QueueTicket {
   TicketId ticket;
   int64_t version = 0;
-  bool waiting = false;
-  int64_t score = 0;  // milliseconds: the lower, the earlier
+  bool waiting = false;  // one more offer may be made for it
+  int64_t score = 0;     // milliseconds: the lower, the earlier
 };
 QueueTicket QueueTicketOf(const TicketChange& ticket);
 QueueTicket QueueTicketOf(const WaitingTicket& ticket);

@@ -41,29 +41,27 @@ absl::Status TicketDesk::Check(const Request& request, const MemberTraits& membe
         .Message("tell us a little about yourself first")
         .Field("newcomer", "must be set");
   }
-  if (!policies_.Allows(request.philosophy, request.relationship_type)) {
+  if (!policies_.Allows(request.wish.philosophy, request.wish.relationship_type)) {
     return Error(absl::StatusCode::kFailedPrecondition, reason::kRelationshipNotOffered)
         .Message("this program does not have this kind of relationship");
   }
   Error incomplete(absl::StatusCode::kFailedPrecondition, reason::kProfileIncomplete);
   incomplete.Message("a few things are missing before we can look for somebody");
   bool whole = true;
-  if (!member.newcomer->philosophies.Contains(request.philosophy)) {
+  if (!member.newcomer->philosophies.Contains(request.wish.philosophy)) {
     whole = false;
     incomplete.Field("newcomer.philosophies", "must contain the program that is asked for");
   }
   for (const MissingField& field :
-       MissingForMatching(*member.newcomer, request.philosophy, policies_)) {
+       MissingForMatching(*member.newcomer, request.wish.philosophy, policies_)) {
     whole = false;
     incomplete.Field(absl::StrCat("newcomer.", field.path), field.text);
   }
   return whole ? absl::OkStatus() : incomplete.ToStatus();
 }
 
-void TicketDesk::RequestMatch(const Call& call, RelationshipType relationship_type,
-                              Philosophy philosophy, Done done) {
-  auto request =
-      std::make_shared<Request>(Request{call, relationship_type, philosophy, std::move(done), 0});
+void TicketDesk::RequestMatch(const Call& call, const Wish& wish, Done done) {
+  auto request = std::make_shared<Request>(Request{call, wish, std::move(done), 0});
   const MemberCache::Member member = members_.Find(call.who.member);
   if (member != nullptr && has_room_() && Check(*request, *member).ok()) {
     Open(request, *member);
@@ -112,8 +110,10 @@ absl::StatusOr<Ticket> TicketDesk::FirstAnswerOr(const Call& call, const absl::S
 void TicketDesk::Open(const std::shared_ptr<Request>& request, const MemberTraits& member) {
   NewTicket ticket;
   ticket.id = TicketId::Random(random_);
-  ticket.relationship_type = request->relationship_type;
-  ticket.pool = PoolForTicket(*member.newcomer, request->philosophy);
+  ticket.relationship_type = request->wish.relationship_type;
+  ticket.pool = PoolForTicket(*member.newcomer, request->wish.philosophy);
+  ticket.choosing = request->wish.choosing;
+  ticket.importance = request->wish.importance;
   ticket.member_version = member.version;
   ++request->attempts;
   const Call& call = request->call;

@@ -29,10 +29,16 @@ class TicketDesk {
              const ProgramPolicies& policies, const Clock& clock, Random& random, int threads,
              HasRoom has_room, Sink sink);
 
+  // What is asked for.
+  struct Wish {
+    RelationshipType relationship_type = RelationshipType::kUnspecified;
+    Philosophy philosophy = Philosophy::kUnspecified;
+    bool choosing = false;  // the newcomer chooses
+    Importance importance;
+  };
   // Does not block; `done` runs once, on any thread. Errors as of MatchingService.RequestMatch;
   // UNAVAILABLE / PEER_UNAVAILABLE when there is no copy of the member and profiles is down.
-  void RequestMatch(const Call& call, RelationshipType relationship_type, Philosophy philosophy,
-                    Done done);
+  void RequestMatch(const Call& call, const Wish& wish, Done done);
   // Answers what was begun.
   void Stop() { workers_.Stop(); }
 
@@ -45,8 +51,7 @@ class TicketDesk {
  private:
   struct Request {
     Call call;
-    RelationshipType relationship_type;
-    Philosophy philosophy;
+    Wish wish;
     Done done;
     int attempts = 0;
   };

@@ -194,6 +194,17 @@ enum class Training : uint8_t {
 };
 inline constexpr int kTrainingCount = 5;  // with kUnspecified
 
+// What a sponsor may let newcomers see who choose for themselves.
+enum class CandidateField : uint8_t {
+  kUnspecified = 0,
+  kAgeBand = 1,
+  kRecoveryTime = 2,
+  kLanguages = 3,
+  kModalities = 4,
+  kCommunities = 5,
+  kSubstances = 6,
+};
+
 // Unspecified is treated as suspended.
 enum class Standing : uint8_t { kUnspecified = 0, kGood = 1, kSuspended = 2, kErased = 3 };
 
@@ -303,6 +314,7 @@ struct SponsorTraits {
   std::vector<SponsorProgram> programs;  // at most 8
   EnumSet<AccessNeed> access_offered;
   absl::Time attest_time = absl::InfinitePast();  // never, unless said
+  EnumSet<CandidateField> candidate_fields;       // what newcomers may see who choose themselves
   friend bool operator==(const SponsorTraits&, const SponsorTraits&) = default;
 
   // Null when the person does not sponsor in that program.

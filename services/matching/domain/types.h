@@ -177,6 +177,9 @@ struct Ticket {
   int offer_count = 0;
   double boost = 0;  // an operator's, 0..kMaxBoost, in units of pair weight
   Importance importance;
+  bool choosing = false;  // put before those only whom the newcomer chose
+  int chosen_left = 0;    // of them, how many have not been asked yet
+  int open_offers = 0;    // while OFFERED
   std::optional<PairingId> pairing;
   std::optional<ConversationId> conversation;  // empty for the seconds until it exists
   int64_t version = 1;

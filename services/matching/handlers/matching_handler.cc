@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "common/base/status.h"
+#include "services/matching/handlers/candidate_proto.h"
 #include "services/matching/handlers/handlers.h"
 #include "services/matching/handlers/ticket_proto.h"
 #include "services/matching/handlers/traits_proto.h"
@@ -51,8 +52,17 @@ grpc::ServerUnaryReactor* MatchingHandler::RequestMatch(grpc::CallbackServerCont
       context, request, response,
       [this](const Call& call, const v1::RequestMatchRequest& request, v1::Ticket* response,
              std::function<void(absl::Status)> done) {
-        in_.desk.RequestMatch(call, static_cast<RelationshipType>(request.relationship_type()),
-                              static_cast<Philosophy>(request.philosophy()),
+        auto importance = ImportanceFromProto(request.emphases());
+        if (!importance.ok()) {
+          done(importance.status());
+          return;
+        }
+        TicketDesk::Wish wish;
+        wish.relationship_type = static_cast<RelationshipType>(request.relationship_type());
+        wish.philosophy = static_cast<Philosophy>(request.philosophy());
+        wish.choosing = request.mode() == v1::MATCH_MODE_LET_ME_CHOOSE;
+        wish.importance = *importance;
+        in_.desk.RequestMatch(call, wish,
                               [response, done = std::move(done)](absl::StatusOr<Ticket> ticket) {
                                 if (ticket.ok()) Fill(*ticket, response);
                                 done(ticket.status());

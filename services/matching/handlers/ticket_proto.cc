@@ -7,7 +7,7 @@
 #include "services/matching/domain/score.h"
 
 namespace handrail::matching {
-namespace {
+namespace {}  // namespace
 
 void ReasonsToProto(const std::vector<MatchReason>& reasons,
                     google::protobuf::RepeatedPtrField<v1::Reason>* proto) {
@@ -17,8 +17,6 @@ void ReasonsToProto(const std::vector<MatchReason>& reasons,
     row->set_text(std::string(TextOf(reason)));
   }
 }
-
-}  // namespace
 
 void TimeToProto(absl::Time time, google::protobuf::Timestamp* proto) {
   const int64_t micros = absl::ToUnixMicros(time);
@@ -53,6 +51,12 @@ void TicketToProto(const Ticket& ticket, const std::optional<Offer>& offer, int6
   }
   if (ticket.state == TicketState::kWaiting) {
     proto->set_waiting_ahead(RoundWaitingAhead(waiting_ahead));
+  }
+  proto->set_mode(ticket.choosing ? v1::MATCH_MODE_LET_ME_CHOOSE
+                                  : v1::MATCH_MODE_LET_HANDRAIL_CHOOSE);
+  if (ticket.choosing && IsOpen(ticket.state)) {
+    proto->set_chosen_remaining(ticket.chosen_left);
+    proto->set_choice_expected(ticket.state == TicketState::kWaiting && ticket.chosen_left == 0);
   }
 }
 

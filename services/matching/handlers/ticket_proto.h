@@ -2,6 +2,7 @@
 #define HANDRAIL_SERVICES_MATCHING_HANDLERS_TICKET_PROTO_H_
 
 #include <optional>
+#include <vector>
 
 #include "handrail/matching/v1/matching.pb.h"
 #include "services/matching/domain/types.h"
@@ -20,6 +21,9 @@ void OfferToProto(const Offer& offer, v1::Offer* proto);
 // confirmed.
 void PairingToProto(const Pairing& pairing, v1::Pairing* proto);
 void AvailabilityToProto(const Availability& availability, v1::Availability* proto);
+
+void ReasonsToProto(const std::vector<MatchReason>& reasons,
+                    google::protobuf::RepeatedPtrField<v1::Reason>* proto);
 
 // "How many wait ahead" is told in steps, so that nobody can count others.
 int RoundWaitingAhead(int64_t exact);

@@ -143,7 +143,11 @@ absl::StatusOr<MemberTraits> MemberTraitsFromProto(const common::v1::MemberSnaps
   member.consents_to_matching = snapshot.consent().matching();
   member.consents_to_health_data = snapshot.consent().health_data();
   if (snapshot.has_newcomer()) member.newcomer = NewcomerFromProto(snapshot.newcomer());
-  if (snapshot.has_sponsor()) member.sponsor = SponsorFromProto(snapshot.sponsor());
+  if (snapshot.has_sponsor()) {
+    member.sponsor = SponsorFromProto(snapshot.sponsor());
+    member.sponsor->candidate_fields =
+        SetFromProto<CandidateField, common::v1::CandidateField>(snapshot.candidate_fields());
+  }
   return member;
 }
 

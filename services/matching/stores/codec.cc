@@ -10,7 +10,8 @@
 namespace handrail::matching {
 namespace {
 
-constexpr uint8_t kVersion = 1;
+// 2 added what a newcomer weighs and chooses, and what a sponsor shows to candidates.
+constexpr uint8_t kVersion = 2;
 
 class Writer {
  public:
@@ -58,12 +59,16 @@ class Writer {
 class Reader {
  public:
   explicit Reader(absl::string_view bytes) : rest_(bytes) {
-    if (rest_.empty() || static_cast<uint8_t>(rest_[0]) != kVersion) {
+    if (rest_.empty() || rest_[0] < 1 || rest_[0] > kVersion) {
       Fail();
     } else {
+      version_ = rest_[0];
       rest_.remove_prefix(1);
     }
   }
+
+  // Which version of the format these bytes are in.
+  int version() const { return version_; }
 
   uint64_t Unsigned() {
     uint64_t value = 0;
@@ -145,6 +150,7 @@ class Reader {
   }
 
   absl::string_view rest_;
+  int version_ = kVersion;
   bool ok_ = true;
 };
 
@@ -261,6 +267,7 @@ void WriteSponsor(const SponsorTraits& sponsor, Writer& out) {
   }
   out.Set(sponsor.access_offered);
   out.Time(sponsor.attest_time);
+  out.Set(sponsor.candidate_fields);
 }
 
 SponsorTraits ReadSponsor(Reader& in) {
@@ -279,6 +286,7 @@ SponsorTraits ReadSponsor(Reader& in) {
   }
   sponsor.access_offered = in.Set<AccessNeed>();
   sponsor.attest_time = in.Time();
+  if (in.version() >= 2) sponsor.candidate_fields = in.Set<CandidateField>();
   return sponsor;
 }
 
@@ -349,6 +357,9 @@ std::string EncodeTicketAnswer(const Ticket& ticket, absl::string_view pool) {
   out.Bool(ticket.pairing.has_value());
   if (ticket.pairing.has_value()) out.Id(*ticket.pairing);
   out.Text(pool);
+  out.Unsigned(ticket.importance.bits());
+  out.Bool(ticket.choosing);
+  out.Signed(ticket.chosen_left);
   return out.Take();
 }
 
@@ -366,6 +377,11 @@ absl::StatusOr<TicketAnswer> DecodeTicketAnswer(absl::string_view bytes) {
   ticket.version = in.Signed();
   if (in.Bool()) ticket.pairing = in.Id<PairingId>();
   answer.pool = in.Text();
+  if (in.version() >= 2) {
+    ticket.importance = Importance::FromBits(static_cast<uint32_t>(in.Unsigned()));
+    ticket.choosing = in.Bool();
+    ticket.chosen_left = in.Int();
+  }
   RETURN_IF_ERROR(in.Finish());
   return answer;
 }

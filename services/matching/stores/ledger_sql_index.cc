@@ -58,6 +58,7 @@ absl::StatusOr<std::vector<TicketChange>> SqlLedger::ReadTicketChanges(absl::Tim
   tickets.reserve(rows.size());
   for (const storage::Row& row : rows) {
     ASSIGN_OR_RETURN(TicketChange ticket, ReadTicketChange(row, context_.pools));
+    ticket.parallel_limit = context_.policies.Of(ticket.relationship_type).parallel_offers;
     tickets.push_back(std::move(ticket));
   }
   return tickets;

@@ -39,6 +39,13 @@ absl::Status SqlLedger::CheckProposal(Steps& steps, const Proposal& proposal, St
                                     "AND sponsor = $2 AND state <> 5",
                                     {proposal.newcomer, proposal.sponsor, steps.now()}));
   if (!cooling.empty()) return RefusedError(reason::kRelationshipNotOffered);
+  if (proposal.parallel_limit > 1) {  // one ticket is put before a sponsor once at a time
+    ASSIGN_OR_RETURN(const Rows open,
+                     steps.tx().Query("SELECT 1 FROM offers WHERE ticket = $1 AND sponsor = $2 "
+                                      "AND state = 1",
+                                      {proposal.ticket, proposal.sponsor}));
+    if (!open.empty()) return RefusedError(reason::kRelationshipNotOffered);
+  }
   return absl::OkStatus();
 }
 
@@ -64,6 +71,11 @@ absl::Status SqlLedger::MakeOfferStep(Steps& steps, const Proposal& proposal, Of
           {proposal.ticket, proposal.ticket_version, steps.now(), proposal.newcomer, parallel}));
   if (rows.empty()) return ChangedMeanwhileError();
   RETURN_IF_ERROR(steps.NoteTicket(rows.front()));
+  ++steps.effects().tickets.back().open_offers;
+  if (steps.effects().tickets.back().choosing) {
+    RETURN_IF_ERROR(steps.TakeChoice(proposal.ticket, proposal.sponsor));
+    --steps.effects().tickets.back().chosen_left;
+  }
   if (parallel) {
     ASSIGN_OR_RETURN(const std::vector<Offer> open,
                      steps.OpenOffersWhere("ticket = $1", proposal.ticket, kParallelOffersLimit));

@@ -79,11 +79,13 @@ absl::StatusOr<std::string> SqlLedger::OpenTicketStep(Steps& steps, const Call& 
   const absl::Time expires = steps.now() + context_.options.ticket_lifetime;
   ASSIGN_OR_RETURN(
       const int64_t inserted,
-      steps.tx().Execute("INSERT INTO tickets (id, member, relationship_type, pool, state, "
-                         "created_at, expires_at, boost, version, offer_count, index_pending) "
-                         "VALUES ($1, $2, $3, $4, 1, $5, $6, 0, 1, 0, $5) ON CONFLICT DO NOTHING",
-                         {ticket.id, member, static_cast<int64_t>(ticket.relationship_type),
-                          Blob{pool}, steps.now(), expires}));
+      steps.tx().Execute(
+          "INSERT INTO tickets (id, member, relationship_type, pool, state, "
+          "created_at, expires_at, boost, version, offer_count, index_pending, "
+          "importance, choosing) VALUES ($1, $2, $3, $4, 1, $5, $6, 0, 1, 0, $5, "
+          "$7, $8) ON CONFLICT DO NOTHING",
+          {ticket.id, member, static_cast<int64_t>(ticket.relationship_type), Blob{pool},
+           steps.now(), expires, static_cast<int64_t>(ticket.importance.bits()), ticket.choosing}));
   if (inserted == 0) {
     ASSIGN_OR_RETURN(const Rows open,
                      steps.tx().Query("SELECT id FROM tickets WHERE member = $1 AND "
@@ -102,6 +104,8 @@ absl::StatusOr<std::string> SqlLedger::OpenTicketStep(Steps& steps, const Call& 
   change.pool = ticket.pool;
   change.create_time = absl::FromUnixMicros(absl::ToUnixMicros(steps.now()));
   change.expire_time = absl::FromUnixMicros(absl::ToUnixMicros(expires));
+  change.importance = ticket.importance;
+  change.choosing = ticket.choosing;
   change.version = 1;
   opened = TicketOf(change);
   steps.effects().tickets.push_back(std::move(change));

@@ -212,13 +212,24 @@ absl::Status LedgerSteps::CloseAndReturn(const std::vector<Offer>& offers, Offer
 absl::Status LedgerSteps::ReturnTicket(const TicketId& id) {
   // created_at is not touched: the place in the queue is kept (M6).
   ASSIGN_OR_RETURN(const Rows rows,
-                   tx_.Query("UPDATE tickets SET state = 1, version = version + 1, "
-                             "index_pending = $2 WHERE id = $1 AND state = 2 AND NOT EXISTS "
-                             "(SELECT 1 FROM offers o WHERE o.ticket = $1 AND o.state = 1) "
-                             "RETURNING " HANDRAIL_TICKET_COLUMNS,
+                   tx_.Query("UPDATE tickets SET state = CASE WHEN EXISTS (SELECT 1 FROM offers o "
+                             "WHERE o.ticket = $1 AND o.state = 1) THEN 2 ELSE 1 END, "
+                             "version = version + 1, index_pending = $2, "
+                             "choosing = " HANDRAIL_STILL_CHOOSING
+                             "WHERE id = $1 AND state = 2 RETURNING " HANDRAIL_TICKET_COLUMNS,
                              {id, now_}));
   if (rows.empty()) return absl::OkStatus();
   return NoteTicket(rows.front());
+}
+
+absl::Status LedgerSteps::TakeChoice(const TicketId& id, const MemberId& sponsor) {
+  ASSIGN_OR_RETURN(const int64_t taken,
+                   tx_.Execute("UPDATE ticket_choices SET state = 1 WHERE ticket = $1 "
+                               "AND sponsor = $2 AND state = 0 AND NOT EXISTS "
+                               "(SELECT 1 FROM ticket_choices b WHERE b.ticket = $1 "
+                               "AND b.state = 0 AND b.place < ticket_choices.place)",
+                               {id, sponsor}));
+  return taken == 1 ? absl::OkStatus() : RefusedError(reason::kTicketNotOpen);
 }
 
 absl::Status LedgerSteps::WithdrawTicket(const TicketId& id) {
@@ -262,6 +273,7 @@ absl::Status LedgerSteps::PutOutbox(const Pairing& pairing, OutboxEntry::Step st
 
 absl::Status LedgerSteps::NoteTicket(const storage::Row& row) {
   ASSIGN_OR_RETURN(TicketChange change, ReadTicketChange(row, context_.pools));
+  change.parallel_limit = context_.policies.Of(change.relationship_type).parallel_offers;
   effects_.tickets.push_back(std::move(change));
   return absl::OkStatus();
 }

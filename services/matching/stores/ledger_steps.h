@@ -93,9 +93,12 @@ class LedgerSteps {
   // more). The ticket is left as it is.
   absl::StatusOr<bool> CloseOffer(const Offer& offer, OfferEvent event);
   // Closes each and lets its ticket wait again, in its old place, when no other offer is open for
-  // it.
+  // it; a ticket whose newcomer's choice has ended passes to Handrail if that was allowed.
   absl::Status CloseAndReturn(const std::vector<Offer>& offers, OfferEvent event);
   absl::Status ReturnTicket(const TicketId& id);
+  // The sponsor is whom the newcomer chose next, and is done with. FAILED_PRECONDITION /
+  // TICKET_NOT_OPEN when somebody else is next, or nobody.
+  absl::Status TakeChoice(const TicketId& id, const MemberId& sponsor);
   // WAITING or OFFERED → the state that `event` gives, its open offers rescinded.
   absl::Status WithdrawTicket(const TicketId& id);
 

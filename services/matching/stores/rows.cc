@@ -32,6 +32,10 @@ absl::StatusOr<TicketChange> ReadTicketChange(const storage::Row& row, const Poo
   ticket.boost = BoostOfColumn(row.Int(7));
   ticket.version = row.Int(8);
   ticket.offer_count = static_cast<int>(row.Int(9));
+  ticket.importance = Importance::FromBits(static_cast<uint32_t>(row.Int(10)));
+  ticket.choosing = row.Bool(11);
+  ticket.open_offers = static_cast<int>(row.Int(12));
+  ticket.chosen_left = static_cast<int>(row.Int(13));
   return ticket;
 }
 
@@ -47,6 +51,10 @@ Ticket TicketOf(const TicketChange& change) {
   ticket.expire_time = change.expire_time;
   ticket.offer_count = change.offer_count;
   ticket.boost = change.boost;
+  ticket.importance = change.importance;
+  ticket.choosing = change.choosing;
+  ticket.chosen_left = change.chosen_left;
+  ticket.open_offers = change.open_offers;
   ticket.version = change.version;
   return ticket;
 }
@@ -54,8 +62,8 @@ Ticket TicketOf(const TicketChange& change) {
 absl::StatusOr<Ticket> ReadTicket(const storage::Row& row, const PoolNames& pools) {
   ASSIGN_OR_RETURN(const TicketChange change, ReadTicketChange(row, pools));
   Ticket ticket = TicketOf(change);
-  if (!row.IsNull(10)) ticket.pairing = row.Id<PairingId>(10);
-  if (!row.IsNull(11)) ticket.conversation = row.Id<ConversationId>(11);
+  if (!row.IsNull(14)) ticket.pairing = row.Id<PairingId>(14);
+  if (!row.IsNull(15)) ticket.conversation = row.Id<ConversationId>(15);
   return ticket;
 }
 

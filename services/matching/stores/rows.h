@@ -12,15 +12,27 @@
 // Rows of the ledger's tables as domain types. Each reader goes with the list of columns above it.
 namespace handrail::matching {
 
-#define HANDRAIL_TICKET_COLUMNS                                                          \
-  "id, member, relationship_type, pool, state, created_at, expires_at, boost, version, " \
-  "offer_count"
+#define HANDRAIL_TICKET_COLUMNS HANDRAIL_TICKET_COLUMNS_OF("tickets.")
+// `t` is the table's name or alias, with the dot.
+#define HANDRAIL_TICKET_COLUMNS_OF(t)                                                             \
+  t "id, " t "member, " t "relationship_type, " t "pool, " t "state, " t "created_at, " t         \
+    "expires_at, " t "boost, " t "version, " t "offer_count, " t "importance, " t                 \
+    "choosing, "                                                                                  \
+    "CASE WHEN " t "state = 2 THEN (SELECT COUNT(*) FROM offers x WHERE x.ticket = " t            \
+    "id AND x.state = 1) ELSE 0 END, "                                                            \
+    "CASE WHEN " t "choosing = 1 THEN (SELECT COUNT(*) FROM ticket_choices c WHERE c.ticket = " t \
+    "id AND c.state = 0) ELSE 0 END"
 absl::StatusOr<TicketChange> ReadTicketChange(const storage::Row& row, const PoolNames& pools);
 
+// For an UPDATE of the ticket $1: its choice has ended where nobody is left of it and the newcomer
+// lets Handrail go on.
+#define HANDRAIL_STILL_CHOOSING                                                                  \
+  "CASE WHEN choosing = 1 AND then_handrail = 1 AND NOT EXISTS (SELECT 1 FROM ticket_choices c " \
+  "WHERE c.ticket = $1 AND c.state = 0) THEN 0 ELSE choosing END "
+
 // With the pairing and the conversation of a ticket that is paired.
-#define HANDRAIL_TICKET_QUERY                                                                 \
-  "SELECT t.id, t.member, t.relationship_type, t.pool, t.state, t.created_at, t.expires_at, " \
-  "t.boost, t.version, t.offer_count, p.id, p.conversation "                                  \
+#define HANDRAIL_TICKET_QUERY \
+  "SELECT " HANDRAIL_TICKET_COLUMNS_OF("t.") ", p.id, p.conversation "      \
   "FROM tickets t LEFT JOIN pairings p ON p.ticket = t.id "
 absl::StatusOr<Ticket> ReadTicket(const storage::Row& row, const PoolNames& pools);
 Ticket TicketOf(const TicketChange& change);

@@ -1,6 +1,7 @@
 #include "services/matching/stores/schema.h"
 
 #include "common/storage/request_log.h"
+#include "services/matching/stores/choice_schema.h"
 #include "services/matching/stores/help_schema.h"
 #include "services/matching/stores/operator_record.h"
 
@@ -159,6 +160,7 @@ const std::vector<storage::Migration>& LedgerMigrations() {
            "CREATE INDEX offers_by_sponsor_change ON offers (sponsor, changed_at)",
        }},
       HelpMigration(),
+      ChoiceMigration(),
       OperatorMigration(),
   };
   return *migrations;

@@ -38,6 +38,31 @@ absl::Status FillSide(const MemberSnapshot& snapshot, absl::string_view name,
   return absl::OkStatus();
 }
 
+// What newcomers may see who choose for themselves. A field has the audience of the longest path
+// that names it or holds it.
+struct ShownField {
+  absl::string_view path;
+  common::v1::CandidateField field;
+};
+constexpr ShownField kShownFields[] = {
+    {"sponsor.person.age_band", common::v1::CANDIDATE_FIELD_AGE_BAND},
+    {"sponsor.programs.recovery_date", common::v1::CANDIDATE_FIELD_RECOVERY_TIME},
+    {"sponsor.person.languages", common::v1::CANDIDATE_FIELD_LANGUAGES},
+    {"sponsor.person.modalities", common::v1::CANDIDATE_FIELD_MODALITIES},
+    {"sponsor.person.communities", common::v1::CANDIDATE_FIELD_COMMUNITIES},
+    {"sponsor.person.substances", common::v1::CANDIDATE_FIELD_SUBSTANCES},
+};
+
+Audience AudienceOf(const MemberSnapshot& snapshot, absl::string_view path) {
+  while (true) {
+    const auto named = snapshot.audiences.find(std::string(path));
+    if (named != snapshot.audiences.end()) return named->second;
+    const size_t dot = path.rfind('.');
+    if (dot == absl::string_view::npos) return Audience::kMatchingOnly;
+    path = path.substr(0, dot);
+  }
+}
+
 common::v1::Standing ToProto(Standing standing) {
   return static_cast<common::v1::Standing>(standing);  // the numbers are the same
 }
@@ -73,6 +98,10 @@ absl::Status ToSnapshotForMatching(const MemberSnapshot& snapshot,
     RETURN_IF_ERROR(FillSide(snapshot, "sponsor", *snapshot.sponsor, out->mutable_sponsor()));
     if (snapshot.attest_time.has_value()) {
       *out->mutable_sponsor()->mutable_attest_time() = ToTimestamp(*snapshot.attest_time);
+    }
+    for (const ShownField& shown : kShownFields) {
+      if (AudienceOf(snapshot, shown.path) != Audience::kCandidate) continue;
+      out->add_candidate_fields(shown.field);
     }
   }
   return absl::OkStatus();

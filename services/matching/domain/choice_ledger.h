@@ -1,0 +1,74 @@
+#ifndef HANDRAIL_SERVICES_MATCHING_DOMAIN_CHOICE_LEDGER_H_
+#define HANDRAIL_SERVICES_MATCHING_DOMAIN_CHOICE_LEDGER_H_
+
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "common/base/call.h"
+#include "services/matching/domain/ledger.h"
+
+namespace handrail::matching {
+
+// The most that a newcomer may choose at once, and be shown at once.
+inline constexpr int kMaxChosen = 5;
+
+// The truth about whom newcomers chose, and how many people they were shown. Beside the Ledger, on
+// the same rows and with its promises: each method is one atomic step, one with a Call is
+// idempotent under the call's request id. That an offer of a ticket goes to the chosen only, and in
+// their order, the ledger holds when the offer is made.
+class ChoiceLedger {
+ public:
+  virtual ~ChoiceLedger() = default;
+
+  // Replaces those of a ticket of the caller who were chosen and not asked yet; `sponsors` are at
+  // most kMaxChosen different people, the first to be asked first. With nobody and
+  // `then_handrail` the ticket passes to Handrail at once. An open offer stays as it is.
+  // NOT_FOUND; FAILED_PRECONDITION / TICKET_NOT_OPEN, or CHOICE_NOT_EXPECTED when the ticket is not
+  // the newcomer's to choose for.
+  virtual absl::StatusOr<Changed<Ticket>> SetChoice(const Call& call, absl::Time now,
+                                                    const TicketId& id,
+                                                    absl::Span<const MemberId> sponsors,
+                                                    bool then_handrail) = 0;
+  // The first answer to this SetChoice, or nothing.
+  virtual absl::StatusOr<std::optional<Ticket>> FindSetChoiceAnswer(const Call& call) = 0;
+
+  // Who is to be asked next, of a ticket that waits for the newcomer's choice; nothing when nobody
+  // is, or the ticket does not wait.
+  struct Next {
+    TicketChange ticket;
+    MemberId sponsor;
+  };
+  virtual absl::StatusOr<std::optional<Next>> FindNext(absl::Time deadline, const TicketId& id) = 0;
+  // Passes over whoever is next, if it is this sponsor and the ticket waits. When nobody is left
+  // and the newcomer allowed it the ticket passes to Handrail.
+  virtual absl::StatusOr<Effects> PassOver(absl::Time deadline, absl::Time now, const TicketId& id,
+                                           const MemberId& sponsor) = 0;
+  // Waiting tickets with somebody to be asked, by id, after `after`: at most `limit`.
+  virtual absl::StatusOr<std::vector<TicketId>> ListDue(absl::Time deadline, int limit,
+                                                        const TicketId& after) = 0;
+
+  // Of `candidates`, the best first, those whom the caller may be shown today: at most `limit`, and
+  // with all whom the caller has seen today, on any ticket, at most `budget` different people. They
+  // count as seen. Two calls at once do not see more together.
+  struct Shown {
+    std::vector<MemberId> people;
+    int remaining = 0;  // of the budget
+  };
+  virtual absl::StatusOr<Shown> Show(const Call& call, absl::Time now,
+                                     absl::Span<const MemberId> candidates, int limit,
+                                     int budget) = 0;
+  // Forgets what was seen before yesterday, and choices of tickets that are closed. The number of
+  // rows gone, at most about `limit`.
+  virtual absl::StatusOr<int64_t> Trim(absl::Time deadline, absl::Time now, int limit) = 0;
+};
+
+// Days since 1970-01-01, UTC.
+int64_t DayOf(absl::Time now);
+
+}  // namespace handrail::matching
+
+#endif  // HANDRAIL_SERVICES_MATCHING_DOMAIN_CHOICE_LEDGER_H_

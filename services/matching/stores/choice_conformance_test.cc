@@ -1,0 +1,385 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/mutex.h"
+#include "common/base/status.h"
+#include "services/matching/adapters/program_table.h"
+#include "services/matching/stores/choice_ledger_sql.h"
+#include "services/matching/stores/ledger_test_env.h"
+
+// Whom newcomers choose, and offers side by side, on every backend.
+namespace handrail::matching {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+constexpr absl::Time kNever = absl::InfiniteFuture();
+
+class ChoiceConformanceTest : public ::testing::TestWithParam<storage::TestBackend> {
+ protected:
+  Ticket Ask(const MemberId& newcomer, bool choosing = true,
+             RelationshipType type = RelationshipType::kSponsor, Importance importance = {}) {
+    NewTicket ticket;
+    ticket.id = TicketId::Random(env_.random);
+    ticket.relationship_type = type;
+    ticket.pool.philosophy = Philosophy::kTwelveStepAa;
+    ticket.choosing = choosing;
+    ticket.importance = importance;
+    ticket.member_version = 1;
+    std::promise<absl::StatusOr<Changed<Ticket>>> promise;
+    env_.ledger->OpenTicket(
+        env_.As(newcomer), env_.clock.Now(), ticket,
+        [&](absl::StatusOr<Changed<Ticket>> result) { promise.set_value(std::move(result)); });
+    auto opened = promise.get_future().get();
+    EXPECT_TRUE(opened.ok()) << opened.status();
+    return opened->value;
+  }
+  absl::StatusOr<Changed<Ticket>> Choose(const Ticket& ticket, std::vector<MemberId> sponsors,
+                                         bool then_handrail = false,
+                                         const std::string& request = "") {
+    return choices_.SetChoice(env_.As(ticket.newcomer, request), env_.clock.Now(), ticket.id,
+                              sponsors, then_handrail);
+  }
+  std::optional<MemberId> NextOf(const Ticket& ticket) {
+    const auto next = choices_.FindNext(kNever, ticket.id);
+    EXPECT_TRUE(next.ok()) << next.status();
+    return next.ok() && next->has_value() ? std::optional<MemberId>((*next)->sponsor)
+                                          : std::nullopt;
+  }
+  absl::StatusOr<Changed<Offer>> OfferTo(const Ticket& ticket, const MemberId& sponsor,
+                                         int parallel = 1) {
+    Proposal proposal = env_.Propose(ticket, sponsor);
+    proposal.parallel_limit = parallel;
+    return env_.ledger->MakeOffer(kNever, env_.clock.Now(), proposal);
+  }
+  void Decline(const MemberId& sponsor, const OfferId& offer) {
+    const auto declined = env_.ledger->DeclineOffer(env_.As(sponsor), env_.clock.Now(), offer);
+    ASSERT_TRUE(declined.ok()) << declined.status();
+  }
+  ChoiceLedger::Shown Show(const MemberId& newcomer, const std::vector<MemberId>& candidates,
+                           int limit = 5, int budget = 25) {
+    const auto shown =
+        choices_.Show(env_.As(newcomer), env_.clock.Now(), candidates, limit, budget);
+    EXPECT_TRUE(shown.ok()) << shown.status();
+    return shown.value_or(ChoiceLedger::Shown());
+  }
+  std::vector<MemberId> Sponsors(int count) {
+    std::vector<MemberId> sponsors;
+    for (int i = 0; i < count; ++i) sponsors.push_back(env_.AddSponsor(1));
+    return sponsors;
+  }
+
+  LedgerTestEnv env_{GetParam()};
+  SqlChoiceLedger choices_{*env_.database,
+                           env_.vault,
+                           env_.pools,
+                           env_.random,
+                           BuiltInPrograms(),
+                           LedgerOptions(),
+                           [](int64_t day, const MemberId& sponsor) {
+                             std::string hash(sponsor.Bytes());
+                             hash[0] = static_cast<char>(hash[0] ^ static_cast<char>(day));
+                             return hash;
+                           }};
+};
+
+TEST_P(ChoiceConformanceTest, ATicketKeepsWhatTheNewcomerWeighs) {
+  Importance importance;
+  importance.Set(FactorCode::kLocality, Emphasis::kMore);
+  importance.Set(FactorCode::kSubstance, Emphasis::kOff);
+  const Ticket ticket = Ask(env_.AddNewcomer(), false, RelationshipType::kSponsor, importance);
+  EXPECT_EQ(ticket.importance, importance);
+  EXPECT_FALSE(ticket.choosing);
+  EXPECT_EQ(env_.TicketNow(ticket).importance, importance);
+  const auto waiting = env_.ledger->LoadWaiting(kNever, ticket.pool, 10, std::nullopt);
+  ASSERT_TRUE(waiting.ok());
+  EXPECT_EQ(waiting->front().importance, importance);
+}
+
+TEST_P(ChoiceConformanceTest, TheChosenAreOfferedInOrderAndNobodyElse) {
+  const std::vector<MemberId> sponsors = Sponsors(3);
+  const Ticket ticket = Ask(env_.AddNewcomer());
+  EXPECT_TRUE(ticket.choosing);
+  // Nobody was chosen yet: a search that does not know it is refused.
+  EXPECT_TRUE(HasReason(OfferTo(ticket, sponsors[0]).status(), reason::kTicketNotOpen));
+  const auto chosen = Choose(ticket, {sponsors[1], sponsors[0]});
+  ASSERT_TRUE(chosen.ok()) << chosen.status();
+  EXPECT_EQ(chosen->value.chosen_left, 2);
+  ASSERT_EQ(chosen->effects.tickets.size(), 1u);
+  EXPECT_TRUE(chosen->effects.tickets[0].choosing);
+
+  EXPECT_EQ(NextOf(ticket), sponsors[1]);
+  EXPECT_TRUE(HasReason(OfferTo(ticket, sponsors[0]).status(), reason::kTicketNotOpen));
+  EXPECT_TRUE(HasReason(OfferTo(ticket, sponsors[2]).status(), reason::kTicketNotOpen));
+  const auto first = OfferTo(ticket, sponsors[1]);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->effects.tickets.back().chosen_left, 1);
+  EXPECT_EQ(NextOf(ticket), std::nullopt);  // it does not wait
+  Decline(sponsors[1], first->value.id);
+  EXPECT_EQ(NextOf(ticket), sponsors[0]);
+  const auto second = OfferTo(ticket, sponsors[0]);
+  ASSERT_TRUE(second.ok()) << second.status();
+  Decline(sponsors[0], second->value.id);
+
+  // Nobody is left, and Handrail was not asked to go on.
+  const Ticket now = env_.TicketNow(ticket);
+  EXPECT_EQ(now.state, TicketState::kWaiting);
+  EXPECT_TRUE(now.choosing);
+  EXPECT_EQ(now.chosen_left, 0);
+  EXPECT_EQ(now.create_time, ticket.create_time);
+  EXPECT_TRUE(HasReason(OfferTo(ticket, sponsors[2]).status(), reason::kTicketNotOpen));
+  ASSERT_TRUE(Choose(ticket, {sponsors[2]}).ok());
+  EXPECT_EQ(NextOf(ticket), sponsors[2]);
+  env_.ExpectWhole();
+}
+
+TEST_P(ChoiceConformanceTest, HandrailGoesOnWhereTheNewcomerAllowedIt) {
+  const std::vector<MemberId> sponsors = Sponsors(2);
+  const Ticket ticket = Ask(env_.AddNewcomer());
+  ASSERT_TRUE(Choose(ticket, {sponsors[0]}, true).ok());
+  const auto offer = OfferTo(ticket, sponsors[0]);
+  ASSERT_TRUE(offer.ok());
+  EXPECT_TRUE(env_.TicketNow(ticket).choosing);
+  env_.clock.Advance(absl::Hours(25));
+  const auto effects = env_.ledger->TimeOutOffers(kNever, env_.clock.Now(), 10);
+  ASSERT_TRUE(effects.ok());
+  EXPECT_FALSE(effects->tickets.back().choosing);
+  EXPECT_EQ(effects->tickets.back().state, TicketState::kWaiting);
+  EXPECT_TRUE(OfferTo(ticket, sponsors[1]).ok());
+  EXPECT_TRUE(HasReason(Choose(ticket, {sponsors[0]}).status(), reason::kChoiceNotExpected));
+}
+
+TEST_P(ChoiceConformanceTest, WhoeverCannotBeAskedIsPassedOver) {
+  const std::vector<MemberId> sponsors = Sponsors(3);
+  const Ticket ticket = Ask(env_.AddNewcomer());
+  ASSERT_TRUE(Choose(ticket, sponsors, true).ok());
+  const auto now = [this] { return env_.clock.Now(); };
+  EXPECT_TRUE(choices_.PassOver(kNever, now(), ticket.id, sponsors[1])->empty());  // not next
+  const auto passed = choices_.PassOver(kNever, now(), ticket.id, sponsors[0]);
+  ASSERT_TRUE(passed.ok());
+  EXPECT_EQ(passed->tickets.back().chosen_left, 2);
+  EXPECT_TRUE(choices_.PassOver(kNever, now(), ticket.id, sponsors[0])->empty());
+  ASSERT_TRUE(choices_.PassOver(kNever, now(), ticket.id, sponsors[1]).ok());
+  const auto last = choices_.PassOver(kNever, now(), ticket.id, sponsors[2]);
+  ASSERT_TRUE(last.ok());
+  EXPECT_FALSE(last->tickets.back().choosing);
+}
+
+TEST_P(ChoiceConformanceTest, DueAreThoseWhoWaitAndHaveSomebodyToAsk) {
+  const std::vector<MemberId> sponsors = Sponsors(3);
+  const Ticket due = Ask(env_.AddNewcomer());
+  const Ticket undecided = Ask(env_.AddNewcomer());
+  const Ticket offered = Ask(env_.AddNewcomer());
+  Ask(env_.AddNewcomer(), false);
+  ASSERT_TRUE(Choose(due, {sponsors[0]}).ok());
+  ASSERT_TRUE(Choose(offered, {sponsors[1], sponsors[2]}).ok());
+  ASSERT_TRUE(OfferTo(offered, sponsors[1]).ok());
+  EXPECT_THAT(*choices_.ListDue(kNever, 10, TicketId()), UnorderedElementsAre(due.id));
+  EXPECT_THAT(*choices_.ListDue(kNever, 10, due.id), IsEmpty());
+  ASSERT_TRUE(env_.ledger->CancelTicket(env_.As(due.newcomer), env_.clock.Now(), due.id).ok());
+  EXPECT_THAT(*choices_.ListDue(kNever, 10, TicketId()), IsEmpty());
+  EXPECT_GT(*choices_.Trim(kNever, env_.clock.Now(), 100), 0);
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM ticket_choices"), 2);
+  EXPECT_EQ(NextOf(undecided), std::nullopt);
+}
+
+TEST_P(ChoiceConformanceTest, AChoiceIsTheNewcomersOwnAndIsRepeatable) {
+  const std::vector<MemberId> sponsors = Sponsors(2);
+  const Ticket ticket = Ask(env_.AddNewcomer());
+  const MemberId stranger = env_.AddNewcomer();
+  EXPECT_TRUE(HasReason(
+      choices_.SetChoice(env_.As(stranger), env_.clock.Now(), ticket.id, {sponsors[0]}, false)
+          .status(),
+      reason::kNotFound));
+  ASSERT_TRUE(Choose(ticket, {sponsors[0]}, false, "one").ok());
+  ASSERT_TRUE(Choose(ticket, {sponsors[1]}, false, "two").ok());
+  const auto again = Choose(ticket, {sponsors[0]}, false, "one");
+  ASSERT_TRUE(again.ok());
+  EXPECT_TRUE(again->effects.empty());
+  EXPECT_EQ(NextOf(ticket), sponsors[1]);
+  EXPECT_TRUE((*choices_.FindSetChoiceAnswer(env_.As(ticket.newcomer, "one"))).has_value());
+  EXPECT_FALSE((*choices_.FindSetChoiceAnswer(env_.As(ticket.newcomer, "three"))).has_value());
+  ASSERT_TRUE(
+      env_.ledger->CancelTicket(env_.As(ticket.newcomer), env_.clock.Now(), ticket.id).ok());
+  EXPECT_TRUE(HasReason(Choose(ticket, {sponsors[0]}).status(), reason::kTicketNotOpen));
+}
+
+TEST_P(ChoiceConformanceTest, ABudgetHoldsOverTicketsAndEndsWithTheDay) {
+  const std::vector<MemberId> sponsors = Sponsors(12);
+  const MemberId newcomer = env_.AddNewcomer();
+  std::vector<MemberId> rest(sponsors.begin() + 5, sponsors.end());
+  EXPECT_EQ(Show(newcomer, sponsors, 5, 8).people.size(), 5u);
+  EXPECT_EQ(Show(newcomer, sponsors, 5, 8).remaining, 3);  // the same people again
+  const auto three = Show(newcomer, rest, 5, 8);
+  EXPECT_EQ(three.people, std::vector<MemberId>(rest.begin(), rest.begin() + 3));
+  EXPECT_EQ(three.remaining, 0);
+  // Cancelling and asking anew changes nothing.
+  std::vector<MemberId> reversed(sponsors.rbegin(), sponsors.rend());
+  for (const MemberId& shown : Show(newcomer, reversed, 5, 8).people) {
+    EXPECT_LT(std::find(sponsors.begin(), sponsors.end(), shown) - sponsors.begin(), 8);
+  }
+  EXPECT_EQ(Show(env_.AddNewcomer(), reversed, 5, 8).people.front(), sponsors[11]);
+  env_.clock.Advance(absl::Hours(24));
+  EXPECT_EQ(Show(newcomer, reversed, 5, 8).people.front(), sponsors[11]);
+  env_.clock.Advance(absl::Hours(72));
+  EXPECT_GT(*choices_.Trim(kNever, env_.clock.Now(), 1000), 0);
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM candidates_seen"), 0);
+}
+
+TEST_P(ChoiceConformanceTest, ListsAtOnceDoNotShowMoreTogether) {
+  const std::vector<MemberId> sponsors = Sponsors(20);
+  const MemberId newcomer = env_.AddNewcomer();
+  std::vector<std::thread> threads;
+  Mutex mutex;
+  std::set<MemberId> seen;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&, i, call = env_.As(newcomer)] {
+      const std::vector<MemberId> mine(sponsors.begin() + 5 * i, sponsors.begin() + 5 * i + 5);
+      const auto shown = choices_.Show(call, env_.clock.Now(), mine, 5, 8);
+      ASSERT_TRUE(shown.ok()) << shown.status();
+      MutexLock lock(mutex);
+      seen.insert(shown->people.begin(), shown->people.end());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(seen.size(), 8u);
+}
+
+TEST_P(ChoiceConformanceTest, ChoosingAndCancellingAtOnceLeavesOneOfThem) {
+  for (int round = 0; round < 20; ++round) {
+    const MemberId sponsor = env_.AddSponsor(1);
+    const Ticket ticket = Ask(env_.AddNewcomer());
+    ASSERT_TRUE(Choose(ticket, {sponsor}).ok());
+    const Proposal proposal = env_.Propose(ticket, sponsor);
+    const Call cancel = env_.As(ticket.newcomer);
+    const Call choose = env_.As(ticket.newcomer);
+    std::thread first(
+        [&] { EXPECT_TRUE(env_.ledger->CancelTicket(cancel, env_.clock.Now(), ticket.id).ok()); });
+    std::thread second(
+        [&] { env_.ledger->MakeOffer(kNever, env_.clock.Now(), proposal).status().IgnoreError(); });
+    choices_.SetChoice(choose, env_.clock.Now(), ticket.id, {sponsor}, true).status().IgnoreError();
+    first.join();
+    second.join();
+    EXPECT_EQ(env_.TicketNow(ticket).state, TicketState::kCancelled);
+    EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM offers WHERE state = 1"), 0);
+    EXPECT_EQ(env_.SeatsOf(sponsor).open_offer_count, 0);
+  }
+  env_.ExpectWhole();
+}
+
+TEST_P(ChoiceConformanceTest, ABlockBeatsTheChoice) {
+  const MemberId sponsor = env_.AddSponsor(1);
+  const Ticket ticket = Ask(env_.AddNewcomer());
+  ASSERT_TRUE(Choose(ticket, {sponsor}).ok());
+  ASSERT_TRUE(env_.ledger
+                  ->ApplyBlock(kNever, env_.clock.Now(), BlockId::Random(env_.random), sponsor,
+                               ticket.newcomer)
+                  .ok());
+  EXPECT_TRUE(HasReason(OfferTo(ticket, sponsor).status(), reason::kRelationshipNotOffered));
+}
+
+// Side by side: TEMPORARY_CONTACT.
+
+TEST_P(ChoiceConformanceTest, ATicketStaysOfferedUntilNoneIsOpen) {
+  const std::vector<MemberId> sponsors = Sponsors(4);
+  const Ticket ticket = Ask(env_.AddNewcomer(), false, RelationshipType::kTemporaryContact);
+  std::vector<OfferId> offers;
+  for (int i = 0; i < 3; ++i) {
+    const auto offer = OfferTo(ticket, sponsors[static_cast<size_t>(i)], 3);
+    ASSERT_TRUE(offer.ok()) << offer.status();
+    EXPECT_EQ(offer->effects.tickets.back().open_offers, i + 1);
+    EXPECT_EQ(offer->effects.tickets.back().HasRoomForOffer(), i < 2);
+    offers.push_back(offer->value.id);
+  }
+  EXPECT_TRUE(HasReason(OfferTo(ticket, sponsors[3], 3).status(), reason::kTicketNotOpen));
+  Decline(sponsors[0], offers[0]);
+  const Ticket now = env_.TicketNow(ticket);
+  EXPECT_EQ(now.state, TicketState::kOffered);
+  EXPECT_EQ(now.open_offers, 2);
+  // One more may be made, but not to who has it already, nor to who passed it on.
+  EXPECT_TRUE(HasReason(OfferTo(ticket, sponsors[1], 3).status(), reason::kRelationshipNotOffered));
+  EXPECT_TRUE(HasReason(OfferTo(ticket, sponsors[0], 3).status(), reason::kRelationshipNotOffered));
+  const auto fourth = OfferTo(ticket, sponsors[3], 3);
+  ASSERT_TRUE(fourth.ok()) << fourth.status();
+  Decline(sponsors[1], offers[1]);
+  Decline(sponsors[2], offers[2]);
+  EXPECT_EQ(env_.TicketNow(ticket).state, TicketState::kOffered);
+  Decline(sponsors[3], fourth->value.id);
+  EXPECT_EQ(env_.TicketNow(ticket).state, TicketState::kWaiting);
+  EXPECT_EQ(env_.TicketNow(ticket).create_time, ticket.create_time);
+  env_.ExpectWhole();
+}
+
+TEST_P(ChoiceConformanceTest, TheFirstAcceptWinsAndTheRestAreRescindedAtOnce) {
+  const std::vector<MemberId> sponsors = Sponsors(3);
+  const Ticket ticket = Ask(env_.AddNewcomer(), false, RelationshipType::kTemporaryContact);
+  std::vector<OfferId> offers;
+  for (const MemberId& sponsor : sponsors) {
+    const auto offer = OfferTo(ticket, sponsor, 3);
+    ASSERT_TRUE(offer.ok()) << offer.status();
+    offers.push_back(offer->value.id);
+  }
+  const auto accepted = env_.ledger->AcceptOffer(env_.As(sponsors[1]), env_.clock.Now(), offers[1]);
+  ASSERT_TRUE(accepted.ok()) << accepted.status();
+  EXPECT_EQ(accepted->effects.offers.size(), 3u);  // all three are told
+  EXPECT_EQ(env_.TicketNow(ticket).state, TicketState::kPaired);
+  for (const size_t loser : {0u, 2u}) {
+    EXPECT_EQ(env_.SeatsOf(sponsors[loser]).open_offer_count, 0);
+    EXPECT_TRUE(HasReason(
+        env_.ledger->AcceptOffer(env_.As(sponsors[loser]), env_.clock.Now(), offers[loser])
+            .status(),
+        reason::kOfferNotOpen));
+  }
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM offers WHERE state = 5"), 2);
+  env_.ExpectWhole();
+}
+
+TEST_P(ChoiceConformanceTest, OfThreeAcceptsAtOnceOneWins) {
+  for (int round = 0; round < 25; ++round) {
+    const std::vector<MemberId> sponsors = Sponsors(3);
+    const Ticket ticket = Ask(env_.AddNewcomer(), false, RelationshipType::kTemporaryContact);
+    std::vector<OfferId> offers;
+    for (const MemberId& sponsor : sponsors) {
+      const auto offer = OfferTo(ticket, sponsor, 3);
+      ASSERT_TRUE(offer.ok()) << offer.status();
+      offers.push_back(offer->value.id);
+    }
+    std::vector<std::thread> threads;
+    std::atomic<int> won = 0;
+    for (size_t i = 0; i < offers.size(); ++i) {
+      threads.emplace_back([&, call = env_.As(sponsors[i]), id = offers[i]] {
+        const auto accepted = env_.ledger->AcceptOffer(call, env_.clock.Now(), id);
+        if (accepted.ok()) {
+          ++won;
+        } else {
+          EXPECT_TRUE(HasReason(accepted.status(), reason::kOfferNotOpen)) << accepted.status();
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(won, 1);
+    EXPECT_EQ(env_.TicketNow(ticket).state, TicketState::kPaired);
+  }
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM pairings"), 25);
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM seats"), 25);
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM offers WHERE state = 1"), 0);
+  env_.ExpectWhole();
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, ChoiceConformanceTest,
+                         ::testing::Values(storage::TestBackend::kSqliteMemory,
+                                           storage::TestBackend::kPostgres),
+                         [](const auto& info) { return storage::TestBackendName(info.param); });
+
+}  // namespace
+}  // namespace handrail::matching

@@ -1,0 +1,13 @@
+#ifndef HANDRAIL_SERVICES_MATCHING_STORES_CHOICE_SCHEMA_H_
+#define HANDRAIL_SERVICES_MATCHING_STORES_CHOICE_SCHEMA_H_
+
+#include "common/storage/database.h"
+
+namespace handrail::matching {
+
+// What newcomers weigh and whom they chose: 0004_choice.
+storage::Migration ChoiceMigration();
+
+}  // namespace handrail::matching
+
+#endif  // HANDRAIL_SERVICES_MATCHING_STORES_CHOICE_SCHEMA_H_
