@@ -1,7 +1,7 @@
 handrail_library(common_redis
   SRCS redis.cc redis_cluster.cc redis_cluster_refresh.cc redis_connection.cc redis_endpoint.cc redis_link.cc
        redis_locator.cc redis_protocol.cc redis_query.cc redis_sentinel.cc redis_slots.cc
-       redis_subscriber.cc redis_tls.cc redis_transport.cc
+       redis_subscriber.cc redis_tls.cc redis_transport.cc redis_url_check.cc
   DEPS common_base ext::absl ext::hiredis ext::openssl)
 
 handrail_test(common_redis_unit_test

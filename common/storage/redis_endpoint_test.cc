@@ -7,12 +7,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/storage/redis_url_check.h"
 #include "common/testing/temporary_directory.h"
 
 namespace handrail::storage {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using Topology = RedisTarget::Topology;
@@ -185,6 +187,15 @@ TEST(RedisEndpointTest, TellsEveryFileThatCannotBeUsed) {
               AllOf(HasSubstr(absl::StrCat("no password can be read from ", empty)),
                     HasSubstr("ca_file /no/ca"), HasSubstr("certificate_file " + empty),
                     HasSubstr("key_file /no/key")));
+}
+
+TEST(RedisEndpointTest, AConfigurationIsToldOfAllFaultsInOneText) {
+  EXPECT_TRUE(RedisUrlFaults("").empty());
+  EXPECT_TRUE(RedisUrlFaults("redis://h").empty());
+  EXPECT_THAT(RedisUrlFaults("redis://u:hunter2@h:0/1"),
+              ElementsAre(AllOf(HasSubstr("--redis_url: "), HasSubstr("port"),
+                                HasSubstr("database"), Not(HasSubstr("hunter2")))));
+  EXPECT_THAT(RedisUrlFaults("rediss://h?ca_file=/no/ca"), ElementsAre(HasSubstr("/no/ca")));
 }
 
 TEST(RedisEndpointTest, APasswordInAFileIsReadAgainAtEachLogIn) {

@@ -12,6 +12,7 @@
 #include "common/storage/database_metrics.h"
 #include "common/storage/invariant_monitor.h"
 #include "common/storage/redis.h"
+#include "common/storage/redis_url_check.h"
 #include "services/matching/adapters/crisis_table.h"
 #include "services/matching/adapters/crypto_vault.h"
 #include "services/matching/adapters/flow_solver.h"
@@ -367,6 +368,9 @@ std::vector<std::string> Validate(const rpc::CommonOptions& common,
   };
   need(!DatabaseUrl(common).empty(), "--database_url or --data_folder must be set");
   need(!common.redis_url.empty(), "--redis_url must be set");
+  for (std::string& fault : storage::RedisUrlFaults(common.redis_url)) {
+    faults.push_back(std::move(fault));
+  }
   need(!common.server.internal_address.empty(), "--internal_address must be set");
   need(!common.profiles_internal_address.empty(), "--profiles_internal_address must be set");
   need(!common.messaging_internal_address.empty(), "--messaging_internal_address must be set");

@@ -1,8 +1,10 @@
 // handrail_messaging: conversations and their delivery.
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/rpc/main_support.h"
+#include "common/storage/redis_url_check.h"
 #include "handrail/messaging/v1/conversation_sync.grpc.pb.h"
 #include "handrail/messaging/v1/key_service.grpc.pb.h"
 #include "handrail/messaging/v1/messaging.grpc.pb.h"
@@ -18,6 +20,9 @@ std::vector<std::string> Validate(const rpc::CommonOptions& options) {
   }
   if (options.server.internal_address.empty()) {
     faults.push_back("--internal_address must be set: matching and profiles call there");
+  }
+  for (std::string& fault : storage::RedisUrlFaults(options.redis_url)) {
+    faults.push_back(std::move(fault));
   }
   return faults;
 }
