@@ -58,6 +58,7 @@ class Campaign {
   absl::Status Begin() {
     Cluster::Options cluster;
     cluster.backend = options_.backend;
+    cluster.redis = options_.redis;
     cluster.matching_flags = {"--response_deadline", "8s"};
     cluster.service_flags = {"--rate_limit_scale", "0"};
     ASSIGN_OR_RETURN(cluster_, Cluster::Start(cluster));

@@ -15,6 +15,7 @@ namespace handrail::tests {
 
 struct CampaignOptions {
   Backend backend = Backend::kSqlite;
+  RedisKind redis = RedisKind::kSingle;
   int faults = 40;
   // Acknowledged operations; both must be reached.
   int64_t operations = 5000;

@@ -7,6 +7,7 @@
 
 using handrail::tests::Backend;
 using handrail::tests::CampaignOptions;
+using handrail::tests::RedisKind;
 
 int main(int argc, char** argv) {
   CLI::App app{
@@ -25,6 +26,10 @@ int main(int argc, char** argv) {
   app.add_option("--threads", options.threads, "Client threads")->check(CLI::Range(1, 64));
   app.add_option("--backend", backend, "sqlite, postgres or both")
       ->check(CLI::IsMember({"sqlite", "postgres", "both"}));
+  std::string redis = "single";
+  app.add_option("--redis", redis, "single, sentinel or cluster; the last two also fail over")
+      ->check(CLI::IsMember({"single", "sentinel", "cluster"}))
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   if (is_long) {
     if (faults->empty()) options.faults = 300;
@@ -32,6 +37,9 @@ int main(int argc, char** argv) {
     options.newcomers = 200;
     options.sponsors = 50;
     options.time_limit = absl::Hours(3);
+  }
+  for (const RedisKind kind : {RedisKind::kSingle, RedisKind::kSentinel, RedisKind::kCluster}) {
+    if (redis == Name(kind)) options.redis = kind;
   }
   int passed = 0;
   int failed = 0;
@@ -41,7 +49,7 @@ int main(int argc, char** argv) {
     const auto report = handrail::tests::RunCampaign(options);
     const bool clean = report.ok() && report->clean();
     ++(clean ? passed : failed);
-    std::cout << Name(each) << ", seed " << options.seed << ": "
+    std::cout << Name(each) << " with a " << redis << " Redis, seed " << options.seed << ": "
               << (report.ok() ? report->ToString() : report.status().ToString()) << std::endl;
   }
   std::cout << passed << " passed, " << failed << " failed" << std::endl;

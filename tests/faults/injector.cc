@@ -25,8 +25,11 @@ absl::StatusOr<Injector::Outcome> Injector::InjectOne() {
   Outcome outcome;
   const absl::Time started = clock_.Now();
   const uint64_t draw = chance_.Below(100);
-  if (draw < 55) {
+  if (draw < (cluster_.redis_world() != nullptr ? 40 : 55)) {
     outcome.kind = Kill();
+  } else if (draw < 65 && cluster_.redis_world() != nullptr) {
+    // Instead of the kills that one server gets as a process.
+    ASSIGN_OR_RETURN(outcome.kind, cluster_.redis_world()->FailOver(chance_));
   } else if (draw < 70) {
     outcome.kind = Freeze();
   } else if (draw < 80 && cluster_.postgres() != nullptr) {
@@ -40,8 +43,14 @@ absl::StatusOr<Injector::Outcome> Injector::InjectOne() {
   return outcome;
 }
 
+std::string Injector::SomeProcess() {
+  // Redis is the last of them.
+  const size_t count = kProcesses.size() - (cluster_.redis_world() != nullptr ? 1 : 0);
+  return kProcesses[chance_.Below(count)];
+}
+
 std::string Injector::Kill() {
-  const std::string process = kProcesses[chance_.Below(kProcesses.size())];
+  const std::string process = SomeProcess();
   const pid_t before = cluster_.PidOf(process);
   if (!cluster_.Signal(process, SIGKILL)) return absl::StrCat("kill -9 ", process, " (was down)");
   // Until the supervisor has started another one.
@@ -54,7 +63,7 @@ std::string Injector::Kill() {
 }
 
 std::string Injector::Freeze() {
-  const std::string process = kProcesses[chance_.Below(kProcesses.size())];
+  const std::string process = SomeProcess();
   cluster_.Signal(process, SIGSTOP);
   StopSignal().Pause(absl::Milliseconds(200 + static_cast<int64_t>(chance_.Below(1500))));
   cluster_.Signal(process, SIGCONT);

@@ -31,6 +31,8 @@ class Injector {
   std::string Kill();
   std::string Freeze();
   absl::StatusOr<std::string> KillDatabase();
+  // One of the processes that the supervisor looks after.
+  std::string SomeProcess();
   absl::Status WaitUntilAllAnswer();
 
   Cluster& cluster_;

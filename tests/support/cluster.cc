@@ -71,6 +71,8 @@ absl::Status Cluster::Launch() {
       up_.database_url = absl::StrReplaceAll(url, {{absl::StrCat("/", service), "/{service}"}});
     }
   }
+  redis_world_ = RedisWorld::Make(options_.redis);
+  if (redis_world_ != nullptr) up_.redis_url = redis_world_->url();
   std::promise<absl::Status> started;
   std::future<absl::Status> outcome = started.get_future();
   supervisor_thread_ = std::thread([this, started = std::move(started)]() mutable {
@@ -109,6 +111,10 @@ bool Cluster::Signal(const std::string& process, int signal) {
 }
 
 absl::Status Cluster::FlushRedis() {
+  if (redis_world_ != nullptr) {
+    redis_world_->FlushAll();
+    return absl::OkStatus();
+  }
   // It may have been killed a moment ago.
   const absl::Time give_up = clock_.Now() + absl::Seconds(20);
   StopSignal pause;
@@ -132,15 +138,8 @@ absl::StatusOr<std::unique_ptr<storage::Database>> Cluster::OpenLedger(
 }
 
 absl::StatusOr<int64_t> Cluster::CountQueued() {
-  const absl::Time deadline = clock_.Now() + absl::Seconds(5);
-  ASSIGN_OR_RETURN(const storage::RedisReply keys, redis_->Command(deadline, {"KEYS", "hr:*:q"}));
-  int64_t queued = 0;
-  for (const storage::RedisReply& key : keys.elements) {
-    ASSIGN_OR_RETURN(const storage::RedisReply count,
-                     redis_->Command(deadline, {"ZCARD", key.text}));
-    queued += count.integer;
-  }
-  return queued;
+  return redis_world_ != nullptr ? redis_world_->CountQueued()
+                                 : CountQueuedAt(endpoints_.redis_url);
 }
 
 }  // namespace handrail::tests

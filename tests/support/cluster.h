@@ -15,6 +15,7 @@
 #include "common/storage/redis.h"
 #include "common/testing/temporary_directory.h"
 #include "common/testing/temporary_postgres.h"
+#include "tests/support/redis_world.h"
 #include "tests/support/stop_signal.h"
 #include "tools/handrail/client/person.h"
 #include "tools/handrail/up/supervisor.h"
@@ -30,6 +31,7 @@ class Cluster {
  public:
   struct Options {
     Backend backend = Backend::kSqlite;
+    RedisKind redis = RedisKind::kSingle;
     std::vector<std::string> matching_flags;
     std::vector<std::string> service_flags;
   };
@@ -42,8 +44,11 @@ class Cluster {
   testing::TemporaryPostgres* postgres() { return postgres_.get(); }
   const tools::UpOptions& up_options() const { return up_; }
   storage::Redis& redis() { return *redis_; }
+  // Null when the Redis is one server, a process like the others.
+  RedisWorld* redis_world() { return redis_world_.get(); }
 
-  // "profiles", "matching", "messaging" or "redis"; -1 while it does not run.
+  // "profiles", "matching", "messaging" or, when it is one server, "redis"; -1 while it does not
+  // run.
   pid_t PidOf(const std::string& process) const;
   // False when the process was not there to get it.
   bool Signal(const std::string& process, int signal);
@@ -63,6 +68,7 @@ class Cluster {
   testing::TemporaryDirectory folder_;
   tools::UpOptions up_;
   std::unique_ptr<testing::TemporaryPostgres> postgres_;
+  std::unique_ptr<RedisWorld> redis_world_;
   tools::Endpoints endpoints_;
   std::unique_ptr<tools::Services> services_;
   std::unique_ptr<storage::Redis> redis_;

@@ -105,7 +105,7 @@ std::string FileSystemOf(const std::string& path) {
 double CommandMicros(absl::string_view commandstats) {
   // Nothing but our scripts calls these; GET and SET are called both ways and cost next to nothing.
   static const auto* const inside = new std::set<absl::string_view>{
-      "del",     "expire",  "hdel", "hget", "hincrby", "hmget",         "hset",
+      "del",     "expire",  "hdel", "hget", "hincrby", "hmget",         "hset",  "info",
       "persist", "pexpire", "xadd", "zadd", "zrem",    "zrangebyscore", "zscore"};
   double micros = 0;
   for (absl::string_view line : absl::StrSplit(commandstats, absl::ByAnyChar("\r\n"))) {

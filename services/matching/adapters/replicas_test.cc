@@ -80,6 +80,7 @@ class MortalRedis final : public storage::Redis {
   MortalRedis(storage::Redis& below, Life alive) : below_(below), alive_(std::move(alive)) {}
   bool IsConnected() const override { return *alive_ && below_.IsConnected(); }
   int64_t ConnectionEpoch() const override { return below_.ConnectionEpoch(); }
+  std::string OwnerOf(absl::string_view key) const override { return below_.OwnerOf(key); }
 
  private:
   static absl::Status Gone() { return UnavailableError(reason::kRedisUnavailable, "the end"); }
@@ -244,8 +245,8 @@ class ReplicasTest : public ::testing::TestWithParam<TestBackend> {
                 }).ok());
     const Call call = As(id);  // the same request, whoever answers
     NewTicket ticket;
-    ticket.relationship_type = env_.random.Below(4) == 0 ? RelationshipType::kTemporaryContact
-                                                         : RelationshipType::kSponsor;
+    // One that has one offer at a time: then exactly those who wait are queued.
+    ticket.relationship_type = RelationshipType::kSponsor;
     ticket.pool = pool_;
     ticket.member_version = 1;
     const auto answer = Ask([&](Ledger& ledger) {

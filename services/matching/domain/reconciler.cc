@@ -271,7 +271,7 @@ absl::Status Reconciler::CheckTickets(const PoolKey& pool, const std::vector<Tic
   absl::flat_hash_map<TicketId, QueueTicket> stale;
   for (const TicketId& id : queued) stale[id] = {id, INT64_MAX, false, 0};
   for (const TicketChange& ticket : known) {
-    if (ticket.state == TicketState::kWaiting) {
+    if (ticket.HasRoomForOffer()) {
       stale.erase(ticket.ticket);
     } else {
       stale[ticket.ticket] = QueueTicketOf(ticket);

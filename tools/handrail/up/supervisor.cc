@@ -71,9 +71,11 @@ absl::StatusOr<std::unique_ptr<Supervisor>> Supervisor::Create(UpOptions options
   RETURN_IF_ERROR(EnsureOperator(layout));
   auto supervisor = std::unique_ptr<Supervisor>(
       new Supervisor(std::move(options), std::move(layout), std::move(lock)));
-  supervisor->AddChild("redis", supervisor->RedisCommand());
+  const std::string& redis_url = supervisor->options_.redis_url;
+  if (redis_url.empty()) supervisor->AddChild("redis", supervisor->RedisCommand());
   Endpoints& endpoints = supervisor->endpoints_;
-  endpoints.redis_url = absl::StrCat("unix://", supervisor->layout_.RedisSocket());
+  endpoints.redis_url =
+      !redis_url.empty() ? redis_url : absl::StrCat("unix://", supervisor->layout_.RedisSocket());
   int offset = 1;
   for (const std::string& service : ServiceNames()) {
     const std::string address = absl::StrCat("127.0.0.1:", supervisor->options_.port + offset);

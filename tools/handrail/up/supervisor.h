@@ -23,6 +23,8 @@ struct UpOptions {
   std::string binary_folder;
   // Databases by DSN instead of SQLite in the folder; empty means SQLite. "{service}" is replaced.
   std::string database_url;
+  // A Redis that is there already, as --redis_url takes it; empty means a private redis-server.
+  std::string redis_url;
   // Extra flags for every service and for matching alone, for benchmarks and trying things out.
   std::vector<std::string> service_flags;
   std::vector<std::string> matching_flags;
