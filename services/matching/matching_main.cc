@@ -4,6 +4,7 @@
 #include "common/rpc/main_support.h"
 #include "common/rpc/server_options.h"
 #include "handrail/matching/v1/candidates.grpc.pb.h"
+#include "handrail/matching/v1/care.grpc.pb.h"
 #include "handrail/matching/v1/help.grpc.pb.h"
 #include "handrail/matching/v1/matching.grpc.pb.h"
 #include "handrail/matching/v1/member_sync.grpc.pb.h"
@@ -41,6 +42,12 @@ void AddFlags(CLI::App& app, MatchingOptions* options) {
           "others, so that all are given together, 0 to 24h; 0 gives each at once");
   AddFlag(app, "response_deadline", &options->response_deadline,
           "how long a sponsor has to answer an offer; 0 leaves it to the programs' policies");
+  AddFlag(app, "probation", &options->care.probation,
+          "how long a new sponsor has one seat at most, up to 8760h; 0 switches it off");
+  AddFlag(app, "missed_offers_limit", &options->care.missed_offers_limit,
+          "so many offers in a row without an answer pause a sponsor; 0 switches it off");
+  AddFlag(app, "temporary_contact_after", &options->care.temporary_contact_after,
+          "how long a newcomer waits before a temporary contact is offered");
 }
 
 }  // namespace
@@ -54,9 +61,9 @@ int main(int argc, char** argv) {
   spec.description = "Handrail matching: tickets, offers, pairings.";
   // Every service that MatchingProcess::Services registers; a missing one stops the start.
   spec.public_services = {
-      rpc::DescriptorOf<v1::CandidateService>(), rpc::DescriptorOf<v1::HelpService>(),
-      rpc::DescriptorOf<v1::MatchingService>(),  rpc::DescriptorOf<v1::OperatorService>(),
-      rpc::DescriptorOf<v1::ProgramService>(),
+      rpc::DescriptorOf<v1::CandidateService>(), rpc::DescriptorOf<v1::CareService>(),
+      rpc::DescriptorOf<v1::HelpService>(),      rpc::DescriptorOf<v1::MatchingService>(),
+      rpc::DescriptorOf<v1::OperatorService>(),  rpc::DescriptorOf<v1::ProgramService>(),
   };
   spec.internal_services = {rpc::DescriptorOf<v1::MemberSyncService>()};
   spec.add_flags = [&options](CLI::App& app) { AddFlags(app, &options); };

@@ -22,7 +22,9 @@
 #include "services/matching/adapters/redis_wake_channel.h"
 #include "services/matching/adapters/sealed_handles.h"
 #include "services/matching/adapters/weights_file.h"
+#include "services/matching/care_metrics.h"
 #include "services/matching/domain/candidate_desk.h"
+#include "services/matching/domain/care_desk.h"
 #include "services/matching/domain/chosen_offers.h"
 #include "services/matching/domain/help_desk.h"
 #include "services/matching/domain/matcher.h"
@@ -32,11 +34,13 @@
 #include "services/matching/domain/reconciler.h"
 #include "services/matching/domain/sweeper.h"
 #include "services/matching/handlers/candidate_handler.h"
+#include "services/matching/handlers/care_handler.h"
 #include "services/matching/handlers/handlers.h"
 #include "services/matching/handlers/help_handler.h"
 #include "services/matching/handlers/operator_handler.h"
 #include "services/matching/help_metrics.h"
 #include "services/matching/matching_metrics.h"
+#include "services/matching/stores/care_sql.h"
 #include "services/matching/stores/choice_ledger_sql.h"
 #include "services/matching/stores/help_sql.h"
 #include "services/matching/stores/invariants.h"
@@ -105,11 +109,13 @@ class MatchingProcess final : public rpc::ServiceProcess {
   Parts parts_;
   storage::DatabaseMetrics database_metrics_;
   MatchingMetrics metrics_;
+  CareMetrics care_metrics_;
   storage::InvariantMonitor invariants_;
   const ProgramPolicies& policies_;
   CryptoVault vault_;
   CipherPoolNames pools_;
   SqlLedger ledger_;
+  SqlCareStore care_;
   SqlOperatorLedger operators_;
   SqlHelpStore help_store_;
   RedisQueue queue_;
@@ -127,6 +133,8 @@ class MatchingProcess final : public rpc::ServiceProcess {
   Reconciler reconciler_;
   MemberSync sync_;
   TicketDesk desk_;
+  CareDesk care_desk_;
+  CareSweeper care_sweeper_;
   OperatorDesk operator_desk_;
   HelpDesk help_desk_;
   HelpMetrics help_metrics_;
@@ -136,6 +144,7 @@ class MatchingProcess final : public rpc::ServiceProcess {
   ChosenOffers chosen_;
   HandlerContext handlers_;
   MatchingHandler matching_handler_;
+  CareHandler care_handler_;
   ProgramHandler program_handler_;
   CandidateHandler candidate_handler_;
   OperatorHandler operator_handler_;
@@ -172,19 +181,29 @@ ChosenOffersOptions MakeChosenOptions(const MatchingOptions& options) {
   return chosen;
 }
 
+LedgerOptions MakeLedgerOptions(const MatchingOptions& options) {
+  LedgerOptions ledger;
+  ledger.care = options.care;
+  return ledger;
+}
+
 MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::MainContext& context,
                                  Parts parts)
     : clock_(context.clock),
       parts_(std::move(parts)),
       database_metrics_(*parts_.database, context.registry),
       metrics_(*parts_.database, context.clock, context.registry),
+      care_metrics_(*parts_.database, context.clock, context.registry),
       invariants_(*parts_.database, context.clock, context.registry, InvariantQueries(), {}),
       policies_(parts_.programs.policies),
       vault_(parts_.ring, context.random),
       pools_(parts_.ring),
-      ledger_(*parts_.database, vault_, pools_, context.random, policies_, LedgerOptions()),
-      operators_(*parts_.database, vault_, pools_, context.random, policies_, LedgerOptions(),
-                 OperatorRecord(RecordMac(parts_.ring))),
+      ledger_(*parts_.database, vault_, pools_, context.random, policies_,
+              MakeLedgerOptions(options)),
+      care_(*parts_.database, vault_, pools_, context.random, policies_,
+            MakeLedgerOptions(options)),
+      operators_(*parts_.database, vault_, pools_, context.random, policies_,
+                 MakeLedgerOptions(options), OperatorRecord(RecordMac(parts_.ring))),
       help_store_(*parts_.database, vault_, pools_, context.random, policies_, HelpOptions()),
       queue_(*parts_.redis, pools_),
       members_(static_cast<size_t>(options.member_cache)),
@@ -210,6 +229,12 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
           ledger_, *parts_.directory, members_, policies_, clock_, context.random, kDeskThreads,
           [this, limit = options.waiting_limit] { return matcher_.Stats().waiting < limit; },
           [this](const Effects& effects) { OnEffects(effects); }),
+      care_desk_(
+          care_, ledger_, desk_, members_, rules_, policies_, clock_, context.random,
+          CareDesk::Options(),
+          [this, limit = options.waiting_limit] { return matcher_.Stats().waiting < limit; }),
+      care_sweeper_(care_, clock_, CareSweeper::Options(),
+                    [this](const Effects& effects) { OnEffects(effects); }),
       operator_desk_(operators_, ledger_, members_, rules_, policies_, clock_,
                      OperatorDesk::Options()),
       help_desk_(
@@ -219,8 +244,8 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
           },
           [this](const Effects& effects) { OnEffects(effects); }),
       help_metrics_(*parts_.database, context.clock, parts_.crisis, context.registry),
-      choices_(*parts_.database, vault_, pools_, context.random, policies_, LedgerOptions(),
-               MakeSeenHash(parts_.ring)),
+      choices_(*parts_.database, vault_, pools_, context.random, policies_,
+               MakeLedgerOptions(options), MakeSeenHash(parts_.ring)),
       handles_(parts_.ring, context.random),
       candidates_(
           ledger_, choices_, chooser_, policies_, handles_, clock_, context.random,
@@ -241,6 +266,7 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
                 [this](const Effects& effects) { OnEffects(effects); },
                 context.revocations},
       matching_handler_(handlers_),
+      care_handler_(handlers_, care_, care_desk_),
       program_handler_(context.edge, parts_.programs.rows),
       candidate_handler_(context.edge, candidates_,
                          [this](const Effects& effects) { OnEffects(effects); }),
@@ -257,6 +283,7 @@ void MatchingProcess::OnEffects(const Effects& effects) {
   matcher_.Notify(effects);
   chosen_.Notify(effects);
   hub_.Wake(effects);
+  care_metrics_.Count(effects);
   if (effects.outbox) outbox_.Wake();
 }
 
@@ -277,6 +304,7 @@ absl::Status MatchingProcess::CheckDatabase() {
 rpc::ServerServices MatchingProcess::Services() {
   rpc::ServerServices services;
   services.public_services = {rpc::Registered<v1::MatchingService>(&matching_handler_),
+                              rpc::Registered<v1::CareService>(&care_handler_),
                               rpc::Registered<v1::HelpService>(&help_handler_),
                               rpc::Registered<v1::ProgramService>(&program_handler_),
                               rpc::Registered<v1::CandidateService>(&candidate_handler_),
@@ -286,6 +314,7 @@ rpc::ServerServices MatchingProcess::Services() {
   services.refresh_metrics.push_back([this] {
     database_metrics_.Update();
     metrics_.Update(matcher_.Stats());
+    care_metrics_.Update();
     help_metrics_.Update(help_desk_);
   });
   return services;
@@ -300,6 +329,7 @@ absl::Status MatchingProcess::Start() {
   drains_.Start();
   matcher_.Start();
   sweeper_.Start();
+  care_sweeper_.Start();
   outbox_.Start();
   help_desk_.Start();
   chosen_.Start();
@@ -314,6 +344,7 @@ void MatchingProcess::Stop() {
   desk_.Stop();
   chosen_.Stop();
   sweeper_.Stop();
+  care_sweeper_.Stop();
   reconciler_.Stop();
   drains_.Stop();
   matcher_.Stop();
@@ -383,6 +414,9 @@ std::vector<std::string> Validate(const rpc::CommonOptions& common,
   need(options.response_deadline >= absl::ZeroDuration() &&
            options.response_deadline <= absl::Hours(168),
        "--response_deadline must lie between 0 and 168h");
+  if (const absl::Status care = options.care.Validate(); !care.ok()) {
+    faults.emplace_back(care.message());
+  }
   need(!options.key_ring_file.empty(), "--key_ring_file or --data_folder must be set");
   if (!options.programs_file.empty()) {
     const absl::Status status = LoadProgramTable(options.programs_file).status();

@@ -8,8 +8,16 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/rpc/main_support.h"
+#include "services/matching/domain/care.h"
 
 namespace handrail::matching {
+
+// The care that holds where nothing else is said: with the probation of new sponsors.
+inline CarePolicy ProductionCare() {
+  CarePolicy care;
+  care.probation = absl::Hours(24 * 90);
+  return care;
+}
 
 // What matching is told beside the flags that every service has.
 struct MatchingOptions {
@@ -25,6 +33,7 @@ struct MatchingOptions {
   // 0..24 h: how long seats that more tickets want than there are wait for one another.
   absl::Duration window = absl::ZeroDuration();
   absl::Duration response_deadline = absl::ZeroDuration();  // replaces the programs' when not zero
+  CarePolicy care = ProductionCare();
 };
 
 // Fills what is empty from `common.data_folder`.

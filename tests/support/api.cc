@@ -13,6 +13,7 @@
 #include "common/rpc/client.h"
 #include "common/rpc/status_conversion.h"
 #include "handrail/matching/v1/candidates.pb.h"
+#include "handrail/matching/v1/care.pb.h"
 #include "handrail/matching/v1/help.pb.h"
 #include "handrail/matching/v1/member_sync.grpc.pb.h"
 #include "handrail/matching/v1/operator.pb.h"
@@ -41,6 +42,7 @@ constexpr absl::Duration kQuietStream = absl::Seconds(2);
 void LinkOtherProtos() {
   matching::v1::ApplyMembersRequest::descriptor();
   matching::v1::ListCandidatesRequest::descriptor();
+  matching::v1::ListNoticesRequest::descriptor();
   matching::v1::ListPoolsRequest::descriptor();
   matching::v1::ListCrisisLinesRequest::descriptor();
   matching::v1::ListProgramsRequest::descriptor();

@@ -62,6 +62,13 @@ absl::Status Cluster::Launch() {
   up_.data_folder = folder_.path();
   ASSIGN_OR_RETURN(up_.port, FindBasePort(random));
   up_.matching_flags = options_.matching_flags;
+  // Sponsors of tests have as many seats as they say, and may leave offers unanswered, unless the
+  // test is about that.
+  for (const char* flag : {"--probation", "--missed_offers_limit"}) {
+    std::vector<std::string>& flags = up_.matching_flags;
+    if (std::find(flags.begin(), flags.end(), flag) != flags.end()) continue;
+    flags.insert(flags.end(), {flag, "0"});
+  }
   up_.service_flags = options_.service_flags;
   if (options_.backend == Backend::kPostgres) {
     ASSIGN_OR_RETURN(postgres_, testing::TemporaryPostgres::Start());

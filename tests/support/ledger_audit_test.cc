@@ -165,7 +165,9 @@ std::vector<Damage> DamageToWhatWasAcknowledged() {
       {"lost: an acknowledged ticket", Where::kMatching, {"DELETE FROM tickets WHERE state = 4"}},
       {"doubled: a ticket that nobody was told of",
        Where::kMatching,
-       {"INSERT INTO tickets SELECT " ANOTHER_ID ", member, relationship_type, pool, state, "
+       {"INSERT INTO tickets (id, member, relationship_type, pool, state, created_at, expires_at, "
+        "boost, version, offer_count, index_pending) SELECT " ANOTHER_ID
+        ", member, relationship_type, pool, state, "
         "created_at, expires_at, boost, version, offer_count, 0 FROM tickets WHERE state = 4"}},
       {"a ticket is somebody else's",
        Where::kMatching,
@@ -176,7 +178,9 @@ std::vector<Damage> DamageToWhatWasAcknowledged() {
       {"lost: an acknowledged pairing", Where::kMatching, {"DELETE FROM pairings"}},
       {"doubled: a pairing that nobody was told of",
        Where::kMatching,
-       {"INSERT INTO pairings SELECT " ANOTHER_ID ", " ANOTHER_ID ", " ANOTHER_ID
+       {"INSERT INTO pairings (id, offer, ticket, newcomer, sponsor, relationship_type, pool, "
+        "state, created_at, trial_end, newcomer_confirmed, sponsor_confirmed, conversation, "
+        "ended_at, end_reason, version) SELECT " ANOTHER_ID ", " ANOTHER_ID ", " ANOTHER_ID
         ", newcomer, sponsor, relationship_type, pool, state, created_at, trial_end, "
         "newcomer_confirmed, sponsor_confirmed, conversation, ended_at, end_reason, version "
         "FROM pairings WHERE state = 5"}},

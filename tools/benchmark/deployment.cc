@@ -60,6 +60,8 @@ absl::StatusOr<std::unique_ptr<Deployment>> Deployment::Start(const std::string&
   // A load that stands for thousands of people comes from few addresses, and no limit that keeps a
   // flood away is part of what is measured.
   options.service_flags = {"--rate_limit_scale", "0"};
+  // Nor is the probation of new sponsors: here all of them are.
+  options.matching_flags = {"--probation", "0"};
   if (prepare) {
     ASSIGN_OR_RETURN(const tools::Layout layout, tools::MakeLayout(options.data_folder));
     RETURN_IF_ERROR(prepare(

@@ -93,8 +93,10 @@ class Filler {
     return tx
         .Execute(absl::StrCat("INSERT INTO tickets (id, member, relationship_type, pool, state, "
                               "created_at, expires_at, boost, version, offer_count, "
-                              "index_pending) VALUES ",
-                              Tuples(rows, {"", "", sponsor, "", "1", "", "", "0", "1", "0", "0"})),
+                              "index_pending, care_at) VALUES ",
+                              // Nothing is due of them: care is not what is measured.
+                              Tuples(rows, {"", "", sponsor, "", "1", "", "", "0", "1", "0", "0",
+                                            "9223372036854775807"})),
                  tickets)
         .status();
   }

@@ -58,6 +58,7 @@ int main(int argc, char** argv) {
   AddMatchCommands(app, context);
   AddOffersCommands(app, context);
   AddPairingCommands(app, context);
+  AddCareCommands(app, context);
   AddHelpCommands(app, context);
   AddChatCommands(app, context);
   AddStatusCommand(app, context);

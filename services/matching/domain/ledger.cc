@@ -16,6 +16,7 @@ void Effects::Append(Effects other) {
   MoveTo(other.tickets, tickets);
   MoveTo(other.sponsors, sponsors);
   MoveTo(other.offers, offers);
+  MoveTo(other.notices, notices);
   MoveTo(other.topics, topics);
   outbox = outbox || other.outbox;
 }

@@ -15,6 +15,7 @@
 #include "absl/types/span.h"
 #include "common/base/call.h"
 #include "common/base/ids.h"
+#include "services/matching/domain/care.h"
 #include "services/matching/domain/traits.h"
 #include "services/matching/domain/types.h"
 
@@ -75,16 +76,25 @@ struct OfferChange {
   MemberId sponsor;
 };
 
+// Whom to wake when there is something to know.
+struct NoticeChange {
+  MemberId member;
+  NoticeKind kind = NoticeKind::kUnspecified;
+  bool is_new = true;  // false when it was read
+};
+
 // What a step changed, for hints and wake-ups. They may be lost: the rows themselves are marked.
 struct Effects {
   std::vector<TicketChange> tickets;
   std::vector<MemberId> sponsors;  // whose free seats changed
   std::vector<OfferChange> offers;
+  std::vector<NoticeChange> notices;
   std::vector<std::string> topics;  // further watches to wake (WatchHub)
   bool outbox = false;              // something is to be told to messaging
 
   bool empty() const {
-    return tickets.empty() && sponsors.empty() && offers.empty() && topics.empty() && !outbox;
+    return tickets.empty() && sponsors.empty() && offers.empty() && notices.empty() &&
+           topics.empty() && !outbox;
   }
   void Append(Effects other);
 };
@@ -103,6 +113,15 @@ struct NewTicket {
   bool choosing = false;  // the newcomer chooses
   Importance importance;
   int64_t member_version = 0;
+  // After a while of waiting a temporary contact is asked for too.
+  bool temporary_contact_while_waiting = false;
+};
+
+// What a sponsor says of their seats.
+struct AvailabilityWish {
+  int capacity = 0;  // 0..kMaxCapacity
+  bool accepting = false;
+  absl::Time resume_time = absl::InfiniteFuture();  // of a pause that ends by itself
 };
 
 // One ticket to be put before one sponsor, and what that was decided from.
@@ -235,9 +254,14 @@ class Ledger {
   // ---- Sponsors ----
 
   virtual absl::StatusOr<Availability> GetAvailability(const Call& call) = 0;
-  // PERMISSION_DENIED / SPONSOR_PROFILE_REQUIRED; FAILED_PRECONDITION / CONSENT_REQUIRED.
+  // Brings a paused sponsor back, or pauses one. PERMISSION_DENIED / SPONSOR_PROFILE_REQUIRED;
+  // FAILED_PRECONDITION / CONSENT_REQUIRED.
   virtual absl::StatusOr<Changed<Availability>> SetAvailability(const Call& call, absl::Time now,
-                                                                int capacity, bool accepting) = 0;
+                                                                const AvailabilityWish& wish) = 0;
+  absl::StatusOr<Changed<Availability>> SetAvailability(const Call& call, absl::Time now,
+                                                        int capacity, bool accepting) {
+    return SetAvailability(call, now, {capacity, accepting, absl::InfiniteFuture()});
+  }
 
   // ---- Pairings ----
 

@@ -246,7 +246,8 @@ SponsorRecord MakeSponsorRecord(const MemberTraits& member, Philosophy philosoph
 }
 
 void SetSeats(const Availability& availability, SponsorRecord& record) {
-  record.capacity = static_cast<uint8_t>(std::clamp(availability.capacity, 0, kMaxCapacity));
+  record.capacity =
+      static_cast<uint8_t>(std::clamp(availability.EffectiveCapacity(), 0, kMaxCapacity));
   record.taken_seats = static_cast<uint8_t>(std::clamp(availability.TakenSeats(), 0, 255));
   record.accepting = availability.accepting;
   record.last_offer_micros = absl::ToUnixMicros(availability.last_offer_time);

@@ -30,7 +30,8 @@ QueueTicket QueueTicketOf(const WaitingTicket& ticket) {
 
 QueueSponsor QueueSponsorOf(const SponsorSeats& sponsor) {
   const Availability& seats = sponsor.availability;
-  const int64_t load = seats.capacity > 0 ? 100 * seats.TakenSeats() / seats.capacity : 100;
+  const int seats_used = seats.EffectiveCapacity();
+  const int64_t load = seats_used > 0 ? 100 * seats.TakenSeats() / seats_used : 100;
   const int64_t last = seats.last_offer_time == absl::InfinitePast()
                            ? 0
                            : absl::ToUnixSeconds(seats.last_offer_time);

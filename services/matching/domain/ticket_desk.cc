@@ -114,6 +114,7 @@ void TicketDesk::Open(const std::shared_ptr<Request>& request, const MemberTrait
   ticket.pool = PoolForTicket(*member.newcomer, request->wish.philosophy);
   ticket.choosing = request->wish.choosing;
   ticket.importance = request->wish.importance;
+  ticket.temporary_contact_while_waiting = request->wish.temporary_contact_while_waiting;
   ticket.member_version = member.version;
   ++request->attempts;
   const Call& call = request->call;

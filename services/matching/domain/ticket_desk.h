@@ -35,6 +35,7 @@ class TicketDesk {
     Philosophy philosophy = Philosophy::kUnspecified;
     bool choosing = false;  // the newcomer chooses
     Importance importance;
+    bool temporary_contact_while_waiting = false;
   };
   // Does not block; `done` runs once, on any thread. Errors as of MatchingService.RequestMatch;
   // UNAVAILABLE / PEER_UNAVAILABLE when there is no copy of the member and profiles is down.

@@ -257,6 +257,9 @@ struct Pairing {
 
 inline constexpr int kMaxCapacity = 10;
 
+// Same numbers as matching.v1.PauseReason.
+enum class PauseReason : uint8_t { kUnspecified = 0, kAsked = 1, kMissedOffers = 2 };
+
 // How many people a sponsor can be there for.
 struct Availability {
   MemberId sponsor;
@@ -268,10 +271,16 @@ struct Availability {
   // first.
   absl::Time last_offer_time = absl::InfinitePast();
   int64_t version = 0;
+  // While a sponsor is new, fewer seats are used than were set; nothing that is taken ends by it.
+  int seat_limit = kMaxCapacity;
+  absl::Time probation_end_time = absl::InfinitePast();  // InfinitePast when it is over
+  PauseReason pause_reason = PauseReason::kUnspecified;
+  absl::Time resume_time = absl::InfiniteFuture();  // of a pause that ends by itself
 
   int TakenSeats() const { return pairing_count + open_offer_count; }
+  int EffectiveCapacity() const { return capacity < seat_limit ? capacity : seat_limit; }
   int FreeSeats() const {
-    const int free = capacity - TakenSeats();
+    const int free = EffectiveCapacity() - TakenSeats();
     return accepting && free > 0 ? free : 0;
   }
 };

@@ -78,6 +78,7 @@ void WatchHub::Wake(const Effects& effects) {
     topics.insert(TopicOf(offer.ticket));
     topics.insert(TopicOf(offer.sponsor));
   }
+  for (const NoticeChange& notice : effects.notices) topics.insert(TopicOf(notice.member));
   for (const TicketChange& ticket : effects.tickets) {
     if (ticket.version > 1) topics.insert(TopicOf(ticket.ticket));  // nobody watches a new one yet
   }

@@ -46,7 +46,7 @@ class WatchHub {
   ~WatchHub() { Stop(); }
 
   static std::string TopicOf(const TicketId& ticket) { return "t" + ticket.ToString(); }
-  static std::string TopicOf(const MemberId& sponsor) { return "m" + sponsor.ToString(); }
+  static std::string TopicOf(const MemberId& member) { return "m" + member.ToString(); }
 
   // One thing being watched. Destroying it ends the watch; a refresh may still be under way.
   class Watch;

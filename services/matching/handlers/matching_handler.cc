@@ -2,6 +2,7 @@
 
 #include "common/base/status.h"
 #include "services/matching/handlers/candidate_proto.h"
+#include "services/matching/handlers/care_proto.h"
 #include "services/matching/handlers/handlers.h"
 #include "services/matching/handlers/ticket_proto.h"
 #include "services/matching/handlers/traits_proto.h"
@@ -62,6 +63,7 @@ grpc::ServerUnaryReactor* MatchingHandler::RequestMatch(grpc::CallbackServerCont
         wish.philosophy = static_cast<Philosophy>(request.philosophy());
         wish.choosing = request.mode() == v1::MATCH_MODE_LET_ME_CHOOSE;
         wish.importance = *importance;
+        wish.temporary_contact_while_waiting = request.temporary_contact_while_waiting();
         in_.desk.RequestMatch(call, wish,
                               [response, done = std::move(done)](absl::StatusOr<Ticket> ticket) {
                                 if (ticket.ok()) Fill(*ticket, response);
@@ -131,14 +133,14 @@ grpc::ServerUnaryReactor* MatchingHandler::SetAvailability(
   return in_.edge.Unary(context, request, response,
                         [this](const Call& call, const v1::SetAvailabilityRequest& request,
                                v1::Availability* response) -> absl::Status {
-                          auto changed = in_.ledger.SetAvailability(
-                              call, in_.clock.Now(), request.capacity(), request.accepting());
+                          ASSIGN_OR_RETURN(const AvailabilityWish wish,
+                                           AvailabilityWishFromProto(request, in_.clock.Now()));
+                          auto changed = in_.ledger.SetAvailability(call, in_.clock.Now(), wish);
                           if ((HasReason(changed.status(), reason::kSponsorProfileRequired) ||
                                HasReason(changed.status(), reason::kConsentRequired)) &&
                               in_.desk.FetchMember(call.deadline, call.who.member).ok()) {
                             // What the caller has just told profiles was still on its way.
-                            changed = in_.ledger.SetAvailability(
-                                call, in_.clock.Now(), request.capacity(), request.accepting());
+                            changed = in_.ledger.SetAvailability(call, in_.clock.Now(), wish);
                           }
                           return Answer(std::move(changed), response);
                         });

@@ -105,6 +105,14 @@ void AvailabilityToProto(const Availability& availability, v1::Availability* pro
   proto->set_pairing_count(availability.pairing_count);
   proto->set_open_offer_count(availability.open_offer_count);
   proto->set_version(availability.version);
+  proto->set_effective_capacity(availability.EffectiveCapacity());
+  if (availability.probation_end_time != absl::InfinitePast()) {
+    TimeToProto(availability.probation_end_time, proto->mutable_probation_end_time());
+  }
+  proto->set_pause_reason(static_cast<v1::PauseReason>(availability.pause_reason));
+  if (availability.resume_time != absl::InfiniteFuture()) {
+    TimeToProto(availability.resume_time, proto->mutable_resume_time());
+  }
 }
 
 }  // namespace handrail::matching

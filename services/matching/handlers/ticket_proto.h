@@ -22,6 +22,8 @@ void OfferToProto(const Offer& offer, v1::Offer* proto);
 void PairingToProto(const Pairing& pairing, v1::Pairing* proto);
 void AvailabilityToProto(const Availability& availability, v1::Availability* proto);
 
+// To the microsecond.
+void TimeToProto(absl::Time time, google::protobuf::Timestamp* proto);
 void ReasonsToProto(const std::vector<MatchReason>& reasons,
                     google::protobuf::RepeatedPtrField<v1::Reason>* proto);
 

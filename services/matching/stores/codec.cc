@@ -98,7 +98,8 @@ class Reader {
   }
   absl::Time Time() {
     const int64_t micros = Signed();
-    return micros == INT64_MIN ? absl::InfinitePast() : absl::FromUnixMicros(micros);
+    if (micros == INT64_MIN) return absl::InfinitePast();
+    return micros == INT64_MAX ? absl::InfiniteFuture() : absl::FromUnixMicros(micros);
   }
   double Hundredths() { return static_cast<double>(Signed()) / 100; }
   int Int() { return static_cast<int>(Signed()); }
@@ -137,6 +138,7 @@ class Reader {
     return *IdType::FromBytes(IdBytes());
   }
 
+  bool HasMore() const { return ok_ && !rest_.empty(); }
   absl::Status Finish() const {
     if (ok_ && rest_.empty()) return absl::OkStatus();
     return Error(absl::StatusCode::kDataLoss, reason::kDataCorrupt)
@@ -458,6 +460,10 @@ std::string EncodeAvailability(const Availability& availability) {
   out.Signed(availability.open_offer_count);
   out.Time(availability.last_offer_time);
   out.Signed(availability.version);
+  out.Signed(availability.seat_limit);
+  out.Time(availability.probation_end_time);
+  out.Enum(availability.pause_reason);
+  out.Time(availability.resume_time);
   return out.Take();
 }
 
@@ -471,6 +477,12 @@ absl::StatusOr<Availability> DecodeAvailability(absl::string_view bytes) {
   availability.open_offer_count = in.Int();
   availability.last_offer_time = in.Time();
   availability.version = in.Signed();
+  if (in.HasMore()) {  // not written before there was care
+    availability.seat_limit = in.Int();
+    availability.probation_end_time = in.Time();
+    availability.pause_reason = in.Enum<PauseReason>();
+    availability.resume_time = in.Time();
+  }
   RETURN_IF_ERROR(in.Finish());
   return availability;
 }

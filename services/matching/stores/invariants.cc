@@ -19,6 +19,10 @@ const std::vector<Invariant>& LedgerInvariants() {
        "SELECT COUNT(*) FROM sponsors s WHERE s.capacity < (SELECT COUNT(*) FROM seats h "
        "WHERE h.sponsor = s.id) AND EXISTS (SELECT 1 FROM seats h WHERE h.sponsor = s.id "
        "AND h.held_by = 1) AND $1 = $1"},
+      {"M2", "a sponsor on probation has an open offer and more seats taken than it allows",
+       "SELECT COUNT(*) FROM sponsors s WHERE s.seat_limit < (SELECT COUNT(*) FROM seats h "
+       "WHERE h.sponsor = s.id) AND EXISTS (SELECT 1 FROM seats h WHERE h.sponsor = s.id "
+       "AND h.held_by = 1) AND $1 = $1"},
       {"M2", "a seat is held by an offer that is not open, or by the wrong sponsor's",
        "SELECT COUNT(*) FROM seats h WHERE h.held_by = 1 AND NOT EXISTS (SELECT 1 FROM offers o "
        "WHERE o.id = h.holder AND o.state = 1 AND o.sponsor = h.sponsor) AND $1 = $1"},
@@ -77,6 +81,18 @@ const std::vector<Invariant>& LedgerInvariants() {
        "WHERE t.created_at > o.created_at AND $1 = $1"},
       {"M6", "a pair that timed out is kept apart for longer than a short while",
        "SELECT COUNT(*) FROM pair_exclusions e WHERE e.kind = 1 AND e.until > $1 + 259200000000"},
+      {"CARE", "a sponsor who was paused for missed offers takes offers",
+       "SELECT COUNT(*) FROM sponsors WHERE pause_reason = 2 AND accepting = 1 AND $1 = $1"},
+      {"CARE", "a pairing that goes on, or another person's, led to a rematch",
+       "SELECT COUNT(*) FROM rematches r WHERE NOT EXISTS (SELECT 1 FROM pairings p JOIN tickets t "
+       "ON t.id = r.ticket AND t.member = p.newcomer WHERE p.id = r.pairing AND p.state = 5) "
+       "AND $1 = $1"},
+      {"CARE", "a check-in is of a person who is not of the pairing",
+       "SELECT COUNT(*) FROM check_ins c WHERE NOT EXISTS (SELECT 1 FROM pairings p "
+       "WHERE p.id = c.pairing AND (p.newcomer = c.member OR p.sponsor = c.member)) AND $1 = $1"},
+      {"CARE", "a member has more notices than there may be",
+       "SELECT COUNT(*) FROM (SELECT 1 FROM notices GROUP BY member HAVING COUNT(*) > 1000) "
+       "AS broken WHERE $1 = $1"},
       {"M7", "a boost is out of its bounds",
        "SELECT COUNT(*) FROM tickets t WHERE (t.boost < 0 OR t.boost > 1000000) AND $1 = $1"},
       // Calls for help. Who was erased has no name in them any more.

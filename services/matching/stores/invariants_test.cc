@@ -32,13 +32,13 @@ const std::vector<Damage>& AllDamage() {
        {"DROP INDEX offers_open_ticket", "DROP INDEX offers_open_pair",
         "INSERT INTO offers SELECT x'01010101010101010101010101010101', ticket, newcomer, sponsor, "
         "relationship_type, pool, state, created_at, expires_at, changed_at, version, 0, "
-        "explanation FROM offers WHERE state = 1 LIMIT 1",
+        "explanation, care_at FROM offers WHERE state = 1 LIMIT 1",
         "INSERT INTO offers SELECT x'02020202020202020202020202020202', ticket, newcomer, sponsor, "
         "relationship_type, pool, state, created_at, expires_at, changed_at, version, 0, "
-        "explanation FROM offers WHERE state = 1 LIMIT 1",
+        "explanation, care_at FROM offers WHERE state = 1 LIMIT 1",
         "INSERT INTO offers SELECT x'03030303030303030303030303030303', ticket, newcomer, sponsor, "
         "relationship_type, pool, state, created_at, expires_at, changed_at, version, 0, "
-        "explanation FROM offers WHERE state = 1 LIMIT 1"}},
+        "explanation, care_at FROM offers WHERE state = 1 LIMIT 1"}},
       {"a sponsor has an open offer and more seats taken than the capacity",
        {"UPDATE sponsors SET capacity = 1"}},
       {"a seat is held by an offer that is not open, or by the wrong sponsor's",
@@ -57,7 +57,7 @@ const std::vector<Damage>& AllDamage() {
         "INSERT INTO pairings SELECT x'04040404040404040404040404040404', "
         "x'05050505050505050505050505050505', x'06060606060606060606060606060606', newcomer, "
         "sponsor, relationship_type, pool, state, created_at, trial_end, newcomer_confirmed, "
-        "sponsor_confirmed, conversation, ended_at, end_reason, version FROM pairings"}},
+        "sponsor_confirmed, conversation, ended_at, end_reason, version, care_at FROM pairings"}},
       {"a ticket is offered, and no offer is open for it",
        {"UPDATE offers SET state = 5 WHERE state = 1"}},
       {"an offer is open for a ticket that is not offered",
@@ -78,6 +78,18 @@ const std::vector<Damage>& AllDamage() {
       {"a pair that timed out is kept apart for longer than a short while",
        {"INSERT INTO pair_exclusions SELECT newcomer, sponsor, created_at + 2592000000000, 1 "
         "FROM offers WHERE state = 1"}},
+      {"a sponsor on probation has an open offer and more seats taken than it allows",
+       {"UPDATE sponsors SET seat_limit = 1"}},
+      {"a sponsor who was paused for missed offers takes offers",
+       {"UPDATE sponsors SET pause_reason = 2"}},
+      {"a pairing that goes on, or another person's, led to a rematch",
+       {"INSERT INTO rematches SELECT id, ticket, 1 FROM pairings"}},
+      {"a check-in is of a person who is not of the pairing",
+       {"INSERT INTO check_ins SELECT id, ticket, 3, 1, 0, NULL FROM pairings"}},
+      {"a member has more notices than there may be",
+       {"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1001) "
+        "INSERT INTO notices SELECT randomblob(16), (SELECT newcomer FROM pairings), 2, "
+        "randomblob(16), 0, 0, 1, 1, 1, 0 FROM n"}},
       {"a call for help was answered by somebody who was not asked",
        {"DELETE FROM help_asks WHERE help_call IN (SELECT id FROM help_calls WHERE state = 2)"}},
       {"a contact has no conversation, and messaging is not going to be told",

@@ -14,6 +14,7 @@
 #include "services/matching/domain/ledger.h"
 #include "services/matching/stores/ledger_steps.h"
 #include "services/matching/stores/seal.h"
+#include "services/matching/stores/step_runner.h"
 
 namespace handrail::matching {
 
@@ -58,7 +59,8 @@ class SqlLedger final : public Ledger {
 
   absl::StatusOr<Availability> GetAvailability(const Call& call) override;
   absl::StatusOr<Changed<Availability>> SetAvailability(const Call& call, absl::Time now,
-                                                        int capacity, bool accepting) override;
+                                                        const AvailabilityWish& wish) override;
+  using Ledger::SetAvailability;
 
   absl::StatusOr<Pairing> GetPairing(const Call& call, const PairingId& id) override;
   absl::StatusOr<Page<Pairing>> ListPairings(const Call& call, int limit,
@@ -114,19 +116,21 @@ class SqlLedger final : public Ledger {
  private:
   using Steps = LedgerSteps;
 
-  // A step without a request id.
+  using Answered = StepRunner::Answered;
+
   absl::StatusOr<Effects> Run(absl::Time deadline, absl::Time now,
-                              absl::FunctionRef<absl::Status(Steps&)> step);
-  // A step under the call's request id: `step` gives the encoded answer; repeated, the first answer
-  // is given again and nothing happens.
-  struct Answered {
-    std::string answer;
-    Effects effects;
-  };
-  absl::StatusOr<Answered> RunOnce(const Call& call, absl::Time now,
-                                   absl::FunctionRef<absl::StatusOr<std::string>(Steps&)> step);
+                              absl::FunctionRef<absl::Status(Steps&)> step) const {
+    return runner_.Run(deadline, now, step);
+  }
+  absl::StatusOr<Answered> RunOnce(
+      const Call& call, absl::Time now,
+      absl::FunctionRef<absl::StatusOr<std::string>(Steps&)> step) const {
+    return runner_.RunOnce(call, now, step);
+  }
   absl::StatusOr<storage::Rows> ReadRows(absl::Time deadline, absl::string_view sql,
-                                         const storage::Args& args);
+                                         const storage::Args& args) const {
+    return runner_.ReadRows(deadline, sql, args);
+  }
 
   absl::StatusOr<std::string> OpenTicketStep(Steps& steps, const Call& call,
                                              const NewTicket& ticket, Ticket& opened);
@@ -136,7 +140,8 @@ class SqlLedger final : public Ledger {
   absl::StatusOr<std::string> DeclineOfferStep(Steps& steps, const Call& call, const OfferId& id);
   absl::Status TakeOffer(Steps& steps, const Offer& offer, const Pairing& pairing,
                          absl::string_view pool);
-  absl::Status RescindOverCapacity(Steps& steps, const MemberId& sponsor, int64_t capacity);
+  absl::Status RescindOverCapacity(Steps& steps, const MemberId& sponsor);
+  absl::Status StoreAvailability(Steps& steps, const MemberId& me, const AvailabilityWish& wish);
   absl::StatusOr<Offer> FindOfferOf(Steps& steps, const Call& call, const OfferId& id,
                                     std::string& pool);
 
@@ -173,6 +178,7 @@ class SqlLedger final : public Ledger {
 
   storage::Database& database_;
   const LedgerContext context_;
+  const StepRunner runner_;
 };
 
 }  // namespace handrail::matching

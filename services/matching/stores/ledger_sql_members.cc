@@ -152,6 +152,13 @@ absl::Status SqlLedger::Withdraw(Steps& steps, const MemberTraits& member) {
   RETURN_IF_ERROR(steps.CloseAndReturn(given, OfferEvent::kRescind));
   RETURN_IF_ERROR(EndPairings(steps, ending));
   RETURN_IF_ERROR(WithdrawFromHelp(steps, member));
+  if (member.standing == Standing::kErased) {
+    RETURN_IF_ERROR(steps.tx().Execute("DELETE FROM notices WHERE member = $1", {id}).status());
+    RETURN_IF_ERROR(steps.tx().Execute("DELETE FROM check_ins WHERE member = $1", {id}).status());
+  }
+  // What they confirmed may be new.
+  RETURN_IF_ERROR(
+      steps.tx().Execute("UPDATE sponsors SET care_at = 0 WHERE id = $1", {id}).status());
   return steps.TouchSponsor(id);  // does nothing without such a row
 }
 

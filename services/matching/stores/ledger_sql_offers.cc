@@ -53,12 +53,12 @@ absl::Status SqlLedger::MakeOfferStep(Steps& steps, const Proposal& proposal, Of
   Steps::Two two;
   RETURN_IF_ERROR(CheckProposal(steps, proposal, two));
   Transaction& tx = steps.tx();
-  ASSIGN_OR_RETURN(const Rows sponsor,
-                   tx.Query("SELECT capacity, accepting FROM sponsors WHERE id = $1 {for_update}",
-                            {proposal.sponsor}));
+  ASSIGN_OR_RETURN(const Rows sponsor, tx.Query("SELECT capacity, accepting, seat_limit "
+                                                "FROM sponsors WHERE id = $1 {for_update}",
+                                                {proposal.sponsor}));
   if (sponsor.empty() || !sponsor.front().Bool(1)) return RefusedError(reason::kPoolFull);
-  ASSIGN_OR_RETURN(const std::optional<int64_t> slot,
-                   steps.FindFreeSlot(proposal.sponsor, sponsor.front().Int(0)));
+  const int64_t seats = std::min(sponsor.front().Int(0), sponsor.front().Int(2));
+  ASSIGN_OR_RETURN(const std::optional<int64_t> slot, steps.FindFreeSlot(proposal.sponsor, seats));
   if (!slot.has_value()) return RefusedError(reason::kPoolFull);
 
   const bool parallel = proposal.parallel_limit > 1;
@@ -96,12 +96,13 @@ absl::Status SqlLedger::MakeOfferStep(Steps& steps, const Proposal& proposal, Of
                       .status());
   RETURN_IF_ERROR(
       tx.Execute("INSERT INTO offers (id, ticket, newcomer, sponsor, relationship_type, pool, "
-                 "state, created_at, expires_at, changed_at, version, exclusive, explanation) "
-                 "VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $7, 1, $9, $10)",
+                 "state, created_at, expires_at, changed_at, version, exclusive, explanation, "
+                 "care_at) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $7, 1, $9, $10, $11)",
                  {proposal.offer, proposal.ticket, proposal.newcomer, proposal.sponsor,
                   static_cast<int64_t>(ticket.relationship_type),
                   Blob{context_.pools.Opaque(ticket.pool)}, created, proposal.expire_time,
-                  !parallel, Blob{explanation}})
+                  !parallel, Blob{explanation},
+                  NextOfferReminder(context_.options.care, created, proposal.expire_time, created)})
           .status());
   RETURN_IF_ERROR(tx.Execute("UPDATE sponsors SET last_offer_at = $2, version = version + 1, "
                              "index_pending = $2 WHERE id = $1",
@@ -182,11 +183,11 @@ absl::Status SqlLedger::TakeOffer(Steps& steps, const Offer& offer, const Pairin
   RETURN_IF_ERROR(
       tx.Execute("INSERT INTO pairings (id, offer, ticket, newcomer, sponsor, relationship_type, "
                  "pool, state, created_at, trial_end, newcomer_confirmed, sponsor_confirmed, "
-                 "conversation, ended_at, end_reason, version) "
-                 "VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, 0, 0, NULL, 0, 0, 1)",
+                 "conversation, ended_at, end_reason, version, care_at) "
+                 "VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, 0, 0, NULL, 0, 0, 1, $10)",
                  {pairing.id, offer.id, offer.ticket, offer.newcomer, offer.sponsor,
                   static_cast<int64_t>(offer.relationship_type), Blob{std::string(pool)},
-                  steps.now(), pairing.trial_end_time})
+                  steps.now(), pairing.trial_end_time, PlanCheckIn(steps.now(), steps.now()).next})
           .status());
   // The seat moves with it; it is never free in between.
   ASSIGN_OR_RETURN(const int64_t moved,
@@ -234,6 +235,7 @@ absl::StatusOr<std::string> SqlLedger::AcceptOfferStep(Steps& steps, const Call&
     if (rival.id == offer.id) continue;
     RETURN_IF_ERROR(steps.CloseOffer(rival, OfferEvent::kRescind).status());
   }
+  RETURN_IF_ERROR(steps.ForgetMissedOffers(offer.sponsor));
   RETURN_IF_ERROR(steps.PutOutbox(pairing, OutboxEntry::Step::kOpen));
   steps.effects().offers.push_back({offer.id, offer.ticket, offer.newcomer, offer.sponsor});
   return EncodePairingAnswer(pairing, pool);
@@ -254,6 +256,7 @@ absl::StatusOr<std::string> SqlLedger::DeclineOfferStep(Steps& steps, const Call
   RETURN_IF_ERROR(steps.LockFor({offer}));
   ASSIGN_OR_RETURN(const bool closed, steps.CloseOffer(offer, OfferEvent::kDecline));
   if (!closed) return RefusedError(reason::kOfferNotOpen);
+  RETURN_IF_ERROR(steps.ForgetMissedOffers(offer.sponsor));
   RETURN_IF_ERROR(steps.ReturnTicket(offer.ticket));
   offer.state = step.next;
   ++offer.version;

@@ -153,14 +153,19 @@ absl::StatusOr<int64_t> SqlLedger::PassTrials(absl::Time deadline, absl::Time no
 absl::StatusOr<Availability> SqlLedger::ReadAvailability(Transaction& tx, const MemberId& id) {
   Availability availability;
   availability.sponsor = id;
-  ASSIGN_OR_RETURN(const Rows rows, tx.Query("SELECT capacity, accepting, last_offer_at, version "
-                                             "FROM sponsors WHERE id = $1",
-                                             {id}));
+  ASSIGN_OR_RETURN(const Rows rows,
+                   tx.Query("SELECT capacity, accepting, last_offer_at, version, seat_limit, "
+                            "probation_end, pause_reason, resume_at FROM sponsors WHERE id = $1",
+                            {id}));
   if (rows.empty()) return availability;
   availability.capacity = static_cast<int>(rows.front().Int(0));
   availability.accepting = rows.front().Bool(1);
   availability.last_offer_time = TimeOrNever(rows.front().Int(2));
   availability.version = rows.front().Int(3);
+  availability.seat_limit = static_cast<int>(rows.front().Int(4));
+  availability.probation_end_time = TimeOrNever(rows.front().Int(5));
+  availability.pause_reason = static_cast<PauseReason>(rows.front().Int(6));
+  if (rows.front().Int(7) != 0) availability.resume_time = rows.front().Time(7);
   ASSIGN_OR_RETURN(const Rows seats,
                    tx.Query("SELECT held_by FROM seats WHERE sponsor = $1", {id}));
   for (const storage::Row& seat : seats) {
@@ -179,10 +184,9 @@ absl::StatusOr<Availability> SqlLedger::GetAvailability(const Call& call) {
   return availability;
 }
 
-absl::Status SqlLedger::RescindOverCapacity(Steps& steps, const MemberId& sponsor,
-                                            int64_t capacity) {
+absl::Status SqlLedger::RescindOverCapacity(Steps& steps, const MemberId& sponsor) {
   ASSIGN_OR_RETURN(const Availability before, ReadAvailability(steps.tx(), sponsor));
-  int64_t excess = before.TakenSeats() - capacity;
+  int64_t excess = before.TakenSeats() - before.EffectiveCapacity();
   if (excess <= 0 || before.open_offer_count == 0) return absl::OkStatus();
   ASSIGN_OR_RETURN(const Rows rows,
                    steps.tx().Query("SELECT " HANDRAIL_OFFER_COLUMNS
@@ -199,8 +203,40 @@ absl::Status SqlLedger::RescindOverCapacity(Steps& steps, const MemberId& sponso
   return steps.CloseAndReturn(newest, OfferEvent::kRescind);
 }
 
+absl::Status SqlLedger::StoreAvailability(Steps& steps, const MemberId& me,
+                                          const AvailabilityWish& wish) {
+  const CarePolicy& care = context_.options.care;
+  const bool begins = wish.accepting && wish.capacity > 0;
+  const bool is_new = begins && care.probation > absl::ZeroDuration();
+  const auto reason = wish.accepting ? PauseReason::kUnspecified : PauseReason::kAsked;
+  const bool resumes = !wish.accepting && wish.resume_time != absl::InfiniteFuture();
+  // Probation begins with the first availability, and only then.
+  return steps.tx()
+      .Execute(
+          "INSERT INTO sponsors (id, capacity, accepting, last_offer_at, version, index_pending, "
+          "care_at, missed_offers, pause_reason, resume_at, first_available_at, seat_limit, "
+          "probation_end) VALUES ($1, $2, $3, 0, 1, $4, 0, 0, $5, $6, $7, $8, $9) "
+          "ON CONFLICT (id) DO UPDATE SET capacity = excluded.capacity, "
+          "accepting = excluded.accepting, version = sponsors.version + 1, "
+          "index_pending = excluded.index_pending, care_at = 0, missed_offers = 0, "
+          "pause_reason = excluded.pause_reason, resume_at = excluded.resume_at, "
+          "first_available_at = CASE WHEN sponsors.first_available_at = 0 "
+          "THEN excluded.first_available_at ELSE sponsors.first_available_at END, "
+          "seat_limit = CASE WHEN sponsors.first_available_at = 0 "
+          "THEN excluded.seat_limit ELSE sponsors.seat_limit END, "
+          "probation_end = CASE WHEN sponsors.first_available_at = 0 "
+          "THEN excluded.probation_end ELSE sponsors.probation_end END",
+          {me, wish.capacity, wish.accepting, steps.now(), static_cast<int64_t>(reason),
+           resumes ? absl::ToUnixMicros(wish.resume_time) : int64_t{0},
+           begins ? absl::ToUnixMicros(steps.now()) : int64_t{0},
+           is_new ? care.probation_seats : kMaxCapacity,
+           is_new ? absl::ToUnixMicros(steps.now() + care.probation) : int64_t{0}})
+      .status();
+}
+
 absl::StatusOr<Changed<Availability>> SqlLedger::SetAvailability(const Call& call, absl::Time now,
-                                                                 int capacity, bool accepting) {
+                                                                 const AvailabilityWish& wish) {
+  const bool accepting = wish.accepting;
   const MemberId& me = call.who.member;
   ASSIGN_OR_RETURN(
       Answered answered, RunOnce(call, now, [&](Steps& steps) -> absl::StatusOr<std::string> {
@@ -213,16 +249,9 @@ absl::StatusOr<Changed<Availability>> SqlLedger::SetAvailability(const Call& cal
           return RefusedError(reason::kMemberSuspended);
         }
         if (accepting && !row->may_match) return RefusedError(reason::kConsentRequired);
-        RETURN_IF_ERROR(
-            steps.tx()
-                .Execute("INSERT INTO sponsors (id, capacity, accepting, last_offer_at, version, "
-                         "index_pending) VALUES ($1, $2, $3, 0, 1, $4) ON CONFLICT (id) DO UPDATE "
-                         "SET capacity = excluded.capacity, accepting = excluded.accepting, "
-                         "version = sponsors.version + 1, index_pending = excluded.index_pending",
-                         {me, capacity, accepting, now})
-                .status());
+        RETURN_IF_ERROR(StoreAvailability(steps, me, wish));
         steps.effects().sponsors.push_back(me);
-        RETURN_IF_ERROR(RescindOverCapacity(steps, me, capacity));
+        RETURN_IF_ERROR(RescindOverCapacity(steps, me));
         ASSIGN_OR_RETURN(const Availability after, ReadAvailability(steps.tx(), me));
         return EncodeAvailability(after);
       }));

@@ -18,46 +18,9 @@ using storage::Transaction;
 
 SqlLedger::SqlLedger(storage::Database& database, MemberVault& vault, const PoolNames& pools,
                      Random& random, const ProgramPolicies& policies, const LedgerOptions& options)
-    : database_(database), context_{vault,    pools,   random,
-                                    policies, options, database.BackendName() != "sqlite"} {}
-
-absl::StatusOr<Effects> SqlLedger::Run(absl::Time deadline, absl::Time now,
-                                       absl::FunctionRef<absl::Status(Steps&)> step) {
-  Effects effects;
-  RETURN_IF_ERROR(database_.Write(deadline, [&](Transaction& tx) {
-    effects = Effects();
-    Steps steps(tx, context_, now, effects);
-    return step(steps);
-  }));
-  return effects;
-}
-
-absl::StatusOr<SqlLedger::Answered> SqlLedger::RunOnce(
-    const Call& call, absl::Time now, absl::FunctionRef<absl::StatusOr<std::string>(Steps&)> step) {
-  Answered answered;
-  RETURN_IF_ERROR(database_.Write(call.deadline, [&](Transaction& tx) -> absl::Status {
-    answered = Answered();
-    ASSIGN_OR_RETURN(std::optional<std::string> replay, storage::FindAnswer(tx, call));
-    if (replay.has_value()) {
-      answered.answer = *std::move(replay);
-      return absl::OkStatus();
-    }
-    Steps steps(tx, context_, now, answered.effects);
-    ASSIGN_OR_RETURN(answered.answer, step(steps));
-    return storage::RecordAnswer(tx, call, now, answered.answer);
-  }));
-  return answered;
-}
-
-absl::StatusOr<Rows> SqlLedger::ReadRows(absl::Time deadline, absl::string_view sql,
-                                         const Args& args) {
-  Rows rows;
-  RETURN_IF_ERROR(database_.Read(deadline, [&](Transaction& tx) -> absl::Status {
-    ASSIGN_OR_RETURN(rows, tx.Query(sql, args));
-    return absl::OkStatus();
-  }));
-  return rows;
-}
+    : database_(database),
+      context_{vault, pools, random, policies, options, database.BackendName() != "sqlite"},
+      runner_(database_, context_) {}
 
 absl::StatusOr<Ticket> SqlLedger::TicketFromAnswer(absl::string_view answer) const {
   ASSIGN_OR_RETURN(TicketAnswer decoded, DecodeTicketAnswer(answer));
@@ -82,20 +45,18 @@ absl::StatusOr<std::string> SqlLedger::OpenTicketStep(Steps& steps, const Call& 
       steps.tx().Execute(
           "INSERT INTO tickets (id, member, relationship_type, pool, state, "
           "created_at, expires_at, boost, version, offer_count, index_pending, "
-          "importance, choosing) VALUES ($1, $2, $3, $4, 1, $5, $6, 0, 1, 0, $5, "
-          "$7, $8) ON CONFLICT DO NOTHING",
+          "importance, choosing, care_at, contact) VALUES ($1, $2, $3, $4, 1, $5, $6, 0, 1, 0, $5, "
+          "$7, $8, $9, $10) ON CONFLICT DO NOTHING",
           {ticket.id, member, static_cast<int64_t>(ticket.relationship_type), Blob{pool},
-           steps.now(), expires, static_cast<int64_t>(ticket.importance.bits()), ticket.choosing}));
+           steps.now(), expires, static_cast<int64_t>(ticket.importance.bits()), ticket.choosing,
+           steps.FirstTicketCare(expires), ticket.temporary_contact_while_waiting}));
   if (inserted == 0) {
     ASSIGN_OR_RETURN(const Rows open,
                      steps.tx().Query("SELECT id FROM tickets WHERE member = $1 AND "
                                       "relationship_type = $2 AND state IN (1, 2)",
                                       {member, static_cast<int64_t>(ticket.relationship_type)}));
     if (open.empty()) return RunAgainError();  // it was closed a moment ago
-    return Error(absl::StatusCode::kAlreadyExists, reason::kTicketAlreadyOpen)
-        .Message("a request for this kind of relationship is open already")
-        .Detail("ticket", open.front().Id<TicketId>(0).Name())
-        .ToStatus();
+    return TicketAlreadyOpenError(open.front().Id<TicketId>(0));
   }
   TicketChange change;
   change.ticket = ticket.id;
@@ -222,20 +183,17 @@ absl::StatusOr<Changed<Ticket>> SqlLedger::CancelTicket(const Call& call, absl::
 }
 
 absl::StatusOr<Effects> SqlLedger::ExpireTickets(absl::Time deadline, absl::Time now, int limit) {
-  // A pool's waiting tickets lie in the order of their age, and all live equally long, so the first
-  // ones tell: a pool whose oldest still lives has none to expire.
-  ASSIGN_OR_RETURN(const std::vector<PoolKey> pools, ListWaitingPools(deadline));
+  // Care is never due later than the end of a ticket, and its index finds both.
+  ASSIGN_OR_RETURN(const Rows found,
+                   ReadRows(deadline,
+                            "SELECT id FROM tickets WHERE state IN (1, 2) AND state = 1 AND "
+                            "wait_band IN (0, 1, 2, 3) AND care_at <= $1 AND expires_at <= $1 "
+                            "LIMIT $2",
+                            {now, limit}));
+  if (found.empty()) return Effects();
   std::vector<TicketId> due;
-  for (const PoolKey& pool : pools) {
-    ASSIGN_OR_RETURN(const std::vector<TicketChange> oldest,
-                     LoadWaiting(deadline, pool, limit, std::nullopt));
-    for (const TicketChange& ticket : oldest) {
-      if (ticket.expire_time > now) break;
-      due.push_back(ticket.ticket);
-    }
-    if (due.size() >= static_cast<size_t>(limit)) break;
-  }
-  if (due.empty()) return Effects();
+  due.reserve(found.size());
+  for (const storage::Row& row : found) due.push_back(row.Id<TicketId>(0));
   return Run(deadline, now, [&](Steps& steps) -> absl::Status {
     RETURN_IF_ERROR(steps.LockTickets(due));
     for (const TicketId& id : due) {
@@ -244,7 +202,12 @@ absl::StatusOr<Effects> SqlLedger::ExpireTickets(absl::Time deadline, absl::Time
                                         "index_pending = $2 WHERE id = $1 AND state = 1 "
                                         "AND expires_at <= $2 RETURNING " HANDRAIL_TICKET_COLUMNS,
                                         {id, now}));
-      if (!rows.empty()) RETURN_IF_ERROR(steps.NoteTicket(rows.front()));
+      if (rows.empty()) continue;
+      RETURN_IF_ERROR(steps.NoteTicket(rows.front()));
+      Steps::NoticeText text;
+      text.kind = NoticeKind::kTicketExpired;
+      text.subject = id;
+      RETURN_IF_ERROR(steps.Notify(rows.front().Id<MemberId>(1), text));
     }
     return absl::OkStatus();
   });

@@ -27,6 +27,12 @@ absl::Status NotFoundError() {
   return Error(absl::StatusCode::kNotFound, reason::kNotFound).Message("not found");
 }
 
+absl::Status TicketAlreadyOpenError(const TicketId& open) {
+  return Error(absl::StatusCode::kAlreadyExists, reason::kTicketAlreadyOpen)
+      .Message("a request for this kind of relationship is open already")
+      .Detail("ticket", open.Name());
+}
+
 absl::Status RefusedError(absl::string_view why) {
   return Error(absl::StatusCode::kFailedPrecondition, why)
       .Message("this is not possible in the state it is in now");
@@ -195,6 +201,7 @@ absl::StatusOr<bool> LedgerSteps::CloseOffer(const Offer& offer, OfferEvent even
   const CooldownPolicy& cooldowns = context_.options.cooldowns;
   if (event == OfferEvent::kTimeOut) {
     RETURN_IF_ERROR(Exclude(offer.newcomer, offer.sponsor, cooldowns.after_timeout, kTimedOut));
+    RETURN_IF_ERROR(CountMissedOffer(offer.sponsor));
   } else if (event == OfferEvent::kDecline) {
     RETURN_IF_ERROR(Exclude(offer.newcomer, offer.sponsor, cooldowns.after_decline, kDeclined));
   }
@@ -257,6 +264,12 @@ absl::StatusOr<bool> LedgerSteps::EndPairing(const Pairing& pairing, EndReason r
         Exclude(pairing.newcomer, pairing.sponsor, context_.options.cooldowns.after_end, kEnded));
   }
   RETURN_IF_ERROR(PutOutbox(pairing, OutboxEntry::Step::kClose));
+  // Whatever the reason: a word that is missing would tell it.
+  NoticeText text;
+  text.kind = NoticeKind::kRematchAvailable;
+  text.subject = pairing.id;
+  text.due = text.useless = now_ + context_.options.care.rematch_window;
+  RETURN_IF_ERROR(Notify(pairing.newcomer, text));
   return true;
 }
 

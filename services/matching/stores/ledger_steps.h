@@ -22,6 +22,7 @@ struct LedgerOptions {
   // A sponsor who has not confirmed for longer is not offered anybody (domain.md H12).
   absl::Duration attestation_lifetime = absl::Hours(24 * 30);
   absl::Duration ticket_lifetime = kTicketLifetime;
+  CarePolicy care;
 };
 
 // What every step may use.
@@ -106,6 +107,30 @@ class LedgerSteps {
   absl::StatusOr<bool> EndPairing(const Pairing& pairing, EndReason reason);
   absl::Status PutOutbox(const Pairing& pairing, OutboxEntry::Step step);
 
+  // ---- Care (care_steps.cc) ----
+
+  // Tells a member something, once for each (kind, subject, `once`). The oldest give way when there
+  // are too many.
+  struct NoticeText {
+    NoticeKind kind = NoticeKind::kUnspecified;
+    RawId subject;
+    int64_t step = 0;
+    int64_t once = 0;  // tells apart what may come up again for the same subject
+    absl::Time due = absl::InfinitePast();
+    // After that it is of no use to anybody; InfinitePast leaves it to the policy.
+    absl::Time useless = absl::InfinitePast();
+  };
+  absl::Status Notify(const MemberId& member, const NoticeText& text);
+  // One more offer passed on unanswered. Too many in a row pause the sponsor, who must be locked.
+  absl::Status CountMissedOffer(const MemberId& sponsor);
+  // An answer of any kind, and what came before does not count any more.
+  absl::Status ForgetMissedOffers(const MemberId& sponsor);
+  // A new ticket that waits; false when one of this kind is open. `change` says all but the
+  // version.
+  absl::StatusOr<bool> InsertTicket(TicketChange& change);
+  // When the care for a ticket that is asked for now begins.
+  absl::Time FirstTicketCare(absl::Time expires) const;
+
   // Puts the new state of a row of `tickets` among the effects.
   absl::Status NoteTicket(const storage::Row& row);
 
@@ -122,6 +147,8 @@ class LedgerSteps {
 
 // NOT_FOUND / NOT_FOUND, for what is not there and for what is not yours.
 absl::Status NotFoundError();
+// ALREADY_EXISTS / TICKET_ALREADY_OPEN, naming it.
+absl::Status TicketAlreadyOpenError(const TicketId& open);
 // FAILED_PRECONDITION with the reason of a refused step.
 absl::Status RefusedError(absl::string_view reason);
 // The row is not as the caller knew it: ABORTED / ETAG_MISMATCH.

@@ -34,13 +34,14 @@ PersonTraits Person() {
 
 }  // namespace
 
-LedgerTestEnv::LedgerTestEnv(storage::TestBackend backend)
+LedgerTestEnv::LedgerTestEnv(storage::TestBackend backend, const LedgerOptions& options)
     : test_database(backend), ring(TestRing()) {
   test_database.options.clock = &clock;  // deadlines move by hand too
   database = test_database.Open();
   EXPECT_TRUE(database->Migrate(LedgerMigrations()).ok());
-  ledger = std::make_unique<SqlLedger>(*database, vault, pools, random, BuiltInPrograms(),
-                                       LedgerOptions());
+  ledger = std::make_unique<SqlLedger>(*database, vault, pools, random, BuiltInPrograms(), options);
+  care =
+      std::make_unique<SqlCareStore>(*database, vault, pools, random, BuiltInPrograms(), options);
 }
 
 Call LedgerTestEnv::As(const MemberId& member, const std::string& request_id) {

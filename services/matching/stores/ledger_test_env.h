@@ -9,6 +9,7 @@
 #include "common/storage/database_test_backends.h"
 #include "common/testing/simulated_clock.h"
 #include "services/matching/adapters/crypto_vault.h"
+#include "services/matching/stores/care_sql.h"
 #include "services/matching/stores/ledger_sql.h"
 
 namespace handrail::matching {
@@ -16,7 +17,7 @@ namespace handrail::matching {
 // A ledger on a fresh database, with people to put into it.
 class LedgerTestEnv {
  public:
-  explicit LedgerTestEnv(storage::TestBackend backend);
+  explicit LedgerTestEnv(storage::TestBackend backend, const LedgerOptions& options = {});
 
   // A call of this member under a request id of its own, or under the given one.
   Call As(const MemberId& member, const std::string& request_id = "");
@@ -50,6 +51,7 @@ class LedgerTestEnv {
   CryptoVault vault{ring, random};
   CipherPoolNames pools{ring};
   std::unique_ptr<SqlLedger> ledger;
+  std::unique_ptr<SqlCareStore> care;
 
  private:
   int64_t next_request_ = 0;

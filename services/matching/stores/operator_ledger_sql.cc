@@ -55,7 +55,7 @@ absl::StatusOr<int64_t> TakeNumber(absl::string_view& text) {
   "COALESCE(m.attested_at, 0), "                                                           \
   "CASE WHEN m.standing = 1 AND m.may_match = 1 AND m.has_sponsor = 1 THEN 1 ELSE 0 END, " \
   "(SELECT COUNT(*) FROM seats h WHERE h.sponsor = s.id AND h.held_by = 1), "              \
-  "(SELECT COUNT(*) FROM seats h WHERE h.sponsor = s.id AND h.held_by = 2) "               \
+  "(SELECT COUNT(*) FROM seats h WHERE h.sponsor = s.id AND h.held_by = 2), s.seat_limit " \
   "FROM sponsors s LEFT JOIN members m ON m.id = s.id "
 
 SponsorReport ReadSponsorReport(const storage::Row& row) {
@@ -70,6 +70,7 @@ SponsorReport ReadSponsorReport(const storage::Row& row) {
   report.seats.may_be_offered = row.Bool(6);
   availability.open_offer_count = static_cast<int>(row.Int(7));
   availability.pairing_count = static_cast<int>(row.Int(8));
+  availability.seat_limit = static_cast<int>(row.Int(9));
   return report;
 }
 
@@ -375,7 +376,8 @@ absl::StatusOr<std::string> SqlOperatorLedger::DrainSponsorStep(Steps& steps,
   RETURN_IF_ERROR(steps.LockFor(offers, {sponsor}));
   ASSIGN_OR_RETURN(
       const int64_t found,
-      steps.tx().Execute("UPDATE sponsors SET accepting = 0 WHERE id = $1", {sponsor}));
+      steps.tx().Execute("UPDATE sponsors SET accepting = 0, resume_at = 0 WHERE id = $1",
+                         {sponsor}));
   if (found == 0) return NotFoundError();
   RETURN_IF_ERROR(steps.TouchSponsor(sponsor));
   RETURN_IF_ERROR(steps.CloseAndReturn(offers, OfferEvent::kRescind));

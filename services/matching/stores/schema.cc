@@ -1,6 +1,7 @@
 #include "services/matching/stores/schema.h"
 
 #include "common/storage/request_log.h"
+#include "services/matching/stores/care_schema.h"
 #include "services/matching/stores/choice_schema.h"
 #include "services/matching/stores/help_schema.h"
 #include "services/matching/stores/operator_record.h"
@@ -161,6 +162,7 @@ const std::vector<storage::Migration>& LedgerMigrations() {
        }},
       HelpMigration(),
       ChoiceMigration(),
+      CareMigration(),
       OperatorMigration(),
   };
   return *migrations;

@@ -54,6 +54,7 @@ void AddMatchCommands(CLI::App& app, Context& context);
 void AddOffersCommands(CLI::App& app, Context& context);
 void AddHelpCommands(CLI::App& app, Context& context);
 void AddPairingCommands(CLI::App& app, Context& context);
+void AddCareCommands(CLI::App& app, Context& context);
 void AddChatCommands(CLI::App& app, Context& context);
 
 }  // namespace handrail::tools

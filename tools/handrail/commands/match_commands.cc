@@ -61,13 +61,14 @@ absl::Status Watch(Person& person, const std::string& ticket_name) {
 }
 
 absl::Status Request(Context& context, const std::string& name, const std::string& program,
-                     const std::string& relationship, const bool* wait) {
+                     const std::string& relationship, const bool* wait, const bool* contact) {
   ASSIGN_OR_RETURN(std::unique_ptr<Person> person, context.LoadPerson(name));
   matching::v1::RequestMatchRequest request;
   ASSIGN_OR_RETURN(const auto philosophy, FromWord<common::v1::Philosophy>(program));
   ASSIGN_OR_RETURN(const auto type, FromWord<common::v1::RelationshipType>(relationship));
   request.set_philosophy(philosophy);
   request.set_relationship_type(type);
+  request.set_temporary_contact_while_waiting(*contact);
   request.set_request_id(person->NewRequestId());
   ASSIGN_OR_RETURN(
       const Ticket ticket,
@@ -87,6 +88,42 @@ absl::Status Cancel(Person& person, const Ticket& ticket) {
   return absl::OkStatus();
 }
 
+// "fewer than 5": a count is never exact.
+std::string BandWord(matching::v1::CountBand band) {
+  switch (band) {
+    case matching::v1::COUNT_BAND_UNDER_5: return "fewer than 5, perhaps none";
+    case matching::v1::COUNT_BAND_5_TO_9: return "5 to 9";
+    case matching::v1::COUNT_BAND_10_TO_49: return "10 to 49";
+    case matching::v1::COUNT_BAND_50_OR_MORE: return "50 or more";
+    default: return "not known";
+  }
+}
+
+absl::Status Outlook(Person& person, const Ticket& ticket) {
+  matching::v1::GetQueueStatusRequest request;
+  request.set_name(ticket.name());
+  ASSIGN_OR_RETURN(const matching::v1::QueueStatus status,
+                   person.Call(person.services().care(),
+                               &matching::v1::CareService::Stub::GetQueueStatus, request));
+  std::cout << status.ticket() << "  " << Word(status.state()) << "\n";
+  if (status.state() != matching::v1::TICKET_STATE_WAITING) return absl::OkStatus();
+  std::cout << "    waiting ahead: at most " << status.waiting_ahead() << "\n";
+  if (status.basis_pairings() == 0) {
+    std::cout << "    expected wait: too few have been paired here lately to say\n";
+  } else {
+    std::cout << "    expected wait: " << status.expected_wait_min_hours() << " to "
+              << status.expected_wait_max_hours() << " hours, going by the last "
+              << status.basis_pairings() << " or more pairings\n";
+  }
+  std::cout << "    sponsors who suit: " << BandWord(status.suitable_sponsors())
+            << "; with a free seat now: " << BandWord(status.free_sponsors()) << "\n";
+  for (const auto& effect : status.relaxations()) {
+    std::cout << "    with " << Word(effect.relaxation()) << ": "
+              << BandWord(effect.more_sponsors()) << " more\n";
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void AddMatchCommands(CLI::App& app, Context& context) {
@@ -96,6 +133,7 @@ void AddMatchCommands(CLI::App& app, Context& context) {
   auto program = std::make_shared<std::string>("aa");
   auto relationship = std::make_shared<std::string>("sponsor");
   auto wait = std::make_shared<bool>(false);
+  auto contact = std::make_shared<bool>(false);
 
   CLI::App* request = match->add_subcommand("request", "Asks for someone");
   request->add_option("name", *name, "Who asks")->required();
@@ -105,9 +143,11 @@ void AddMatchCommands(CLI::App& app, Context& context) {
       absl::StrCat("What for: ",
                    WordsOf(google::protobuf::GetEnumDescriptor<common::v1::RelationshipType>())));
   request->add_flag("--wait", *wait, "Stay and show every change");
+  request->add_flag("--contact-while-waiting", *contact,
+                    "After a day of waiting, ask for a temporary contact too");
   request->callback([=, &context] {
     context.action = [=, &context] {
-      return Request(context, *name, *program, *relationship, wait.get());
+      return Request(context, *name, *program, *relationship, wait.get(), contact.get());
     };
   });
 
@@ -130,6 +170,7 @@ void AddMatchCommands(CLI::App& app, Context& context) {
   add("watch", "Shows every change until it is final",
       [](Person& person, const Ticket& ticket) { return Watch(person, ticket.name()); });
   add("cancel", "Takes the request back", Cancel);
+  add("outlook", "How it looks: who waits ahead, how long others waited, what would help", Outlook);
 }
 
 }  // namespace handrail::tools

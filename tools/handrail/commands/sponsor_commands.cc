@@ -17,13 +17,29 @@ void PrintAvailability(const Availability& availability) {
             << (availability.accepting() ? "takes new offers" : "takes no new offers") << ", "
             << availability.capacity() << " seats: " << availability.pairing_count() << " paired, "
             << availability.open_offer_count() << " offered\n";
+  if (availability.has_probation_end_time()) {
+    std::cout << "    new: " << availability.effective_capacity() << " seat until "
+              << TimeWord(availability.probation_end_time()) << "\n";
+  }
+  if (availability.pause_reason() == matching::v1::PAUSE_REASON_MISSED_OFFERS) {
+    std::cout
+        << "    paused, because some offers passed on without an answer; `sponsor set` ends it\n";
+  }
+  if (availability.has_resume_time()) {
+    std::cout << "    back on " << TimeWord(availability.resume_time()) << "\n";
+  }
 }
 
-absl::Status SetSeats(Context& context, const std::string& name, int capacity, const bool* pause) {
+absl::Status SetSeats(Context& context, const std::string& name, int capacity, const bool* pause,
+                      int pause_days) {
   ASSIGN_OR_RETURN(std::unique_ptr<Person> person, context.LoadPerson(name));
   matching::v1::SetAvailabilityRequest request;
   request.set_capacity(capacity);
-  request.set_accepting(!*pause);
+  request.set_accepting(!*pause && pause_days == 0);
+  if (pause_days > 0) {
+    const absl::Time until = context.clock.Now() + absl::Hours(24 * pause_days);
+    request.mutable_resume_time()->set_seconds(absl::ToUnixSeconds(until));
+  }
   request.set_request_id(person->NewRequestId());
   ASSIGN_OR_RETURN(const Availability availability,
                    person->Call(person->services().matching(),
@@ -125,12 +141,17 @@ void AddSponsorCommands(CLI::App& app, Context& context) {
   auto name = std::make_shared<std::string>();
   auto capacity = std::make_shared<int>(3);
   auto pause = std::make_shared<bool>(false);
+  auto pause_days = std::make_shared<int>(0);
   CLI::App* set = sponsor->add_subcommand("set", "Sets the seats, and whether offers are welcome");
   set->add_option("name", *name, "The sponsor")->required();
   set->add_option("--capacity", *capacity, "Seats, 0 to 10")->check(CLI::Range(0, 10));
   set->add_flag("--pause", *pause, "Take no new offers for now");
+  set->add_option("--pause-days", *pause_days, "Take none for so many days, then again")
+      ->check(CLI::Range(0, 365));
   set->callback([=, &context] {
-    context.action = [=, &context] { return SetSeats(context, *name, *capacity, pause.get()); };
+    context.action = [=, &context] {
+      return SetSeats(context, *name, *capacity, pause.get(), *pause_days);
+    };
   });
   const auto add = [&](const char* word, const char* help,
                        absl::Status (*act)(Context&, const std::string&)) {

@@ -77,7 +77,10 @@ absl::Status Demo::StartEverything() {
   up.data_folder = options_.data_folder;
   up.port = options_.port;
   up.binary_folder = options_.binary_folder;
-  up.matching_flags = {"--response_deadline", kOfferDeadline};
+  // Nobody in this town is new to sponsoring, or all its sponsors would have one seat; and with
+  // such short deadlines nobody is paused for missing some.
+  up.matching_flags = {
+      "--response_deadline", kOfferDeadline, "--probation", "0", "--missed_offers_limit", "0"};
   // A whole town signs in from one address here.
   up.service_flags = {"--rate_limit_scale", "1000"};
   ASSIGN_OR_RETURN(supervisor_, Supervisor::Create(up));
