@@ -18,6 +18,7 @@
 #include "tests/support/api.h"
 #include "tests/support/cluster.h"
 #include "tests/support/people.h"
+#include "tools/handrail/up/layout.h"
 
 namespace handrail::tests {
 namespace {
@@ -253,7 +254,11 @@ TEST_F(ApiMatrixTest, NotYoursAndNotThereLookTheSame) {
 
 TEST_F(ApiMatrixTest, HostileInputIsRefusedAndNeverAFaultOfOurs) {
   google::protobuf::SetLogHandler(nullptr);  // it tells of every bad UTF-8 that we send
-  const std::string authorization = Bearer(TokenOf(*sponsor_));
+  const std::string as_sponsor = Bearer(TokenOf(*sponsor_));
+  const tools::Layout layout = *tools::MakeLayout(cluster_->data_folder());
+  const auto boss = Unwrap(tools::Person::LoadOrRegister(cluster_->services(), clock_, random_,
+                                                         layout.PersonFile("operator")));
+  const std::string as_operator = Bearer(TokenOf(*boss));
   std::map<std::string, pid_t> pids;
   for (const char* service : {"profiles", "matching", "messaging"}) {
     pids[service] = cluster_->PidOf(service);
@@ -261,7 +266,10 @@ TEST_F(ApiMatrixTest, HostileInputIsRefusedAndNeverAFaultOfOurs) {
   int64_t sent = 0;
   int64_t refused = 0;
   for (const Method& method : methods_) {
-    if (method.policy.access() == common::v1::ACCESS_SERVICE) continue;
+    const Access access = method.policy.access();
+    if (access == common::v1::ACCESS_SERVICE) continue;
+    const std::string& authorization =
+        access == common::v1::ACCESS_OPERATOR ? as_operator : as_sponsor;
     const auto valid = MakeValidRequest(method.descriptor->input_type(), {}, random_);
     for (const HostileRequest& request : MakeHostileRequests(*valid)) {
       const auto outcome = caller_->Call(method, request.bytes, authorization);

@@ -6,6 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "common/base/clock.h"
 #include "common/base/mutex.h"
 #include "common/base/status.h"
 #include "tools/benchmark/echo.grpc.pb.h"
@@ -124,7 +125,7 @@ Usage Deployment::TakeUsage() const {
     usage.commits[service] = MetricIn(metrics, "handrail_database_commits_total");
   }
   usage.postgres_syncs = PostgresSyncs();
-  const auto stats = redis_->Command(absl::Now() + absl::Seconds(10), {"INFO", "commandstats"});
+  const auto stats = redis_->Command(SystemClock().Now() + absl::Seconds(10), {"INFO", "commandstats"});
   if (stats.ok()) usage.redis_micros = CommandMicros(stats->text);
   return usage;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/clock.h"
 #include "common/base/mutex.h"
 #include "common/base/status.h"
 #include "common/crypto/vault.h"
@@ -109,7 +110,7 @@ class RebuildRun {
     const int64_t pairings_before = pairings_;
     const int64_t lost = SteadyNanoseconds();
     RETURN_IF_ERROR(
-        deployment_.redis().Command(absl::Now() + absl::Seconds(30), {"FLUSHALL"}).status());
+        deployment_.redis().Command(SystemClock().Now() + absl::Seconds(30), {"FLUSHALL"}).status());
     // A seat is free: whoever waits longest is put before the sponsor.
     matching::v1::DeclineOfferRequest decline;
     decline.set_name(before.front());
@@ -140,7 +141,7 @@ class RebuildRun {
 
   absl::Status AwaitQueued(int64_t count, int64_t seconds) {
     return WaitUntil("not everybody is queued", seconds, [&]() -> absl::StatusOr<bool> {
-      const auto depth = queue_.ReadDepth(absl::Now() + absl::Seconds(10), pool_);
+      const auto depth = queue_.ReadDepth(SystemClock().Now() + absl::Seconds(10), pool_);
       return depth.ok() && depth->waiting >= count;
     });
   }
@@ -185,7 +186,7 @@ class RebuildRun {
                                                                       const Request&, Response*),
                         const Request& request, Response& response) {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+    context.set_deadline(absl::ToChronoTime(SystemClock().Now() + absl::Seconds(10)));
     context.AddMetadata("authorization", member.authorization);
     return ToAbsl((member.person->services().matching().*method)(&context, request, &response),
                   name);
