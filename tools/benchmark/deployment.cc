@@ -125,7 +125,8 @@ Usage Deployment::TakeUsage() const {
     usage.commits[service] = MetricIn(metrics, "handrail_database_commits_total");
   }
   usage.postgres_syncs = PostgresSyncs();
-  const auto stats = redis_->Command(SystemClock().Now() + absl::Seconds(10), {"INFO", "commandstats"});
+  const auto stats =
+      redis_->Command(SystemClock().Now() + absl::Seconds(10), {"INFO", "commandstats"});
   if (stats.ok()) usage.redis_micros = CommandMicros(stats->text);
   return usage;
 }

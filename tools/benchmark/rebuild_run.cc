@@ -109,8 +109,9 @@ class RebuildRun {
     ASSIGN_OR_RETURN(const auto before, OpenOffers(0));
     const int64_t pairings_before = pairings_;
     const int64_t lost = SteadyNanoseconds();
-    RETURN_IF_ERROR(
-        deployment_.redis().Command(SystemClock().Now() + absl::Seconds(30), {"FLUSHALL"}).status());
+    RETURN_IF_ERROR(deployment_.redis()
+                        .Command(SystemClock().Now() + absl::Seconds(30), {"FLUSHALL"})
+                        .status());
     // A seat is free: whoever waits longest is put before the sponsor.
     matching::v1::DeclineOfferRequest decline;
     decline.set_name(before.front());
