@@ -66,6 +66,10 @@ const std::vector<Invariant>& LedgerInvariants() {
        "SELECT COUNT(*) FROM pairings p WHERE p.state <> 5 AND EXISTS (SELECT 1 FROM blocks b "
        "WHERE (b.blocker = p.newcomer AND b.blocked = p.sponsor) "
        "OR (b.blocker = p.sponsor AND b.blocked = p.newcomer)) AND $1 = $1"},
+      {"M5", "two whose pairing ended for safety are kept apart one way only",
+       "SELECT COUNT(*) FROM pair_exclusions e WHERE e.kind = 4 AND NOT EXISTS (SELECT 1 FROM "
+       "pair_exclusions r WHERE r.newcomer = e.sponsor AND r.sponsor = e.newcomer AND "
+       "r.kind = 4) AND $1 = $1"},
       {"M5", "an offer is open for or to a member who may not take part",
        "SELECT COUNT(*) FROM offers o WHERE o.state = 1 AND (NOT EXISTS (SELECT 1 FROM members m "
        "WHERE m.id = o.newcomer AND m.standing = 1 AND m.may_match = 1 AND m.has_newcomer = 1) "

@@ -67,6 +67,9 @@ const std::vector<Damage>& AllDamage() {
        {"INSERT INTO blocks SELECT id, sponsor, newcomer, 1 FROM offers WHERE state = 1"}},
       {"a pairing lasts between two of whom one blocked the other",
        {"INSERT INTO blocks SELECT id, newcomer, sponsor, 1 FROM pairings"}},
+      {"two whose pairing ended for safety are kept apart one way only",
+       {"INSERT INTO pair_exclusions SELECT newcomer, sponsor, 9223372036854775807, 4 "
+        "FROM pairings"}},
       {"an offer is open for or to a member who may not take part",
        {"UPDATE members SET may_match = 0 WHERE has_sponsor = 1"}},
       {"an offer was made to a sponsor whose attestation had lapsed",

@@ -152,13 +152,14 @@ absl::Status LedgerSteps::Exclude(const MemberId& newcomer, const MemberId& spon
       .status();
 }
 
-absl::Status LedgerSteps::ExcludeForEver(const MemberId& newcomer, const MemberId& sponsor) {
+absl::Status LedgerSteps::ExcludeForEver(const MemberId& a, const MemberId& b) {
   return tx_
       .Execute(
-          "INSERT INTO pair_exclusions (newcomer, sponsor, until, kind) VALUES ($1, $2, $3, $4) "
+          "INSERT INTO pair_exclusions (newcomer, sponsor, until, kind) "
+          "VALUES ($1, $2, $3, $4), ($2, $1, $3, $4) "
           "ON CONFLICT (newcomer, sponsor) DO UPDATE SET until = excluded.until, "
           "kind = excluded.kind",
-          {newcomer, sponsor, int64_t{INT64_MAX}, int64_t{kSafety}})
+          {a, b, int64_t{INT64_MAX}, int64_t{kSafety}})
       .status();
 }
 

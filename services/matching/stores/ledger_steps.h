@@ -82,7 +82,8 @@ class LedgerSteps {
   absl::Status TouchSponsor(const MemberId& sponsor);
   absl::Status Exclude(const MemberId& newcomer, const MemberId& sponsor, absl::Duration how_long,
                        int64_t kind);
-  absl::Status ExcludeForEver(const MemberId& newcomer, const MemberId& sponsor);
+  // Both ways: who was the sponsor may ask as a newcomer one day, and the other one give.
+  absl::Status ExcludeForEver(const MemberId& a, const MemberId& b);
 
   // Open offers, by the given SQL condition over `offers` with $1, at most `limit`.
   absl::StatusOr<std::vector<Offer>> OpenOffersWhere(absl::string_view condition,

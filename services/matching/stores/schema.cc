@@ -164,6 +164,15 @@ const std::vector<storage::Migration>& LedgerMigrations() {
       ChoiceMigration(),
       CareMigration(),
       OperatorMigration(),
+      // A pairing that ended for safety was forbidden again one way only.
+      {"0007_exclusions_both_ways",
+       {
+           "INSERT INTO pair_exclusions (newcomer, sponsor, until, kind) "
+           "SELECT e.sponsor, e.newcomer, e.until, e.kind FROM pair_exclusions e "
+           "WHERE e.kind = 4 "
+           "ON CONFLICT (newcomer, sponsor) DO UPDATE SET until = excluded.until, "
+           "kind = excluded.kind",
+       }},
   };
   return *migrations;
 }
