@@ -521,6 +521,47 @@ TEST_P(HelpTest, WhosePairingEndedForSafetyIsNeverAskedAgain) {
   EXPECT_THAT(AsksOf(sponsor, true), IsEmpty());
 }
 
+TEST_P(HelpTest, AnEndForSafetyClosesTheContactOfTheTwoAndAnOpenAsk) {
+  const MemberId helper = AddOnCall();
+  const MemberId caller = env.AddNewcomer();
+  const HelpCallId answered = Called(caller);
+  ASSERT_EQ(AnsweredState(helper, answered), HelpAskState::kAnswered);
+  const auto ticket = env.Open(env.As(caller));
+  const auto offer = env.MakeOffer(ticket->value, helper);
+  ASSERT_TRUE(offer.ok()) << offer.status();
+  const auto pairing = env.ledger->AcceptOffer(env.As(helper), env.clock.Now(), offer->value.id);
+  ASSERT_TRUE(pairing.ok()) << pairing.status();
+  const HelpCallId open = Called(caller);
+  ASSERT_THAT(AsksOf(helper), SizeIs(1));
+  EXPECT_EQ(OutboxOf(answered, 2), 0);
+  const auto ended = env.ledger->EndPairing(env.As(caller), env.clock.Now(), pairing->value.id,
+                                            EndReason::kBoundary);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(OutboxOf(answered, 2), 1) << "messaging closes the conversation";
+  EXPECT_EQ(Get(caller, answered).contact_end, env.clock.Now());
+  EXPECT_THAT(ended->effects.topics, Contains(HelpTopicOf(answered)));
+  EXPECT_THAT(ended->effects.topics, Contains(HelpTopicOf(helper)));
+  EXPECT_THAT(AsksOf(helper, true), IsEmpty());
+  EXPECT_TRUE(HasReason(Answer(helper, open).status(), reason::kNotFound));
+  EXPECT_EQ(Get(caller, open).state, HelpState::kOpen);
+}
+
+TEST_P(HelpTest, AnEndForAnotherReasonLeavesTheContactOfTheTwo) {
+  const MemberId helper = AddOnCall();
+  const MemberId caller = env.AddNewcomer();
+  const HelpCallId id = Called(caller);
+  ASSERT_EQ(AnsweredState(helper, id), HelpAskState::kAnswered);
+  const auto ticket = env.Open(env.As(caller));
+  const auto offer = env.MakeOffer(ticket->value, helper);
+  ASSERT_TRUE(offer.ok()) << offer.status();
+  const auto pairing = env.ledger->AcceptOffer(env.As(helper), env.clock.Now(), offer->value.id);
+  ASSERT_TRUE(pairing.ok()) << pairing.status();
+  ASSERT_TRUE(
+      env.ledger->EndPairing(env.As(caller), env.clock.Now(), pairing->value.id, EndReason::kTime)
+          .ok());
+  EXPECT_EQ(OutboxOf(id, 2), 0);
+}
+
 TEST_P(HelpTest, OnCallEndsByItselfAndNeedsAFreshAttestation) {
   const MemberId helper = env.AddSponsor(1);
   ASSERT_TRUE(store.SetOnCall(env.As(helper), env.clock.Now(), absl::Hours(2)).ok());

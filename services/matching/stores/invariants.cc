@@ -70,6 +70,10 @@ const std::vector<Invariant>& LedgerInvariants() {
        "SELECT COUNT(*) FROM pair_exclusions e WHERE e.kind = 4 AND NOT EXISTS (SELECT 1 FROM "
        "pair_exclusions r WHERE r.newcomer = e.sponsor AND r.sponsor = e.newcomer AND "
        "r.kind = 4) AND $1 = $1"},
+      {"M5", "an offer is open between two whose pairing ended for safety",
+       "SELECT COUNT(*) FROM offers o WHERE o.state = 1 AND EXISTS (SELECT 1 FROM "
+       "pair_exclusions e WHERE e.newcomer = o.newcomer AND e.sponsor = o.sponsor AND "
+       "e.kind = 4) AND $1 = $1"},
       {"M5", "an offer is open for or to a member who may not take part",
        "SELECT COUNT(*) FROM offers o WHERE o.state = 1 AND (NOT EXISTS (SELECT 1 FROM members m "
        "WHERE m.id = o.newcomer AND m.standing = 1 AND m.may_match = 1 AND m.has_newcomer = 1) "
@@ -114,6 +118,11 @@ const std::vector<Invariant>& LedgerInvariants() {
        "(h.state = 1 OR (h.contact_open = 1 AND h.answered_by = a.member)) AND EXISTS (SELECT 1 "
        "FROM blocks b WHERE (b.blocker = h.member AND b.blocked = a.member) OR "
        "(b.blocker = a.member AND b.blocked = h.member)) AND $1 = $1"},
+      {"R3", "a call for help was put before somebody whom the caller is kept from for safety",
+       "SELECT COUNT(*) FROM help_asks a JOIN help_calls h ON h.id = a.help_call WHERE "
+       "(h.state = 1 OR (h.contact_open = 1 AND h.answered_by = a.member)) AND EXISTS (SELECT 1 "
+       "FROM pair_exclusions e WHERE e.newcomer = h.member AND e.sponsor = a.member AND "
+       "e.kind = 4) AND $1 = $1"},
       {"R3", "an open call for help is of or before a member who may not take part",
        "SELECT COUNT(*) FROM help_calls h WHERE h.state = 1 AND (NOT EXISTS (SELECT 1 FROM "
        "members m WHERE m.id = h.member AND m.standing = 1 AND m.may_match = 1) OR EXISTS (SELECT "

@@ -70,6 +70,9 @@ const std::vector<Damage>& AllDamage() {
       {"two whose pairing ended for safety are kept apart one way only",
        {"INSERT INTO pair_exclusions SELECT newcomer, sponsor, 9223372036854775807, 4 "
         "FROM pairings"}},
+      {"an offer is open between two whose pairing ended for safety",
+       {"INSERT INTO pair_exclusions SELECT newcomer, sponsor, 9223372036854775807, 4 "
+        "FROM offers WHERE state = 1"}},
       {"an offer is open for or to a member who may not take part",
        {"UPDATE members SET may_match = 0 WHERE has_sponsor = 1"}},
       {"an offer was made to a sponsor whose attestation had lapsed",
@@ -102,6 +105,9 @@ const std::vector<Damage>& AllDamage() {
       {"a call for help was put before somebody of whom one blocked the other",
        {"INSERT INTO blocks SELECT h.id, a.member, h.member, 1 FROM help_asks a JOIN help_calls h "
         "ON h.id = a.help_call WHERE h.state = 1"}},
+      {"a call for help was put before somebody whom the caller is kept from for safety",
+       {"INSERT INTO pair_exclusions SELECT h.member, a.member, 9223372036854775807, 4 FROM "
+        "help_asks a JOIN help_calls h ON h.id = a.help_call WHERE h.state = 1"}},
       {"an open call for help is of or before a member who may not take part",
        {"UPDATE members SET standing = 2 WHERE id IN (SELECT member FROM help_calls WHERE state = "
         "1)"}},

@@ -13,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/base/status.h"
 #include "services/matching/adapters/program_table.h"
+#include "services/matching/stores/help_sql.h"
 #include "services/matching/stores/ledger_test_env.h"
 
 // What two steps do to each other, with the second one at a chosen place of the first; and that a
@@ -111,6 +112,14 @@ class InterleavingTest : public ::testing::TestWithParam<TestBackend> {
     const auto pairing = env.ledger->AcceptOffer(env.As(sponsor), env.clock.Now(), offer->value.id);
     EXPECT_TRUE(pairing.ok()) << pairing.status();
     return pairing.ok() ? pairing->value : Pairing();
+  }
+  // Waits until a step waits for a lock that another one holds.
+  void AwaitLockWait() {
+    const absl::Time give_up = SystemClock().Now() + absl::Seconds(20);
+    while (env.Count("SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() "
+                     "AND wait_event_type = 'Lock'") == 0 &&
+           SystemClock().Now() < give_up) {
+    }
   }
   // How many sponsors no transaction holds.
   int64_t CountUnlockedSponsors() {
@@ -299,18 +308,70 @@ TEST_P(InterleavingTest, ABlockAndAnOfferOfTwoWhoAreKnownWaitForEachOther) {
       offer = env.ledger->MakeOffer(kNever, now, proposal);
     });
     began.get_future().wait();
-    // The offer waits for the members that the block has locked.
-    const absl::Time give_up = SystemClock().Now() + absl::Seconds(20);
-    while (env.Count("SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() "
-                     "AND wait_event_type = 'Lock'") == 0 &&
-           SystemClock().Now() < give_up) {
-    }
+    AwaitLockWait();  // the offer, for the members that the block has locked
   };
   ASSERT_TRUE(
       ledger.ApplyBlock(kNever, now, BlockId::Random(env.random), ticket->value.newcomer, sponsor)
           .ok());
   other.join();
   EXPECT_TRUE(HasReason(offer.status(), reason::kRelationshipNotOffered)) << offer.status();
+  env.ExpectWhole();
+}
+
+TEST_P(InterleavingTest, AnAnswerToACallWaitsForAnEndForSafetyAndThenIsNone) {
+  const absl::Time now = env.clock.Now();
+  const MemberId sponsor = env.AddSponsor(1);
+  const Pairing pairing = env.Pair(sponsor);
+  SqlHelpStore help(*env.database, env.vault, env.pools, env.random, BuiltInPrograms(),
+                    HelpOptions());
+  const HelpCallId id = HelpCallId::Random(env.random);
+  ASSERT_TRUE(help.Reach(env.As(pairing.newcomer), now, id, {}).ok());
+  const Call answer = env.As(sponsor);
+  absl::Status answered;
+  std::thread other;
+  observed.before_commit = [&] {
+    if (other.joinable()) return;
+    other = std::thread([&] { answered = help.Answer(answer, now, id).status(); });
+    AwaitLockWait();
+  };
+  const auto ended = ledger.EndPairing(env.As(sponsor), now, pairing.id, EndReason::kSafety);
+  ASSERT_TRUE(other.joinable());
+  other.join();
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_TRUE(HasReason(answered, reason::kNotFound)) << answered;
+  EXPECT_EQ(help.GetCall(env.As(pairing.newcomer), id)->state, HelpState::kOpen);
+  env.ExpectWhole();
+}
+
+TEST_P(InterleavingTest, AnEndForSafetyWaitsForAnAnswerToACallAndClosesWhatItOpened) {
+  const absl::Time now = env.clock.Now();
+  const MemberId sponsor = env.AddSponsor(1);
+  SqlHelpStore help(observed, env.vault, env.pools, env.random, BuiltInPrograms(), HelpOptions());
+  ASSERT_TRUE(help.SetOnCall(env.As(sponsor), now, absl::Hours(2)).ok());
+  const MemberId newcomer = env.AddNewcomer();
+  const HelpCallId id = HelpCallId::Random(env.random);
+  ASSERT_TRUE(help.Reach(env.As(newcomer), now, id, {&sponsor, 1}).ok());
+  const Pairing pairing = PairOf(newcomer, sponsor);
+  const Call end = env.As(newcomer);
+  absl::Status ended;
+  std::thread other;
+  // The answer has seen that nothing keeps the two apart when the end comes.
+  observed.after = [&](absl::string_view sql) {
+    if (other.joinable() || !absl::StartsWith(sql, "SELECT 1 FROM pair_exclusions")) return;
+    other = std::thread(
+        [&] { ended = env.ledger->EndPairing(end, now, pairing.id, EndReason::kSafety).status(); });
+    AwaitLockWait();
+  };
+  const auto answered = help.Answer(env.As(sponsor), now, id);
+  ASSERT_TRUE(other.joinable());
+  other.join();
+  EXPECT_TRUE(ended.ok()) << ended;
+  EXPECT_TRUE(answered.ok() || HasReason(answered.status(), reason::kNotFound))
+      << answered.status();
+  EXPECT_EQ(env.ledger->GetPairing(env.As(sponsor), pairing.id)->state, PairingState::kEnded);
+  EXPECT_EQ(env.Count("SELECT COUNT(*) FROM help_calls WHERE state = 2 AND pairing IS NULL"), 0)
+      << "the two talk where they did as a pairing, and that is closed";
+  EXPECT_EQ(env.Count("SELECT COUNT(*) FROM help_calls WHERE contact_open = 1"), 0);
   env.ExpectWhole();
 }
 

@@ -150,6 +150,11 @@ class SqlLedger final : public Ledger {
   absl::StatusOr<Changed<Pairing>> StepPairing(
       const Call& call, absl::Time now, const PairingId& id,
       absl::FunctionRef<absl::Status(Steps&, Pairing&)> step);
+  // `lock` locks what the step needs besides the pairing: the sponsor at least.
+  absl::StatusOr<Changed<Pairing>> StepPairing(
+      const Call& call, absl::Time now, const PairingId& id,
+      absl::FunctionRef<absl::Status(Steps&, const Pairing&)> lock,
+      absl::FunctionRef<absl::Status(Steps&, Pairing&)> step);
   absl::Status MovePairing(Steps& steps, Pairing& pairing, PairingState next);
 
   // `held` is the row as it was locked, or nothing when there was none.

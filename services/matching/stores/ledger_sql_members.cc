@@ -187,15 +187,7 @@ absl::StatusOr<bool> SqlLedger::ApplyBlockStep(Steps& steps, const BlockId& id,
                                "VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
                                {id, blocker, blocked, steps.now()})
                       .status());
-  std::vector<Offer> offers;
-  for (const auto& [newcomer, sponsor] :
-       {std::pair(blocker, blocked), std::pair(blocked, blocker)}) {
-    ASSIGN_OR_RETURN(const std::vector<Offer> open,
-                     steps.OpenOffersWhere("newcomer = $1", newcomer, kOpenOffersOfMemberLimit));
-    for (const Offer& offer : open) {
-      if (offer.sponsor == sponsor) offers.push_back(offer);
-    }
-  }
+  ASSIGN_OR_RETURN(const std::vector<Offer> offers, steps.OpenOffersBetween(blocker, blocked));
   ASSIGN_OR_RETURN(const std::vector<Pairing> pairings,
                    LastingPairingsWhere(steps,
                                         "((newcomer = $1 AND sponsor = $2) OR "

@@ -54,16 +54,26 @@ absl::StatusOr<Page<Pairing>> SqlLedger::ListPairings(const Call& call, int limi
 absl::StatusOr<Changed<Pairing>> SqlLedger::StepPairing(
     const Call& call, absl::Time now, const PairingId& id,
     absl::FunctionRef<absl::Status(Steps&, Pairing&)> step) {
+  return StepPairing(
+      call, now, id,
+      [](Steps& steps, const Pairing& pairing) { return steps.LockSponsors({pairing.sponsor}); },
+      step);
+}
+
+absl::StatusOr<Changed<Pairing>> SqlLedger::StepPairing(
+    const Call& call, absl::Time now, const PairingId& id,
+    absl::FunctionRef<absl::Status(Steps&, const Pairing&)> lock,
+    absl::FunctionRef<absl::Status(Steps&, Pairing&)> step) {
   return PairingFromAnswer(RunOnce(call, now, [&](Steps& steps) -> absl::StatusOr<std::string> {
-    // The sponsor is locked before the pairing, as everywhere; who it is never changes.
+    // What is locked comes before the pairing, as everywhere; who the two are never changes.
     constexpr char kQuery[] = "SELECT " HANDRAIL_PAIRING_COLUMNS
                               " FROM pairings WHERE id = $1 AND "
                               "(newcomer = $2 OR sponsor = $2) ";
     ASSIGN_OR_RETURN(Rows rows, steps.tx().Query(kQuery, {id, call.who.member}));
     if (rows.empty()) return NotFoundError();
     ASSIGN_OR_RETURN(Pairing pairing, ReadPairing(rows.front(), context_.pools));
+    RETURN_IF_ERROR(lock(steps, pairing));
     if (context_.locks_rows) {
-      RETURN_IF_ERROR(steps.LockSponsors({pairing.sponsor}));
       ASSIGN_OR_RETURN(
           rows, steps.tx().Query(absl::StrCat(kQuery, "{for_update}"), {id, call.who.member}));
       if (rows.empty()) return NotFoundError();
@@ -124,10 +134,22 @@ absl::StatusOr<Changed<Pairing>> SqlLedger::ResumePairing(const Call& call, absl
 
 absl::StatusOr<Changed<Pairing>> SqlLedger::EndPairing(const Call& call, absl::Time now,
                                                        const PairingId& id, EndReason reason) {
-  return StepPairing(call, now, id, [&](Steps& steps, Pairing& pairing) -> absl::Status {
+  std::vector<Offer> between;
+  const auto lock = [&](Steps& steps, const Pairing& pairing) -> absl::Status {
+    between.clear();
+    if (ForbidsRematch(reason)) {
+      // An offer, an acceptance and an answer to a call for help lock both too: what is decided
+      // beside this either sees that the two are kept apart, or is found here.
+      RETURN_IF_ERROR(steps.LockTwo(pairing.newcomer, pairing.sponsor).status());
+      ASSIGN_OR_RETURN(between, steps.OpenOffersBetween(pairing.newcomer, pairing.sponsor));
+    }
+    return steps.LockFor(between, {pairing.sponsor});
+  };
+  return StepPairing(call, now, id, lock, [&](Steps& steps, Pairing& pairing) -> absl::Status {
     const Step<PairingState> step = Apply(pairing.state, PairingEvent::kEnd);
     if (step.refused()) return RefusedError(step.refusal);
     if (!step.moves()) return absl::OkStatus();
+    RETURN_IF_ERROR(steps.CloseAndReturn(between, OfferEvent::kRescind));
     ASSIGN_OR_RETURN(const bool ended, steps.EndPairing(pairing, reason));
     if (!ended) return RunAgainError();
     pairing.state = step.next;

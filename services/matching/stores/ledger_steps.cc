@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "services/matching/stores/help_steps.h"
 #include "services/matching/stores/rows.h"
 
 namespace handrail::matching {
@@ -14,6 +15,8 @@ using storage::Rows;
 namespace {
 
 enum ExclusionKind : int64_t { kTimedOut = 1, kDeclined = 2, kEnded = 3, kSafety = 4 };
+
+constexpr int64_t kOpenOffersOfNewcomerLimit = 256;
 
 template <typename T>
 void SortUnique(std::vector<T>& items) {
@@ -179,6 +182,19 @@ absl::StatusOr<std::vector<Offer>> LedgerSteps::OpenOffersWhere(absl::string_vie
   return offers;
 }
 
+absl::StatusOr<std::vector<Offer>> LedgerSteps::OpenOffersBetween(const MemberId& a,
+                                                                  const MemberId& b) {
+  std::vector<Offer> offers;
+  for (const auto& [newcomer, sponsor] : {std::pair(a, b), std::pair(b, a)}) {
+    ASSIGN_OR_RETURN(std::vector<Offer> open,
+                     OpenOffersWhere("newcomer = $1", newcomer, kOpenOffersOfNewcomerLimit));
+    for (Offer& offer : open) {
+      if (offer.sponsor == sponsor) offers.push_back(std::move(offer));
+    }
+  }
+  return offers;
+}
+
 absl::Status LedgerSteps::LockFor(const std::vector<Offer>& offers, std::vector<MemberId> sponsors,
                                   std::vector<TicketId> tickets) {
   for (const Offer& offer : offers) {
@@ -260,6 +276,7 @@ absl::StatusOr<bool> LedgerSteps::EndPairing(const Pairing& pairing, EndReason r
   RETURN_IF_ERROR(TouchSponsor(pairing.sponsor));
   if (ForbidsRematch(reason)) {
     RETURN_IF_ERROR(ExcludeForEver(pairing.newcomer, pairing.sponsor));
+    RETURN_IF_ERROR(KeepApartInHelp(*this, pairing.newcomer, pairing.sponsor));
   } else {
     RETURN_IF_ERROR(
         Exclude(pairing.newcomer, pairing.sponsor, context_.options.cooldowns.after_end, kEnded));

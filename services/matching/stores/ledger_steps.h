@@ -88,6 +88,8 @@ class LedgerSteps {
   // Open offers, by the given SQL condition over `offers` with $1, at most `limit`.
   absl::StatusOr<std::vector<Offer>> OpenOffersWhere(absl::string_view condition,
                                                      const storage::Value& argument, int64_t limit);
+  // Those of either to the other. With both members locked none can join them.
+  absl::StatusOr<std::vector<Offer>> OpenOffersBetween(const MemberId& a, const MemberId& b);
   // Locks the sponsors and tickets of these offers, and those named beside them.
   absl::Status LockFor(const std::vector<Offer>& offers, std::vector<MemberId> sponsors = {},
                        std::vector<TicketId> tickets = {});
@@ -104,7 +106,8 @@ class LedgerSteps {
   // WAITING or OFFERED → the state that `event` gives, its open offers rescinded.
   absl::Status WithdrawTicket(const TicketId& id);
 
-  // Ends it unless it has ended: the seat is freed, the pair excluded, messaging told.
+  // Ends it unless it has ended: the seat is freed, the pair excluded, messaging told. Where the
+  // reason forbids a rematch the two are kept apart in calls for help too, and both must be locked.
   absl::StatusOr<bool> EndPairing(const Pairing& pairing, EndReason reason);
   absl::Status PutOutbox(const Pairing& pairing, OutboxEntry::Step step);
 

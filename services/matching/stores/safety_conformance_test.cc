@@ -78,6 +78,27 @@ TEST_P(SafetyTest, AnotherReasonCoolsDownOneWayAndPasses) {
   env.ExpectWhole();
 }
 
+TEST_P(SafetyTest, AnOpenOfferTheOtherWayIsTakenBackAndTheTicketKeepsItsPlace) {
+  const MemberId sponsor = env.AddSponsor(1);
+  const Pairing pairing = env.Pair(sponsor);
+  MakeBoth(sponsor, 2);
+  MakeBoth(pairing.newcomer, 2);
+  const auto ticket = env.Open(env.As(sponsor), RelationshipType::kSponsor, 2);
+  const auto offer = env.MakeOffer(ticket->value, pairing.newcomer);
+  ASSERT_TRUE(offer.ok()) << offer.status();
+  const auto ended = env.ledger->EndPairing(env.As(pairing.newcomer), env.clock.Now(), pairing.id,
+                                            EndReason::kSafety);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->effects.offers.size(), 1u) << "both are to hear of it";
+  EXPECT_EQ(env.TicketNow(ticket->value).state, TicketState::kWaiting);
+  EXPECT_EQ(env.TicketNow(ticket->value).create_time, ticket->value.create_time);
+  EXPECT_EQ(env.SeatsOf(pairing.newcomer).TakenSeats(), 0);
+  EXPECT_TRUE(HasReason(
+      env.ledger->AcceptOffer(env.As(pairing.newcomer), env.clock.Now(), offer->value.id).status(),
+      reason::kOfferNotOpen));
+  env.ExpectWhole();
+}
+
 TEST_P(SafetyTest, ACooldownTheOtherWayGivesWay) {
   const MemberId sponsor = env.AddSponsor(1);
   const Pairing pairing = env.Pair(sponsor);
