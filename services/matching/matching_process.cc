@@ -328,6 +328,9 @@ absl::Status MatchingProcess::Start() {
   drains_.Refresh().IgnoreError();
   drains_.Start();
   matcher_.Start();
+  sweeper_.AddTrim("choices", [this](absl::Time deadline, absl::Time now, int limit) {
+    return choices_.Trim(deadline, now, limit);
+  });
   sweeper_.Start();
   care_sweeper_.Start();
   outbox_.Start();

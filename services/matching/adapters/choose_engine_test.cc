@@ -294,6 +294,26 @@ TEST_F(ChooseEngineTest, ABudgetHoldsWhateverTheNewcomerDoes) {
   EXPECT_FALSE(Handles(AskToChoose(newcomer)).empty());
 }
 
+TEST_F(ChooseEngineTest, ASweepForgetsChoicesOfClosedTicketsAndWhatWasSeen) {
+  AddSponsors(2);
+  sweeper_->AddTrim("choices", [this](absl::Time deadline, absl::Time now, int limit) {
+    return choices_.Trim(deadline, now, limit);
+  });
+  const Ticket ticket = AskToChoose();
+  ASSERT_TRUE(
+      choices_.SetChoice(env_.As(ticket.newcomer), env_.clock.Now(), ticket.id, sponsors_, false)
+          .ok());
+  ASSERT_TRUE(choices_.Show(env_.As(ticket.newcomer), env_.clock.Now(), sponsors_, 5, 25).ok());
+  ASSERT_TRUE(
+      env_.ledger->CancelTicket(env_.As(ticket.newcomer), env_.clock.Now(), ticket.id).ok());
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM ticket_choices"), 2);
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM candidates_seen"), 2);
+  env_.clock.Advance(absl::Hours(72));
+  sweeper_->Sweep();
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM ticket_choices"), 0);
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM candidates_seen"), 0);
+}
+
 TEST_F(ChooseEngineTest, NoCandidateBreaksARule) {
   AddSponsors(4);
   const Ticket ticket = AskToChoose();

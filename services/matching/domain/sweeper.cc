@@ -21,7 +21,15 @@ Sweeper::Sweeper(Ledger& ledger, Queue& queue, const Clock& clock, const Sweeper
       clock_(clock),
       options_(options),
       pools_(std::move(pools)),
-      sink_(std::move(sink)) {}
+      sink_(std::move(sink)) {
+  AddTrim("requests", [this](absl::Time deadline, absl::Time now, int limit) {
+    return ledger_.TrimRequests(deadline, now, limit);
+  });
+}
+
+void Sweeper::AddTrim(absl::string_view what, Trim trim) {
+  trims_.emplace_back(what, std::move(trim));
+}
 
 void Sweeper::Start() {
   task_ = std::make_unique<PeriodicTask>(options_.interval, [this] { Sweep(); });
@@ -52,14 +60,14 @@ void Sweeper::Sweep() {
   if (sweeps_++ % options_.rare_every != 0) return;
   Move("attestations",
        ledger_.RescindLapsed(Deadline(), now, now - options_.attestation_lifetime, options_.limit));
-  TrimRequests(now);
+  for (const auto& [what, trim] : trims_) RunTrim(what, trim, now);
 }
 
-void Sweeper::TrimRequests(absl::Time now) {
+void Sweeper::RunTrim(absl::string_view what, const Trim& trim, absl::Time now) {
   // As many batches as keep up with a thousand writes a second, and an end all the same.
   for (int batch = 0; batch < kTrimBatches; ++batch) {
-    const auto trimmed = ledger_.TrimRequests(Deadline(), now, kTrimRows);
-    if (!trimmed.ok()) Move("requests", trimmed.status());
+    const auto trimmed = trim(Deadline(), now, kTrimRows);
+    if (!trimmed.ok()) Move(what, trimmed.status());
     if (!trimmed.ok() || *trimmed < kTrimRows) return;
   }
 }

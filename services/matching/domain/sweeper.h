@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -30,17 +31,24 @@ struct SweeperOptions {
 
 // The one periodic task that moves what only time moves: offers and tickets past their deadline,
 // trials that have passed, attestations that have lapsed, claims in Redis that nobody settled,
-// hints that got lost, and old request ids. Any number of replicas may sweep at once: each move is
-// a compare-and-set.
+// hints that got lost, and what is kept for a while only, such as old request ids. Any number of
+// replicas may sweep at once: each move is a compare-and-set.
 class Sweeper {
  public:
   using Sink = std::function<void(const Effects&)>;
   using PoolList = std::function<std::vector<PoolKey>()>;
+  // Deletes what nothing needs any more, at most about `limit` rows; how many went.
+  using Trim =
+      std::function<absl::StatusOr<int64_t>(absl::Time deadline, absl::Time now, int limit)>;
 
   // `sink` hears of what was moved, and of every lost hint. `pools` are those whose claims are
   // swept.
   Sweeper(Ledger& ledger, Queue& queue, const Clock& clock, const SweeperOptions& options,
           PoolList pools, Sink sink);
+
+  // Before Start: one more thing to be trimmed, beside old request ids, as rarely as those. `what`
+  // names it in the log and is a literal.
+  void AddTrim(absl::string_view what, Trim trim);
 
   void Start();
   void Stop();
@@ -49,7 +57,7 @@ class Sweeper {
 
  private:
   void Move(absl::string_view what, absl::StatusOr<Effects> effects);
-  void TrimRequests(absl::Time now);
+  void RunTrim(absl::string_view what, const Trim& trim, absl::Time now);
   // Of each step by itself, so that a database that hangs holds a sweep for a bounded time.
   absl::Time Deadline() const { return clock_.Now() + options_.timeout; }
   void SweepClaims();
@@ -61,6 +69,7 @@ class Sweeper {
   const SweeperOptions options_;
   const PoolList pools_;
   const Sink sink_;
+  std::vector<std::pair<absl::string_view, Trim>> trims_;
   int64_t sweeps_ = 0;
   std::unique_ptr<PeriodicTask> task_;
 };

@@ -236,6 +236,61 @@ TEST_P(ChoiceConformanceTest, ABudgetHoldsOverTicketsAndEndsWithTheDay) {
   EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM candidates_seen"), 0);
 }
 
+TEST_P(ChoiceConformanceTest, AnErasedMemberIsInNoChoiceAndHasSeenNobody) {
+  const std::vector<MemberId> sponsors = Sponsors(3);
+  const MemberId erased = sponsors[0];
+  const auto erase = [&](const MemberId& id) {
+    MemberTraits gone;
+    gone.member = id;
+    gone.version = 9;
+    gone.standing = Standing::kErased;
+    auto effects = env_.ledger->ApplyMember(kNever, env_.clock.Now(), gone);
+    ASSERT_TRUE(effects.ok()) << effects.status();
+  };
+  const Ticket only = Ask(env_.AddNewcomer());
+  const Ticket only_mine = Ask(env_.AddNewcomer());
+  const Ticket first = Ask(env_.AddNewcomer());
+  const Ticket offered = Ask(env_.AddNewcomer());
+  ASSERT_TRUE(Choose(only, {erased}, true).ok());
+  ASSERT_TRUE(Choose(only_mine, {erased}, false).ok());
+  ASSERT_TRUE(Choose(first, {erased, sponsors[1]}, true).ok());
+  ASSERT_TRUE(Choose(offered, {sponsors[2], erased}, true).ok());
+  const auto offer = OfferTo(offered, sponsors[2]);
+  ASSERT_TRUE(offer.ok()) << offer.status();
+  erase(erased);
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM ticket_choices"), 2) << "one for each other sponsor";
+  EXPECT_FALSE(env_.TicketNow(only).choosing) << "Handrail goes on, as the newcomer allowed";
+  EXPECT_TRUE(env_.TicketNow(only_mine).choosing) << "the newcomer may choose anew";
+  EXPECT_TRUE(env_.TicketNow(first).choosing);
+  EXPECT_EQ(NextOf(first), sponsors[1]);
+  EXPECT_GT(env_.TicketNow(only).version, only.version) << "the index is to hear of it";
+  Decline(sponsors[2], offer->value.id);
+  EXPECT_FALSE(env_.TicketNow(offered).choosing);
+
+  Show(first.newcomer, sponsors);
+  Show(only.newcomer, sponsors);
+  erase(first.newcomer);
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM ticket_choices"), 1) << "what they chose is gone";
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM candidates_seen"), 3) << "and what they were shown";
+  env_.ExpectWhole();
+}
+
+TEST_P(ChoiceConformanceTest, ATrimTakesTheChoicesOfClosedTicketsOnly) {
+  const std::vector<MemberId> sponsors = Sponsors(2);
+  const Ticket open = Ask(env_.AddNewcomer());
+  const Ticket closed = Ask(env_.AddNewcomer());
+  ASSERT_TRUE(Choose(open, {sponsors[0], sponsors[1]}).ok());
+  ASSERT_TRUE(Choose(closed, {sponsors[0], sponsors[1]}).ok());
+  ASSERT_TRUE(
+      env_.ledger->CancelTicket(env_.As(closed.newcomer), env_.clock.Now(), closed.id).ok());
+  Show(open.newcomer, sponsors);
+  EXPECT_EQ(*choices_.Trim(kNever, env_.clock.Now(), 1), 1) << "no more than it may";
+  EXPECT_EQ(*choices_.Trim(kNever, env_.clock.Now(), 10), 1);
+  EXPECT_EQ(*choices_.Trim(kNever, env_.clock.Now(), 10), 0);
+  EXPECT_EQ(NextOf(open), sponsors[0]);
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM candidates_seen"), 2) << "today's stay";
+}
+
 TEST_P(ChoiceConformanceTest, ListsAtOnceDoNotShowMoreTogether) {
   const std::vector<MemberId> sponsors = Sponsors(20);
   const MemberId newcomer = env_.AddNewcomer();

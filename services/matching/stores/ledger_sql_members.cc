@@ -22,6 +22,42 @@ namespace {
 
 constexpr int64_t kOpenOffersOfMemberLimit = 256;
 
+absl::StatusOr<std::vector<TicketId>> TicketsThatChose(LedgerSteps& steps, const MemberId& id) {
+  ASSIGN_OR_RETURN(const Rows rows,
+                   steps.tx().Query("SELECT ticket FROM ticket_choices WHERE sponsor = $1", {id}));
+  std::vector<TicketId> tickets;
+  tickets.reserve(rows.size());
+  for (const storage::Row& row : rows) tickets.push_back(row.Id<TicketId>(0));
+  return tickets;
+}
+
+// What care and choices know of an erased member. `chose` are the tickets that chose them, locked.
+absl::Status ForgetErased(LedgerSteps& steps, const MemberId& id,
+                          const std::vector<TicketId>& chose) {
+  for (const char* statement : {
+           "DELETE FROM notices WHERE member = $1",
+           "DELETE FROM check_ins WHERE member = $1",
+           "DELETE FROM candidates_seen WHERE member = $1",
+           "DELETE FROM ticket_choices WHERE ticket IN (SELECT id FROM tickets WHERE member = $1)",
+           "DELETE FROM ticket_choices WHERE sponsor = $1",
+       }) {
+    RETURN_IF_ERROR(steps.tx().Execute(statement, {id}).status());
+  }
+  for (const TicketId& ticket : chose) {
+    // Nobody may be left of the choice; whether the ticket waits for its newcomer is said anew. One
+    // that is offered says so when the offer closes.
+    ASSIGN_OR_RETURN(
+        const Rows rows,
+        steps.tx().Query("UPDATE tickets SET version = version + 1, index_pending = $2, "
+                         "choosing = " HANDRAIL_STILL_CHOOSING
+                         "WHERE id = $1 AND state = 1 AND choosing = 1 "
+                         "RETURNING " HANDRAIL_TICKET_COLUMNS,
+                         {ticket, steps.now()}));
+    for (const storage::Row& row : rows) RETURN_IF_ERROR(steps.NoteTicket(row));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::optional<MemberTraits>> SqlLedger::LoadMember(absl::Time deadline,
@@ -142,9 +178,15 @@ absl::Status SqlLedger::Withdraw(Steps& steps, const MemberTraits& member) {
     sponsors.reserve(1 + ending.size());
     for (const Pairing& pairing : ending) sponsors.push_back(pairing.sponsor);
   }
+  std::vector<TicketId> touched = tickets;
+  std::vector<TicketId> chose;
+  if (member.standing == Standing::kErased) {
+    ASSIGN_OR_RETURN(chose, TicketsThatChose(steps, id));
+    touched.insert(touched.end(), chose.begin(), chose.end());
+  }
   std::vector<Offer> all = asked;
   all.insert(all.end(), given.begin(), given.end());
-  RETURN_IF_ERROR(steps.LockFor(all, std::move(sponsors), tickets));
+  RETURN_IF_ERROR(steps.LockFor(all, std::move(sponsors), std::move(touched)));
   for (const Offer& offer : asked) {
     RETURN_IF_ERROR(steps.CloseOffer(offer, OfferEvent::kRescind).status());
   }
@@ -152,10 +194,7 @@ absl::Status SqlLedger::Withdraw(Steps& steps, const MemberTraits& member) {
   RETURN_IF_ERROR(steps.CloseAndReturn(given, OfferEvent::kRescind));
   RETURN_IF_ERROR(EndPairings(steps, ending));
   RETURN_IF_ERROR(WithdrawFromHelp(steps, member));
-  if (member.standing == Standing::kErased) {
-    RETURN_IF_ERROR(steps.tx().Execute("DELETE FROM notices WHERE member = $1", {id}).status());
-    RETURN_IF_ERROR(steps.tx().Execute("DELETE FROM check_ins WHERE member = $1", {id}).status());
-  }
+  if (member.standing == Standing::kErased) RETURN_IF_ERROR(ForgetErased(steps, id, chose));
   // What they confirmed may be new.
   RETURN_IF_ERROR(
       steps.tx().Execute("UPDATE sponsors SET care_at = 0 WHERE id = $1", {id}).status());

@@ -173,6 +173,9 @@ const std::vector<storage::Migration>& LedgerMigrations() {
            "ON CONFLICT (newcomer, sponsor) DO UPDATE SET until = excluded.until, "
            "kind = excluded.kind",
        }},
+      // Whoever is erased goes from the choices of others too.
+      {"0008_choices_by_sponsor",
+       {"CREATE INDEX ticket_choices_by_sponsor ON ticket_choices (sponsor)"}},
   };
   return *migrations;
 }
