@@ -12,9 +12,11 @@
 #include "absl/strings/match.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/crypto/hash.h"
 #include "services/matching/adapters/program_table.h"
 #include "services/matching/stores/help_sql.h"
 #include "services/matching/stores/ledger_test_env.h"
+#include "services/matching/stores/operator_ledger_sql.h"
 
 // What two steps do to each other, with the second one at a chosen place of the first; and that a
 // step ends when the database does not.
@@ -372,6 +374,38 @@ TEST_P(InterleavingTest, AnEndForSafetyWaitsForAnAnswerToACallAndClosesWhatItOpe
   EXPECT_EQ(env.Count("SELECT COUNT(*) FROM help_calls WHERE state = 2 AND pairing IS NULL"), 0)
       << "the two talk where they did as a pairing, and that is closed";
   EXPECT_EQ(env.Count("SELECT COUNT(*) FROM help_calls WHERE contact_open = 1"), 0);
+  env.ExpectWhole();
+}
+
+TEST_P(InterleavingTest, ADrainFindsAnOfferThatIsDecidedBesideIt) {
+  const absl::Time now = env.clock.Now();
+  const MemberId sponsor = env.AddSponsor(1);
+  const auto ticket = env.Open(env.As(env.AddNewcomer()));
+  const Proposal proposal = env.Propose(ticket->value, sponsor);
+  SqlOperatorLedger operators(
+      *env.database, env.vault, env.pools, env.random, BuiltInPrograms(), LedgerOptions(),
+      OperatorRecord([](absl::string_view bytes) { return crypto::HmacSha256("key", bytes); }));
+  Call drain = env.As(MemberId::Random(env.random));
+  drain.who.kind = Principal::Kind::kOperator;
+  absl::Status drained;
+  std::thread other;
+  // The offer holds the sponsor and is not committed when the drain begins.
+  observed.before_commit = [&] {
+    if (other.joinable()) return;
+    other = std::thread([&] {
+      drained = operators.DrainSponsor(drain, now, sponsor, OperatorLedger::OpenOffers::kWithdraw)
+                    .status();
+    });
+    AwaitLockWait();
+  };
+  const auto offer = ledger.MakeOffer(kNever, now, proposal);
+  ASSERT_TRUE(other.joinable());
+  other.join();
+  ASSERT_TRUE(offer.ok()) << offer.status();
+  ASSERT_TRUE(drained.ok()) << drained;
+  EXPECT_EQ(env.TicketNow(ticket->value).state, TicketState::kWaiting);
+  EXPECT_EQ(env.SeatsOf(sponsor).TakenSeats(), 0);
+  EXPECT_FALSE(env.SeatsOf(sponsor).accepting);
   env.ExpectWhole();
 }
 

@@ -369,6 +369,8 @@ absl::StatusOr<Changed<OpenTicketReport>> SqlOperatorLedger::Boost(const Call& c
 absl::StatusOr<std::string> SqlOperatorLedger::DrainSponsorStep(Steps& steps,
                                                                 const MemberId& sponsor,
                                                                 OpenOffers open_offers) {
+  // The sponsor first: an offer to them locks that row too, so none comes after it was looked for.
+  RETURN_IF_ERROR(steps.LockSponsors({sponsor}));
   std::vector<Offer> offers;
   if (open_offers == OpenOffers::kWithdraw) {
     ASSIGN_OR_RETURN(offers, steps.OpenOffersWhere("sponsor = $1", sponsor, kMaxCapacity));
