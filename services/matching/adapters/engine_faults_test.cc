@@ -138,18 +138,19 @@ TEST_F(EngineFaultsTest, ARedisThatLosesItsDataWhileItIsBuiltIsBuiltAgain) {
 
 TEST_F(EngineFaultsTest, APoolIsBuiltByOneReplicaAndByTheNextWhenThatOneStops) {
   for (int i = 0; i < 3; ++i) Ask();
+  const absl::Duration patience = ReconcilerOptions().Patience();
   ASSERT_TRUE(*queue_->ReplaceEpoch(env_.clock.Now() + absl::Seconds(10), pool_, "",
                                     "building:somebody:1"));
   ASSERT_TRUE(reconciler_->Reconcile().ok());
-  env_.clock.Advance(absl::Seconds(1.5));
+  env_.clock.Advance(patience * 0.75);
   ASSERT_TRUE(reconciler_->Reconcile().ok());
   EXPECT_EQ(reconciler_->RebuildCount(), 0) << "somebody is at it";
   ASSERT_TRUE(*queue_->ReplaceEpoch(env_.clock.Now() + absl::Seconds(10), pool_,
                                     "building:somebody:1", "building:somebody:2"));
-  env_.clock.Advance(absl::Seconds(1));
+  env_.clock.Advance(patience * 0.5);
   ASSERT_TRUE(reconciler_->Reconcile().ok());
   EXPECT_EQ(reconciler_->RebuildCount(), 0) << "they have made a step";
-  env_.clock.Advance(absl::Seconds(2));
+  env_.clock.Advance(patience);
   ASSERT_TRUE(reconciler_->Reconcile().ok());
   EXPECT_EQ(reconciler_->RebuildCount(), 1);
   EXPECT_EQ(Depth().waiting, 3);

@@ -18,6 +18,11 @@ namespace {
 
 // The epoch of a pool that somebody builds: then who, and the number of their step.
 constexpr absl::string_view kBuilding = "building:";
+// How many marks are moved at once: a few, so that it never takes as long as a page.
+constexpr size_t kMarksAtOnce = 8;
+
+// Who set this mark: all but the number of the step.
+std::string BuilderOf(const std::string& mark) { return mark.substr(0, mark.rfind(':')); }
 
 // Reads a set of the queue part by part.
 absl::Status ForEachPart(absl::FunctionRef<absl::StatusOr<Queue::Part>(const std::string&)> scan,
@@ -75,7 +80,10 @@ absl::Status Reconciler::Reconcile() {
   ++rebuilds_;
   const int64_t count = static_cast<int64_t>(ours.size());
   Log(Severity::kInfo, "queues_rebuilding", {{LogField::kCount, count}});
-  RETURN_IF_ERROR(Rebuild(ours, runs));
+  if (absl::Status status = Rebuild(ours, runs); !status.ok()) {
+    GiveBack(ours);
+    return status;
+  }
   Log(Severity::kInfo, "queues_rebuilt", {{LogField::kCount, count}});
   return absl::OkStatus();
 }
@@ -98,19 +106,22 @@ absl::StatusOr<Reconciler::Marks> Reconciler::LostPools(const Runs& runs) {
 
 absl::StatusOr<Reconciler::Marks> Reconciler::TakeOver(const Marks& lost) {
   const absl::Time now = clock_.Now();
-  std::map<PoolKey, Seen> others;
+  const auto is_others = [this](const std::string& epoch) {
+    return absl::StartsWith(epoch, kBuilding) && !absl::StartsWith(epoch, mark_prefix_);
+  };
+  std::map<std::string, Seen> others;
+  for (const auto& [pool, epoch] : lost) {
+    if (is_others(epoch)) others[BuilderOf(epoch)].marks.emplace(pool, epoch);
+  }
+  for (auto& [builder, seen] : others) {
+    // By our own clock, because theirs may differ.
+    const auto before = others_.find(builder);
+    const bool same = before != others_.end() && before->second.marks == seen.marks;
+    seen.since = same ? before->second.since : now;
+  }
   Marks ours;
   for (const auto& [pool, epoch] : lost) {
-    if (absl::StartsWith(epoch, kBuilding) && !absl::StartsWith(epoch, mark_prefix_)) {
-      // By our own clock, because theirs may differ: a mark that does not move is nobody's.
-      const auto before = others_.find(pool);
-      const bool same = before != others_.end() && before->second.mark == epoch;
-      const absl::Time since = same ? before->second.since : now;
-      if (now - since < options_.patience) {
-        others[pool] = {epoch, since};
-        continue;
-      }
-    }
+    if (is_others(epoch) && now - others.at(BuilderOf(epoch)).since < options_.Patience()) continue;
     std::string mark = NextMark();
     ASSIGN_OR_RETURN(const bool set, queue_.ReplaceEpoch(QueueDeadline(), pool, epoch, mark));
     if (set) ours.emplace(pool, std::move(mark));
@@ -124,16 +135,27 @@ std::string Reconciler::NextMark() { return absl::StrCat(mark_prefix_, ++steps_)
 
 absl::Status Reconciler::GoOn(Marks& ours) {
   if (stopping_) return absl::CancelledError("stopping");
-  // Not at every page: the answer comes behind all that is on its way, and nothing is read then.
-  if (clock_.Now() - stepped_ < options_.patience / 4) return absl::OkStatus();
+  // Not at every call: the answer comes behind all that is on its way, and nothing is read then.
+  if (clock_.Now() - stepped_ < options_.renewal) return absl::OkStatus();
   stepped_ = clock_.Now();
-  for (auto& [pool, mark] : ours) {
-    std::string next = NextMark();
-    ASSIGN_OR_RETURN(const bool still, queue_.ReplaceEpoch(QueueDeadline(), pool, mark, next));
+  auto next = ours.upper_bound(renewed_);
+  for (size_t moved = 0; moved < std::min(kMarksAtOnce, ours.size()); ++moved, ++next) {
+    if (next == ours.end()) next = ours.begin();
+    auto& [pool, mark] = *next;
+    std::string step = NextMark();
+    ASSIGN_OR_RETURN(const bool still, queue_.ReplaceEpoch(QueueDeadline(), pool, mark, step));
     if (!still) return absl::AbortedError("the pool was lost again, or somebody else builds it");
-    mark = std::move(next);
+    mark = std::move(step);
+    renewed_ = pool;
   }
   return absl::OkStatus();
+}
+
+void Reconciler::GiveBack(const Marks& ours) {
+  const absl::Time deadline = QueueDeadline();
+  for (const auto& [pool, mark] : ours) {
+    if (!queue_.ReplaceEpoch(deadline, pool, mark, "").ok()) return;
+  }
 }
 
 absl::Status Reconciler::Rebuild(Marks& ours, const Runs& runs) {
@@ -150,17 +172,21 @@ absl::Status Reconciler::Rebuild(Marks& ours, const Runs& runs) {
     RETURN_IF_ERROR(RemoveStaleTickets(ours, pool));
     RETURN_IF_ERROR(RemoveStaleSponsors(ours, pool));
   }
-  for (const auto& [pool, mark] : ours) {
+  while (!ours.empty()) {
+    RETURN_IF_ERROR(GoOn(ours));
+    const auto& [pool, mark] = *ours.begin();
     ASSIGN_OR_RETURN(const bool still,
                      queue_.ReplaceEpoch(QueueDeadline(), pool, mark, runs.at(pool)));
     if (!still) return absl::AbortedError("the pool was lost while it was built");
+    ours.erase(ours.begin());
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<PoolKey>> Reconciler::NotEmpty(const Marks& ours) {
+absl::StatusOr<std::vector<PoolKey>> Reconciler::NotEmpty(Marks& ours) {
   std::vector<PoolKey> old;
   for (const auto& [pool, mark] : ours) {
+    RETURN_IF_ERROR(GoOn(ours));
     ASSIGN_OR_RETURN(const Queue::Depth depth, queue_.ReadDepth(QueueDeadline(), pool));
     if (depth.waiting > 0 || depth.available > 0) old.push_back(pool);
   }
@@ -203,24 +229,24 @@ absl::Status Reconciler::RebuildSponsors(Marks& ours, ChunkWriter& writer) {
                      ledger_.ScanSponsors(LedgerDeadline(), Queue::kRebuildChunk, after));
     if (sponsors.empty()) return absl::OkStatus();
     after = sponsors.back().availability.sponsor;
-    ASSIGN_OR_RETURN(const auto pools, PoolsOfEach(sponsors));
+    ASSIGN_OR_RETURN(const auto pools, PoolsOfEach(ours, sponsors));
     std::map<PoolKey, std::vector<QueueSponsor>> entries;
     for (size_t i = 0; i < sponsors.size(); ++i) {
       for (const PoolKey& pool : pools[i]) {
         if (ours.count(pool) > 0) entries[pool].push_back(QueueSponsorOf(sponsors[i]));
       }
     }
-    RETURN_IF_ERROR(writer.Add([this, entries = std::move(entries)]() -> absl::Status {
-      for (const auto& [pool, some] : entries) {
-        RETURN_IF_ERROR(queue_.RebuildSponsors(QueueDeadline(), pool, some));
-      }
-      return absl::OkStatus();
-    }));
+    for (auto& [pool, some] : entries) {
+      RETURN_IF_ERROR(GoOn(ours));
+      RETURN_IF_ERROR(writer.Add([this, pool = pool, some = std::move(some)] {
+        return queue_.RebuildSponsors(QueueDeadline(), pool, some);
+      }));
+    }
   }
 }
 
 absl::StatusOr<std::vector<std::vector<PoolKey>>> Reconciler::PoolsOfEach(
-    absl::Span<const SponsorSeats> sponsors) {
+    Marks& ours, absl::Span<const SponsorSeats> sponsors) {
   std::vector<MemberId> missing;
   absl::flat_hash_map<MemberId, MemberCache::Member> member_of;
   for (const SponsorSeats& sponsor : sponsors) {
@@ -232,6 +258,7 @@ absl::StatusOr<std::vector<std::vector<PoolKey>>> Reconciler::PoolsOfEach(
       member_of[id] = std::move(held);
     }
   }
+  RETURN_IF_ERROR(GoOn(ours));
   ASSIGN_OR_RETURN(std::vector<MemberTraits> loaded,
                    ledger_.LoadMembers(LedgerDeadline(), missing));
   for (MemberTraits& member : loaded) {
@@ -249,23 +276,30 @@ absl::StatusOr<std::vector<std::vector<PoolKey>>> Reconciler::PoolsOfEach(
 
 absl::Status Reconciler::RemoveStaleTickets(Marks& ours, const PoolKey& pool) {
   return ForEachPart(
-      [&](const std::string& cursor) { return queue_.ScanTickets(QueueDeadline(), pool, cursor); },
+      [&](const std::string& cursor) -> absl::StatusOr<Queue::Part> {
+        RETURN_IF_ERROR(GoOn(ours));
+        return queue_.ScanTickets(QueueDeadline(), pool, cursor);
+      },
       [&](const Queue::Part& part) -> absl::Status {
         RETURN_IF_ERROR(GoOn(ours));
-        return CheckTickets(pool, part.tickets);
+        return CheckTickets(ours, pool, part.tickets);
       });
 }
 
 absl::Status Reconciler::RemoveStaleSponsors(Marks& ours, const PoolKey& pool) {
   return ForEachPart(
-      [&](const std::string& cursor) { return queue_.ScanSponsors(QueueDeadline(), pool, cursor); },
+      [&](const std::string& cursor) -> absl::StatusOr<Queue::Part> {
+        RETURN_IF_ERROR(GoOn(ours));
+        return queue_.ScanSponsors(QueueDeadline(), pool, cursor);
+      },
       [&](const Queue::Part& part) -> absl::Status {
         RETURN_IF_ERROR(GoOn(ours));
-        return CheckSponsors(pool, part.sponsors);
+        return CheckSponsors(ours, pool, part.sponsors);
       });
 }
 
-absl::Status Reconciler::CheckTickets(const PoolKey& pool, const std::vector<TicketId>& queued) {
+absl::Status Reconciler::CheckTickets(Marks& ours, const PoolKey& pool,
+                                      const std::vector<TicketId>& queued) {
   ASSIGN_OR_RETURN(const std::vector<TicketChange> known,
                    ledger_.LoadTickets(LedgerDeadline(), queued));
   absl::flat_hash_map<TicketId, QueueTicket> stale;
@@ -277,13 +311,15 @@ absl::Status Reconciler::CheckTickets(const PoolKey& pool, const std::vector<Tic
       stale[ticket.ticket] = QueueTicketOf(ticket);
     }
   }
+  RETURN_IF_ERROR(GoOn(ours));
   return queue_.PutTickets(QueueDeadline(), pool, Values(stale), Announce::kNo);
 }
 
-absl::Status Reconciler::CheckSponsors(const PoolKey& pool, const std::vector<MemberId>& queued) {
+absl::Status Reconciler::CheckSponsors(Marks& ours, const PoolKey& pool,
+                                       const std::vector<MemberId>& queued) {
   ASSIGN_OR_RETURN(const std::vector<SponsorSeats> known,
                    ledger_.LoadSponsors(LedgerDeadline(), queued));
-  ASSIGN_OR_RETURN(const auto pools, PoolsOfEach(known));
+  ASSIGN_OR_RETURN(const auto pools, PoolsOfEach(ours, known));
   absl::flat_hash_map<MemberId, QueueSponsor> stale;
   for (const MemberId& id : queued) stale[id] = {id, kNotInLedger, 0, 0};
   for (size_t i = 0; i < known.size(); ++i) {
@@ -294,6 +330,7 @@ absl::Status Reconciler::CheckSponsors(const PoolKey& pool, const std::vector<Me
       stale[seats.sponsor] = {seats.sponsor, seats.version, 0, 0};
     }
   }
+  RETURN_IF_ERROR(GoOn(ours));
   return queue_.PutSponsors(QueueDeadline(), pool, Values(stale), Announce::kNo);
 }
 

@@ -34,8 +34,12 @@ struct ReconcilerOptions {
   int pages_in_flight = 2;
   absl::Duration ledger_timeout = absl::Seconds(10);
   absl::Duration queue_timeout = absl::Seconds(5);
-  // A rebuild by another replica that has made no step for so long is taken over.
-  absl::Duration patience = absl::Seconds(2);
+  // How often a builder tells others that it goes on, between two calls.
+  absl::Duration renewal = absl::Milliseconds(500);
+  // The pools of another replica that has moved none of its marks for so long are taken over.
+  // Longer than the slowest page that is still in time, and the slowest mark after it: a builder
+  // that is only slow keeps its work, else two would take it from each other for ever.
+  absl::Duration Patience() const { return renewal + ledger_timeout + 2 * queue_timeout; }
 };
 
 // Notices that Redis has lost its data (a pool's epoch is gone), or may have lost some: the epoch
@@ -47,8 +51,11 @@ struct ReconcilerOptions {
 // waits for it.
 //
 // While a pool is built its epoch says by whom, and which step they are at, so that other replicas
-// leave it to them as long as they go on. The run is written last, over one's own mark: a rebuild
-// that failed, and one during which Redis lost its data again, begin anew.
+// leave it to them as long as they go on with any of their pools. Between two calls a builder moves
+// a few of its marks, in turn: with hundreds of pools, to move each would take as long as a page.
+// Whose rebuild fails gives its marks back at once; who died is waited for (Patience). The run is
+// written last, over one's own mark: a rebuild that failed, and one during which Redis lost its
+// data again, begin anew.
 class Reconciler {
  public:
   using PoolList = std::function<std::vector<PoolKey>()>;
@@ -70,9 +77,9 @@ class Reconciler {
  private:
   // A pool that this replica builds, and the mark that it has last set on it.
   using Marks = std::map<PoolKey, std::string>;
-  // Another replica's mark, and since when it has not changed.
+  // Another replica's marks, and since when none has changed.
   struct Seen {
-    std::string mark;
+    Marks marks;
     absl::Time since;
   };
 
@@ -83,22 +90,24 @@ class Reconciler {
   absl::StatusOr<Marks> LostPools(const Runs& runs);
   // Those of `lost` that nobody else builds, marked as ours.
   absl::StatusOr<Marks> TakeOver(const Marks& lost);
-  // Between two pages: tells others now and then that the rebuild goes on. ABORTED when a mark is
-  // not ours any more, CANCELLED when we stop.
+  // Before every call that may take long: tells others now and then that the rebuild goes on.
+  // ABORTED when a mark is not ours any more, CANCELLED when we stop.
   absl::Status GoOn(Marks& ours);
+  // Leaves the pools to whoever looks first: as many as can be within one queue_timeout.
+  void GiveBack(const Marks& ours);
   std::string NextMark();
   absl::Status Rebuild(Marks& ours, const Runs& runs);
   absl::Status RebuildTickets(Marks& ours, ChunkWriter& writer);
   absl::Status RebuildSponsors(Marks& ours, ChunkWriter& writer);
   // The pools that hold anything already: only there can be something that should not be.
-  absl::StatusOr<std::vector<PoolKey>> NotEmpty(const Marks& ours);
+  absl::StatusOr<std::vector<PoolKey>> NotEmpty(Marks& ours);
   absl::Status RemoveStaleTickets(Marks& ours, const PoolKey& pool);
   absl::Status RemoveStaleSponsors(Marks& ours, const PoolKey& pool);
-  absl::Status CheckTickets(const PoolKey& pool, const std::vector<TicketId>& queued);
-  absl::Status CheckSponsors(const PoolKey& pool, const std::vector<MemberId>& queued);
+  absl::Status CheckTickets(Marks& ours, const PoolKey& pool, const std::vector<TicketId>& queued);
+  absl::Status CheckSponsors(Marks& ours, const PoolKey& pool, const std::vector<MemberId>& queued);
   // The pools of each of these, in their order.
   absl::StatusOr<std::vector<std::vector<PoolKey>>> PoolsOfEach(
-      absl::Span<const SponsorSeats> sponsors);
+      Marks& ours, absl::Span<const SponsorSeats> sponsors);
   absl::Time LedgerDeadline() const { return clock_.Now() + options_.ledger_timeout; }
   absl::Time QueueDeadline() const { return clock_.Now() + options_.queue_timeout; }
 
@@ -111,7 +120,8 @@ class Reconciler {
   const std::string mark_prefix_;
   int64_t steps_ = 0;
   absl::Time stepped_ = absl::InfinitePast();
-  std::map<PoolKey, Seen> others_;
+  PoolKey renewed_;                     // the last whose mark was moved
+  std::map<std::string, Seen> others_;  // by builder
   std::atomic<int64_t> rebuilds_ = 0;
   std::atomic<bool> stopping_ = false;
   std::unique_ptr<PeriodicTask> task_;
