@@ -44,6 +44,8 @@ void HelpDesk::Stop() {
 absl::StatusOr<std::vector<MemberId>> HelpDesk::ChooseOnCall(absl::Time deadline,
                                                              const MemberId& caller,
                                                              const HelpCallId& id) {
+  const absl::Time now = clock_.Now();
+  deadline = now + (deadline - now) / 3;
   std::vector<MemberId> chosen;
   std::vector<MemberId> others;
   const auto enough = static_cast<size_t>(options_.help.on_call_at_once);
@@ -69,7 +71,8 @@ absl::StatusOr<std::vector<MemberId>> HelpDesk::ChooseOnCall(absl::Time deadline
 
 absl::StatusOr<Reached> HelpDesk::TryReach(const Call& call) {
   const HelpCallId id = HelpCallId::Random(random_);
-  // Without the on-call pool a call still goes to the caller's own people; the sweep comes by.
+  // Without the on-call pool, or when the search for them takes too long, a call still goes to the
+  // caller's own people; the sweep comes by.
   std::vector<MemberId> on_call;
   if (auto found = ChooseOnCall(call.deadline, call.who.member, id); found.ok()) {
     on_call = *std::move(found);

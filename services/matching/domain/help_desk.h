@@ -59,7 +59,9 @@ class HelpDesk {
 
  private:
   absl::StatusOr<Reached> TryReach(const Call& call);
-  // At most on_call_at_once, those with a program in common first.
+  // At most on_call_at_once, those with a program in common first. Many reads: they take a third of
+  // what is left until `deadline` at most, so that a slow search leaves time to ask the caller's
+  // own people.
   absl::StatusOr<std::vector<MemberId>> ChooseOnCall(absl::Time deadline, const MemberId& caller,
                                                      const HelpCallId& id);
   absl::Status AdvanceDue();

@@ -29,6 +29,15 @@ absl::Status DecodeReached(absl::string_view answer, ReachOutcome& outcome, Help
   return absl::OkStatus();
 }
 
+// NOT_FOUND when it is not the caller's.
+absl::StatusOr<HelpCall> ReadCall(Transaction& tx, const MemberId& caller, const HelpCallId& id) {
+  ASSIGN_OR_RETURN(
+      const Rows rows,
+      tx.Query(HANDRAIL_HELP_CALL_QUERY "WHERE h.id = $1 AND h.member = $2", {id, caller}));
+  if (rows.empty()) return NotFoundError();
+  return ReadHelpCall(rows.front());
+}
+
 ReachOutcome OutcomeOf(const HelpCall& call) {
   return call.asked > 0 ? ReachOutcome::kAsking : ReachOutcome::kNobody;
 }
@@ -56,19 +65,28 @@ absl::StatusOr<Effects> SqlHelpStore::Run(absl::Time deadline, absl::Time now,
 absl::StatusOr<SqlHelpStore::Answered> SqlHelpStore::RunOnce(
     const Call& call, absl::Time now,
     absl::FunctionRef<absl::StatusOr<std::optional<std::string>>(Steps&)> step) {
+  return RunOnce(call, now, step,
+                 [](Transaction&, const std::string&) { return absl::OkStatus(); });
+}
+
+absl::StatusOr<SqlHelpStore::Answered> SqlHelpStore::RunOnce(
+    const Call& call, absl::Time now,
+    absl::FunctionRef<absl::StatusOr<std::optional<std::string>>(Steps&)> step,
+    absl::FunctionRef<absl::Status(Transaction&, const std::string&)> read) {
   Answered answered;
   RETURN_IF_ERROR(database_.Write(call.deadline, [&](Transaction& tx) -> absl::Status {
     answered = Answered();
     ASSIGN_OR_RETURN(std::optional<std::string> replay, storage::FindAnswer(tx, call));
     if (replay.has_value()) {
       answered.answer = *std::move(replay);
-      return absl::OkStatus();
+      return read(tx, answered.answer);
     }
     Steps steps(tx, context_, now, answered.effects);
     ASSIGN_OR_RETURN(std::optional<std::string> answer, step(steps));
     if (!answer.has_value()) return absl::OkStatus();
     answered.answer = *std::move(answer);
-    return storage::RecordAnswer(tx, call, now, answered.answer);
+    RETURN_IF_ERROR(storage::RecordAnswer(tx, call, now, answered.answer));
+    return read(tx, answered.answer);
   }));
   return answered;
 }
@@ -129,18 +147,22 @@ absl::StatusOr<Changed<Reached>> SqlHelpStore::Reach(const Call& call, absl::Tim
   Changed<Reached> reached;
   ReachOutcome& outcome = reached.value.outcome;
   const auto step = [&](Steps& steps) -> absl::StatusOr<std::optional<std::string>> {
+    reached.value = Reached();  // of an attempt before
     HelpCall open;
     ASSIGN_OR_RETURN(outcome, ReachStep(steps, call.who.member, id, on_call, open));
     const bool has_call = outcome == ReachOutcome::kAsking || outcome == ReachOutcome::kNobody;
     if (!has_call) return std::optional<std::string>();
     return std::optional<std::string>(EncodeReached(outcome, open.id));
   };
-  ASSIGN_OR_RETURN(Answered answered, RunOnce(call, now, step));
+  // Before the commit: who hears that nothing was done must not have had people asked.
+  const auto read = [&](Transaction& tx, const std::string& answer) -> absl::Status {
+    HelpCallId opened;
+    RETURN_IF_ERROR(DecodeReached(answer, outcome, opened));
+    ASSIGN_OR_RETURN(reached.value.call, ReadCall(tx, call.who.member, opened));
+    return absl::OkStatus();
+  };
+  ASSIGN_OR_RETURN(Answered answered, RunOnce(call, now, step, read));
   reached.effects = std::move(answered.effects);
-  if (answered.answer.empty()) return reached;
-  HelpCallId opened;
-  RETURN_IF_ERROR(DecodeReached(answered.answer, outcome, opened));
-  ASSIGN_OR_RETURN(reached.value.call, GetCall(call, opened));
   return reached;
 }
 
@@ -242,12 +264,12 @@ absl::StatusOr<std::vector<MemberId>> SqlHelpStore::FindOnCall(absl::Time deadli
 }
 
 absl::StatusOr<HelpCall> SqlHelpStore::GetCall(const Call& call, const HelpCallId& id) {
-  ASSIGN_OR_RETURN(
-      const Rows rows,
-      ReadRows(call.deadline, HANDRAIL_HELP_CALL_QUERY "WHERE h.id = $1 AND h.member = $2",
-               {id, call.who.member}));
-  if (rows.empty()) return NotFoundError();
-  return ReadHelpCall(rows.front());
+  std::optional<HelpCall> found;
+  RETURN_IF_ERROR(database_.Read(call.deadline, [&](Transaction& tx) -> absl::Status {
+    ASSIGN_OR_RETURN(found, ReadCall(tx, call.who.member, id));
+    return absl::OkStatus();
+  }));
+  return *std::move(found);
 }
 
 absl::StatusOr<Changed<HelpCall>> SqlHelpStore::Cancel(const Call& call, absl::Time now,

@@ -61,6 +61,12 @@ class SqlHelpStore final : public HelpStore {
   absl::StatusOr<Answered> RunOnce(
       const Call& call, absl::Time now,
       absl::FunctionRef<absl::StatusOr<std::optional<std::string>>(Steps&)> step);
+  // And then `read`, in the same transaction, for an answer that was or is kept: what a caller must
+  // hear once it is done cannot be lost by a read that fails afterwards.
+  absl::StatusOr<Answered> RunOnce(
+      const Call& call, absl::Time now,
+      absl::FunctionRef<absl::StatusOr<std::optional<std::string>>(Steps&)> step,
+      absl::FunctionRef<absl::Status(storage::Transaction&, const std::string&)> read);
   absl::StatusOr<storage::Rows> ReadRows(absl::Time deadline, absl::string_view sql,
                                          const storage::Args& args);
 
