@@ -182,7 +182,7 @@ TEST_F(OperatorsTest, WhyATicketWaitsAndWhatHelps) {
   EXPECT_THAT(text.out, Not(HasSubstr("members/"))) << "counts, never who";
   const json document = HandrailJson(absl::StrCat("explain ", ticket));
   EXPECT_EQ(document["ticket"]["name"], ticket);
-  EXPECT_EQ(document["rules"].size(), 18u);
+  EXPECT_EQ(document["rules"].size(), 15u);
   EXPECT_EQ(document["complete"], true);
   EXPECT_EQ(document["in_pool"]["under_five"], true);
 

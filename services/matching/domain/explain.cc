@@ -10,6 +10,13 @@ namespace {
 
 constexpr uint32_t BitOf(Rule rule) { return 1u << static_cast<unsigned>(rule); }
 
+// The rules that are told as one.
+constexpr uint32_t kTogether = BitOf(Rule::kStanding) | BitOf(Rule::kDualRole) |
+                               BitOf(Rule::kNotBlocked) | BitOf(Rule::kCooldown);
+constexpr RuleText kTogetherText = {
+    "nothing between the two, or about one of them, stands against it",
+    "other sponsors, and sometimes time: this never bends"};
+
 // By Rule.
 constexpr std::array<RuleText, kRuleCount> kTexts = {{
     {"the sponsor takes offers and has a free seat",
@@ -23,7 +30,7 @@ constexpr std::array<RuleText, kRuleCount> kTexts = {{
      "one more way to be in touch, chosen by the newcomer"},
     {"both confirmed to be of age", "a confirmation of age"},
     {"both gave the consents that matching needs", "consents, which only the person can give"},
-    {"both are in good standing", "the standing of the person, which is a matter for staff"},
+    kTogetherText,
     {"the sponsor confirmed in the last 30 days to be available",
      "sponsors confirming that they are still available: remind them"},
     {"the sponsor offers what the newcomer must have to take part",
@@ -36,36 +43,63 @@ constexpr std::array<RuleText, kRuleCount> kTexts = {{
     {"they are near enough, when they would meet in person",
      "sponsors nearby, a larger distance, or another way to be in touch chosen by the newcomer"},
     {"they have an hour a week in common", "sponsors who are free when the newcomer is"},
-    {"neither has another role in the other's life", "other sponsors: this rule never bends"},
-    {"neither asked not to meet the other", "other sponsors: this rule never bends"},
-    {"they were not put before each other a short while ago", "time: it ends by itself"},
+    kTogetherText,
+    kTogetherText,
+    kTogetherText,
 }};
 
+// A row of the answer before it is rounded.
+struct Row {
+  absl::string_view number;
+  absl::string_view code;
+  const RuleText* text;
+  int64_t first;
+  int64_t broken;
+  int64_t only;
+};
+
+std::vector<Row> RowsOf(const RuleTally& tally) {
+  std::vector<Row> rows;
+  Row together = {kTogetherNumber,       kTogetherCode,      &kTogetherText, 0,
+                  tally.together_broken, tally.together_only};
+  for (int i = 0; i < kRuleCount; ++i) {
+    const Rule rule = static_cast<Rule>(i);
+    if (!IsToldAlone(rule)) {
+      together.first += tally.FirstOf(rule);
+      continue;
+    }
+    rows.push_back({InfoOf(rule).number, CodeOf(rule), &TextOf(rule), tally.FirstOf(rule),
+                    tally.BrokenOf(rule), tally.OnlyOf(rule)});
+  }
+  rows.push_back(together);
+  return rows;
+}
+
 void AddRules(const RuleTally& tally, std::vector<std::string>& findings) {
-  for (int i = 0; i < kRuleCount; ++i) {
-    const Rule rule = static_cast<Rule>(i);
-    if (tally.evaluated == 0 || tally.BrokenOf(rule) != tally.evaluated) continue;
-    findings.push_back(absl::StrCat(InfoOf(rule).number, " ", CodeOf(rule),
-                                    " removes every sponsor of the pool: ", TextOf(rule).asks,
-                                    ". Would help: ", TextOf(rule).help, "."));
+  std::vector<Row> rows = RowsOf(tally);
+  for (const Row& row : rows) {
+    if (tally.evaluated == 0 || row.broken != tally.evaluated) continue;
+    findings.push_back(absl::StrCat(row.number, " ", row.code,
+                                    " removes every sponsor of the pool: ", row.text->asks,
+                                    ". Would help: ", row.text->help, "."));
   }
-  std::vector<std::pair<int64_t, Rule>> helps;
-  for (int i = 0; i < kRuleCount; ++i) {
-    const Rule rule = static_cast<Rule>(i);
-    if (tally.OnlyOf(rule) > 0) helps.emplace_back(-tally.OnlyOf(rule), rule);
-  }
-  std::sort(helps.begin(), helps.end());
-  for (const auto& [negative, rule] : helps) {
-    findings.push_back(absl::StrCat("For ", CountText(-negative), " only ", InfoOf(rule).number,
-                                    " ", CodeOf(rule), " stands in the way (", TextOf(rule).asks,
-                                    "). Would help: ", TextOf(rule).help, "."));
+  // By what is told of them: the order of exact counts would say more.
+  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
+    return RoundCount(a.only).value > RoundCount(b.only).value;
+  });
+  for (const Row& row : rows) {
+    if (row.only == 0) continue;
+    findings.push_back(absl::StrCat("For ", CountText(row.only), " only ", row.number, " ",
+                                    row.code, " stands in the way (", row.text->asks,
+                                    "). Would help: ", row.text->help, "."));
   }
 }
 
 void AddPassing(const RuleTally& tally, const TicketSituation& situation,
                 std::vector<std::string>& findings) {
   if (tally.passing == 0) return;
-  std::string text = absl::StrCat(CountText(tally.passing), " pass every rule now. ");
+  std::string text =
+      absl::StrCat("Of the sponsors ", CountText(tally.passing), " pass every rule now. ");
   if (situation.pool_drained) {
     absl::StrAppend(&text, "They are offered nobody until the drain ends.");
   } else if (situation.hint_overdue) {
@@ -80,6 +114,8 @@ void AddPassing(const RuleTally& tally, const TicketSituation& situation,
 }
 
 }  // namespace
+
+bool IsToldAlone(Rule rule) { return (BitOf(rule) & kTogether) == 0; }
 
 const RuleText& TextOf(Rule rule) { return kTexts[static_cast<size_t>(rule)]; }
 
@@ -111,6 +147,8 @@ void Tally(const RuleSet& rules, const NewcomerRecord& newcomer, const SponsorRe
     if (std::exchange(is_first, false)) ++tally.first[i];
     if (broken == bit) ++tally.only[i];
   }
+  if ((broken & kTogether) != 0) ++tally.together_broken;
+  if ((broken & ~kTogether) == 0) ++tally.together_only;
   if (broken != BitOf(Rule::kCapacity)) return;
   const bool full = sponsor.accepting && sponsor.capacity > 0;
   ++(full ? tally.only_full : tally.only_not_accepting);
@@ -118,12 +156,26 @@ void Tally(const RuleSet& rules, const NewcomerRecord& newcomer, const SponsorRe
 
 RoundedCount RoundCount(int64_t exact) {
   if (exact > 0 && exact < kSmallestCount) return {0, true};
-  return {std::max<int64_t>(exact, 0), false};
+  return {std::max<int64_t>(exact, 0) / kSmallestCount * kSmallestCount, false};
 }
 
 std::string CountText(int64_t exact) {
   const RoundedCount count = RoundCount(exact);
-  return count.under_five ? "fewer than 5" : absl::StrCat(count.value);
+  if (count.under_five) return "fewer than 5";
+  return absl::StrCat(count.value == 0 ? "" : "at least ", count.value);
+}
+
+ToldTally Tell(const RuleTally& tally) {
+  ToldTally told{RoundCount(tally.evaluated),
+                 RoundCount(tally.passing),
+                 RoundCount(tally.only_full),
+                 RoundCount(tally.only_not_accepting),
+                 {}};
+  for (const Row& row : RowsOf(tally)) {
+    told.rules.push_back({row.number, row.code, row.text->asks, RoundCount(row.first),
+                          RoundCount(row.broken), RoundCount(row.only)});
+  }
+  return told;
 }
 
 std::vector<std::string> Findings(const RuleTally& tally, const TicketSituation& situation) {

@@ -12,7 +12,8 @@
 #include "services/matching/domain/types.h"
 
 // Why a ticket waits: the real rules over every sponsor of its pool, counted. Pure: who the
-// sponsors are is the caller's business, and nothing here remembers one.
+// sponsors are is the caller's business, and nothing here remembers one. RuleTally is exact and
+// stays inside; Tell and Findings make of it what an operator may see.
 namespace handrail::matching {
 
 // How the sponsors of a pool stand to one ticket. Counts of people, never who.
@@ -27,6 +28,9 @@ struct RuleTally {
   // What `only` of CAPACITY is made of: willing with all seats taken, or taking no offers now.
   int64_t only_full = 0;
   int64_t only_not_accepting = 0;
+  // Of the rules that are told as one (IsToldAlone): pairs that break any, and that break no other.
+  int64_t together_broken = 0;
+  int64_t together_only = 0;
 
   int64_t FirstOf(Rule rule) const { return first[static_cast<size_t>(rule)]; }
   int64_t BrokenOf(Rule rule) const { return broken[static_cast<size_t>(rule)]; }
@@ -42,14 +46,21 @@ void Tally(const RuleSet& rules, const NewcomerRecord& newcomer, const SponsorRe
            const PairFacts& facts, absl::Time now, RuleTally& tally);
 
 // Sentences for an operator: what the rule asks of a pair, and what would help when it alone stands
-// in the way. They name no trait of anybody.
+// in the way. They name no trait of anybody. The same for all rules that are told as one.
 struct RuleText {
   absl::string_view asks;
   absl::string_view help;
 };
 const RuleText& TextOf(Rule rule);
 
-// A count as an operator may see it: exact when 0 or at least 5, else "fewer than 5".
+// False for what is between two people or about one of them: blocks, other roles, cooldowns and
+// standings are told as one row, so that a block cannot be recognised.
+bool IsToldAlone(Rule rule);
+inline constexpr absl::string_view kTogetherNumber = "H3/H14/H16";
+inline constexpr absl::string_view kTogetherCode = "BETWEEN_OR_ABOUT_THEM";
+
+// A count as an operator may see it: "fewer than 5" from 1 to 4, and from there rounded down to
+// fives. Totals too: of exact ones the small count could be had by subtraction.
 inline constexpr int64_t kSmallestCount = 5;
 struct RoundedCount {
   int64_t value = 0;
@@ -57,7 +68,25 @@ struct RoundedCount {
   friend bool operator==(const RoundedCount&, const RoundedCount&) = default;
 };
 RoundedCount RoundCount(int64_t exact);
-std::string CountText(int64_t exact);  // "0", "fewer than 5", "12"
+std::string CountText(int64_t exact);  // "0", "fewer than 5", "at least 10"
+
+// One row of the answer: a rule, or those that are told as one.
+struct ToldRule {
+  absl::string_view number;  // of domain.md, such as "H8"
+  absl::string_view code;    // stable, such as "LANGUAGE"
+  absl::string_view asks;
+  RoundedCount first;
+  RoundedCount broken;
+  RoundedCount only;
+};
+struct ToldTally {
+  RoundedCount evaluated;
+  RoundedCount passing;
+  RoundedCount only_full;
+  RoundedCount only_not_accepting;
+  std::vector<ToldRule> rules;  // in the order of evaluation; those told as one come last
+};
+ToldTally Tell(const RuleTally& tally);
 
 // What is known of the ticket beside the rules.
 struct TicketSituation {

@@ -14,8 +14,7 @@ void TimeToProto(absl::Time time, google::protobuf::Timestamp* proto) {
   proto->set_nanos(static_cast<int32_t>(micros % 1'000'000) * 1000);
 }
 
-void CountToProto(int64_t exact, v1::Count* proto) {
-  const RoundedCount count = RoundCount(exact);
+void CountToProto(const RoundedCount& count, v1::Count* proto) {
   proto->set_value(count.value);
   proto->set_under_five(count.under_five);
 }
@@ -76,25 +75,25 @@ void SponsorToProto(const SponsorReport& sponsor, v1::SponsorSeats* proto) {
 }
 
 void ExplanationToProto(const TicketReport& report, v1::TicketExplanation* proto) {
-  const RuleTally& tally = report.tally;
+  // Only what is rounded leaves: report.tally is exact.
+  const ToldTally told = Tell(report.tally);
   OpenTicketToProto(report.ticket, proto->mutable_ticket());
-  proto->set_sponsors(report.sponsors);
-  CountToProto(tally.evaluated, proto->mutable_in_pool());
-  CountToProto(tally.passing, proto->mutable_passing());
-  for (int i = 0; i < kRuleCount; ++i) {
-    const Rule rule = static_cast<Rule>(i);
+  CountToProto(RoundCount(report.sponsors), proto->mutable_sponsors());
+  CountToProto(told.evaluated, proto->mutable_in_pool());
+  CountToProto(told.passing, proto->mutable_passing());
+  for (const ToldRule& rule : told.rules) {
     v1::RuleExplanation* row = proto->add_rules();
-    row->set_number(std::string(InfoOf(rule).number));
-    row->set_code(std::string(CodeOf(rule)));
-    row->set_text(std::string(TextOf(rule).asks));
-    CountToProto(tally.FirstOf(rule), row->mutable_removed());
-    CountToProto(tally.BrokenOf(rule), row->mutable_broken());
-    CountToProto(tally.OnlyOf(rule), row->mutable_only());
+    row->set_number(std::string(rule.number));
+    row->set_code(std::string(rule.code));
+    row->set_text(std::string(rule.asks));
+    CountToProto(rule.first, row->mutable_removed());
+    CountToProto(rule.broken, row->mutable_broken());
+    CountToProto(rule.only, row->mutable_only());
   }
-  CountToProto(tally.only_full, proto->mutable_full());
-  CountToProto(tally.only_not_accepting, proto->mutable_not_accepting());
+  CountToProto(told.only_full, proto->mutable_full());
+  CountToProto(told.only_not_accepting, proto->mutable_not_accepting());
   proto->set_waiting_ahead(report.situation.waiting_ahead);
-  for (std::string& finding : Findings(tally, report.situation)) {
+  for (std::string& finding : Findings(report.tally, report.situation)) {
     proto->add_findings(std::move(finding));
   }
   proto->set_complete(report.situation.complete);

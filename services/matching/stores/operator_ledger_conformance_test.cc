@@ -482,7 +482,7 @@ TEST_P(OperatorLedgerTest, ExplainCountsTheSponsorsOfThePoolUnderTheRealRules) {
   EXPECT_TRUE(report->situation.newcomer_known);
   EXPECT_EQ(report->situation.waiting_ahead, 0);
   EXPECT_THAT(Findings(report->tally, report->situation),
-              Contains(HasSubstr("For 7 only H10 CAPACITY")));
+              Contains(HasSubstr("For at least 5 only H10 CAPACITY")));
 
   // What stands between two people counts as well.
   ASSERT_TRUE(env.ledger
@@ -492,6 +492,8 @@ TEST_P(OperatorLedgerTest, ExplainCountsTheSponsorsOfThePoolUnderTheRealRules) {
   const auto blocked = desk.Explain(call, ticket.id);
   EXPECT_EQ(blocked->tally.BrokenOf(Rule::kNotBlocked), 1);
   EXPECT_EQ(blocked->tally.OnlyOf(Rule::kLanguage), 0);
+  EXPECT_EQ(blocked->tally.together_broken, 1);
+  EXPECT_EQ(blocked->tally.together_only, 0) << "they share no language either";
 }
 
 TEST_P(OperatorLedgerTest, ExplainStopsInTimeAndSaysSo) {

@@ -28,9 +28,9 @@ void AddExplainCommand(CLI::App& app, Context& context) {
   CLI::App* explain = app.add_subcommand(
       "explain", "For operators: why a ticket waits, rule by rule, and what would help");
   explain->footer(
-      "Counts, never who: from 1 to 4 sponsors are told as fewer than 5. Everything that "
-      "operators\n"
-      "do, this too, is on record: see `handrail audit`.");
+      "Counts, never who: from 1 to 4 sponsors are told as fewer than 5, more of them in fives "
+      "(5+ is\n"
+      "5 to 9). Everything that operators do, this too, is on record: see `handrail audit`.");
   auto ticket = std::make_shared<std::string>();
   explain->add_option("ticket", *ticket, "tickets/…, or its 32 digits")->required();
   const auto options = AddOperatorOptions(*explain);

@@ -92,14 +92,14 @@ TEST(ExplanationTest, RulesThatRemoveNobodyAreOneLine) {
   explanation.mutable_ticket()->set_name("tickets/1");
   explanation.mutable_ticket()->set_state(matching::v1::TICKET_STATE_WAITING);
   SetAgo(absl::Hours(26), explanation.mutable_ticket()->mutable_create_time());
-  explanation.set_sponsors(40);
-  explanation.mutable_in_pool()->set_value(12);
+  explanation.mutable_sponsors()->set_value(40);
+  explanation.mutable_in_pool()->set_value(10);
   explanation.mutable_passing()->set_under_five(true);
   auto* language = explanation.add_rules();
   language->set_number("H8");
   language->set_code("LANGUAGE");
   language->set_text("they share a language");
-  language->mutable_broken()->set_value(8);
+  language->mutable_broken()->set_value(5);
   language->mutable_only()->set_under_five(true);
   auto* adult = explanation.add_rules();
   adult->set_number("H1");
@@ -107,7 +107,7 @@ TEST(ExplanationTest, RulesThatRemoveNobodyAreOneLine) {
   explanation.add_findings("More would help.");
   const std::string text = ExplanationText(explanation, kNow);
   EXPECT_THAT(text, HasSubstr("waits for 26 h"));
-  EXPECT_THAT(text, HasSubstr("40 sponsors: 12 in the pool, <5 pass every rule now"));
+  EXPECT_THAT(text, HasSubstr("40+ sponsors: 10+ in the pool, <5 pass every rule now"));
   EXPECT_THAT(text, HasSubstr("LANGUAGE"));
   EXPECT_THAT(text, HasSubstr("Removing nobody: H1 ADULT."));
   EXPECT_THAT(text, HasSubstr("  - More would help.\n"));

@@ -63,7 +63,8 @@ std::string PoolWord(const Pool& pool) {
 }
 
 std::string CountWord(const Count& count) {
-  return count.under_five() ? "<5" : absl::StrCat(count.value());
+  if (count.under_five()) return "<5";
+  return absl::StrCat(count.value(), count.value() == 0 ? "" : "+");
 }
 
 std::string AgeWord(absl::Duration age) {
@@ -154,7 +155,7 @@ std::string ExplanationText(const TicketExplanation& explanation, absl::Time now
       ticket.name(), "  ", Word(ticket.state()), "  ", Word(ticket.relationship_type()),
       ", waits for ", AgeWord(now - TimeOf(ticket.create_time())), ", ", ticket.offer_count(),
       " offers so far, boost ", ticket.boost_percent(), "\n", explanation.waiting_ahead(),
-      " wait ahead in its pool. Looked at ", explanation.sponsors(),
+      " wait ahead in its pool. Looked at ", CountWord(explanation.sponsors()),
       " sponsors: ", CountWord(explanation.in_pool()), " in the pool, ",
       CountWord(explanation.passing()), " pass every rule now.\n\n");
   std::vector<std::vector<std::string>> rows = {
