@@ -32,8 +32,10 @@ struct ReconcilerOptions {
   // Pages of a rebuild that are written while the next one is read. Few, because the matcher's
   // claims wait behind them on the link.
   int pages_in_flight = 2;
-  absl::Duration ledger_timeout = absl::Seconds(10);
-  absl::Duration queue_timeout = absl::Seconds(5);
+  // A hundred times what a page takes; short, because with them a builder that died is waited for,
+  // and the queues are to be whole 10 s after Redis is back even then (M4).
+  absl::Duration ledger_timeout = absl::Seconds(3);
+  absl::Duration queue_timeout = absl::Milliseconds(1500);
   // How often a builder tells others that it goes on, between two calls.
   absl::Duration renewal = absl::Milliseconds(500);
   // The pools of another replica that has moved none of its marks for so long are taken over.
