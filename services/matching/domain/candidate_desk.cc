@@ -140,6 +140,8 @@ absl::StatusOr<CandidateDesk::List> CandidateDesk::ListCandidates(const Call& ca
   const TicketRecord record = MakeTicketRecord(ticket, *newcomer, policies_, UtcWeekStart(now));
   ASSIGN_OR_RETURN(const Scope scope, FindScope(call, ticket, record));
   list.suitable_count = static_cast<int>(scope.members.size() / 10 * 10);
+  // Where fewer than k would do, that there is anybody tells of somebody.
+  if (scope.members.size() < options_.k) return list;
 
   std::vector<PersonInScope> people;
   absl::flat_hash_map<MemberId, size_t> places;

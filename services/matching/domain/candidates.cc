@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/time/civil_time.h"
 
 namespace handrail::matching {
@@ -12,17 +13,27 @@ namespace {
 constexpr int kQuarters = 4;
 constexpr int64_t kYear = 365;
 
-// What has to be visible for a factor or a reason to be told: the rest is coarse enough to be told
-// of anybody.
+// What has to be visible for a factor or a reason to be told, because it follows from it: the rest
+// is coarse enough to be told of anybody.
 std::optional<CandidateField> FieldOf(FactorCode factor) {
-  if (factor == FactorCode::kSharedExperience) return CandidateField::kCommunities;
-  if (factor == FactorCode::kSubstance) return CandidateField::kSubstances;
-  return std::nullopt;
+  switch (factor) {
+    case FactorCode::kSharedExperience: return CandidateField::kCommunities;
+    case FactorCode::kSubstance: return CandidateField::kSubstances;
+    case FactorCode::kLifeStage: return CandidateField::kAgeBand;
+    case FactorCode::kEngagement: return CandidateField::kRecoveryTime;
+    case FactorCode::kContactFit: return CandidateField::kModalities;
+    default: return std::nullopt;
+  }
 }
 std::optional<CandidateField> FieldOf(MatchReason reason) {
-  if (reason == MatchReason::kSharedExperience) return CandidateField::kCommunities;
-  if (reason == MatchReason::kSubstance) return CandidateField::kSubstances;
-  return std::nullopt;
+  switch (reason) {
+    case MatchReason::kSharedExperience: return CandidateField::kCommunities;
+    case MatchReason::kSubstance: return CandidateField::kSubstances;
+    case MatchReason::kLifeStage: return CandidateField::kAgeBand;
+    case MatchReason::kEngagement: return CandidateField::kRecoveryTime;
+    case MatchReason::kContact: return CandidateField::kModalities;
+    default: return std::nullopt;
+  }
 }
 
 bool Shows(const PersonInScope& person, std::optional<CandidateField> field) {
@@ -135,17 +146,30 @@ CandidateViews::Things CandidateViews::ThingsOf(const PersonInScope& person) con
   return things;
 }
 
+// What counts is who is told in the same words: whoever reads that somebody is told a wider form
+// knows that the finer one was not to be had, unless both read the same.
 int CandidateViews::Narrow(const Things& mine, size_t thing, std::vector<uint32_t>& among) const {
+  absl::flat_hash_map<uint64_t, std::vector<uint32_t>> told;  // by what is told
+  std::vector<uint32_t> rest = among;
   for (size_t form = 0; form < mine[thing].size(); ++form) {
+    absl::flat_hash_map<uint64_t, std::vector<uint32_t>> groups = told;
+    for (const uint32_t place : rest) groups[things_[place][thing][form]].push_back(place);
     const uint64_t key = mine[thing][form];
-    if (key == 0) continue;
-    std::vector<uint32_t> left;
-    for (const uint32_t place : among) {
-      if (things_[place][thing][form] == key) left.push_back(place);
+    if (key != 0 && groups[key].size() >= k_) {
+      among = std::move(groups[key]);
+      std::sort(among.begin(), among.end());
+      return static_cast<int>(form);
     }
-    if (left.size() < k_) continue;
-    among = std::move(left);
-    return static_cast<int>(form);
+    std::vector<uint32_t> wider;
+    for (const uint32_t place : rest) {
+      const uint64_t theirs = things_[place][thing][form];
+      if (theirs != 0 && groups[theirs].size() >= k_) {
+        told[theirs].push_back(place);
+      } else {
+        wider.push_back(place);
+      }
+    }
+    rest = std::move(wider);
   }
   return -1;
 }

@@ -213,6 +213,19 @@ TEST(CandidatesTest, AWiderBandIsToldWhereTheNarrowOneIsTooRare) {
   EXPECT_EQ(views[4].recovery_time, RecoveryBand::kFiveYearsOrMore);
 }
 
+// Nine are told a band; that the tenth is told a wider one would say that theirs is the other half.
+TEST(CandidatesTest, AWiderBandIsNotToldOfTheFewWhoAreToldNoFinerOne) {
+  Population people(GoodNewcomer());
+  MemberTraits sponsor = Open(GoodSponsor());
+  sponsor.sponsor->programs.front().recovery_date = absl::CivilDay(2019, 6, 1);  // 7 years
+  people.Add(sponsor, 9);
+  sponsor.sponsor->programs.front().recovery_date = absl::CivilDay(2000, 6, 1);
+  people.Add(sponsor);
+  const std::vector<CandidateView> views = people.Views();
+  EXPECT_EQ(views[0].recovery_time, RecoveryBand::kFiveToTenYears);
+  EXPECT_EQ(views[9].recovery_time, RecoveryBand::kUnspecified);
+}
+
 TEST(CandidatesTest, ALanguageThatTheNewcomerDoesNotSpeakIsLeftOutFirst) {
   Population people(GoodNewcomer());
   MemberTraits sponsor = Open(GoodSponsor());
