@@ -25,7 +25,7 @@ constexpr absl::string_view kAnswerPlace = "check_ins.answer";
 
 // A subject is an id of whatever collection its kind says.
 struct SubjectTag {
-  static constexpr absl::string_view kCollection = "subjects";
+  [[maybe_unused]] static constexpr absl::string_view kCollection = "subjects";
 };
 
 Notice ReadNotice(const storage::Row& row) {
