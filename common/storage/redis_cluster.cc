@@ -298,12 +298,13 @@ void RedisCluster::HastenRefresh() {
   refresh_at_ = std::min(refresh_at_, std::max(soonest, std::chrono::steady_clock::now()));
 }
 
-void RedisCluster::GoDown(absl::string_view why) {
+// By value: the reason may be the very one that is kept.
+void RedisCluster::GoDown(std::string why) {
   availability_ = Availability::kDown;
-  down_reason_ = std::string(why);
+  down_reason_ = std::move(why);
   for (std::vector<Waiting>* calls : {&starting_, &waiting_}) {
     for (Waiting& waiting : *calls) {
-      answered_.push_back({std::move(waiting.done), DownError(why)});
+      answered_.push_back({std::move(waiting.done), DownError(down_reason_)});
     }
     calls->clear();
   }
@@ -323,7 +324,7 @@ void RedisCluster::Loop() {
         wake_.WaitFor(mutex_, absl::FromChrono(next - now));
       }
       stopping = stopping_;
-      if (stopping) GoDown(kClosing);
+      if (stopping) GoDown(std::string(kClosing));
       answered.swap(answered_);
     }
     for (Answered& one : answered) one.done(std::move(one.reply));

@@ -77,7 +77,7 @@ class RedisCluster final : public Redis, private RedisRouter {
   std::string AnyConnected() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteConnections() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void HastenRefresh() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void GoDown(absl::string_view why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void GoDown(std::string why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   void Loop();
   SteadyTime NextWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

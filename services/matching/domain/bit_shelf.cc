@@ -167,7 +167,7 @@ void BitShelf::Remove(uint32_t slot) {
 size_t BitShelf::MemoryBytes() const {
   const size_t block_bytes = sizeof(Block) + row_count_ * sizeof(Bits);
   return heads_.size() * block_bytes + heads_.capacity() * sizeof(Head) +
-         by_id_.capacity() * sizeof(Block*) + free_ids_.capacity() * sizeof(uint32_t);
+         by_id_.capacity() * sizeof(void*) + free_ids_.capacity() * sizeof(uint32_t);
 }
 
 }  // namespace handrail::matching

@@ -79,7 +79,7 @@ absl::StatusOr<Reached> HelpDesk::TryReach(const Call& call) {
   }
   ASSIGN_OR_RETURN(Changed<Reached> reached, store_.Reach(call, clock_.Now(), id, on_call));
   if (!reached.effects.empty()) sink_(reached.effects);
-  return std::move(reached.value);
+  return reached.value;
 }
 
 absl::StatusOr<Reached> HelpDesk::Reach(const Call& call) {

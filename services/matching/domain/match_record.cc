@@ -28,13 +28,15 @@ class DecidegreeTable {
   };
 
   DecidegreeTable() {
-    for (int angle = -kMax; angle <= kMax; ++angle) {
-      const double radians = angle * M_PI / 1800;
-      entries_[static_cast<size_t>(angle + kMax)] = {std::sin(radians), std::cos(radians)};
+    int angle = -kMax;
+    for (Entry& entry : entries_) {
+      const double radians = angle++ * M_PI / 1800;
+      entry = {std::sin(radians), std::cos(radians)};
     }
   }
   const Entry& Of(int decidegrees) const {
-    return entries_[static_cast<size_t>(std::clamp(decidegrees, -kMax, kMax) + kMax)];
+    const int index = std::clamp(decidegrees, -kMax, kMax) + kMax;
+    return entries_[static_cast<size_t>(index)];
   }
 
  private:

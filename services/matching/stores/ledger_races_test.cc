@@ -135,12 +135,15 @@ class LedgerRaces {
     proposal.expire_time = now_ + absl::Hours(24);
     return ledger().MakeOffer(kNever, now_ + later, proposal);
   }
-  // Free for the next race.
+  // Free for the next race, also after so many missed offers that the sponsor was paused.
   void Release(const MemberId& sponsor) {
     for (const PairingId& pairing :
          IdsOf<PairingId>("SELECT id FROM pairings WHERE sponsor = $1 AND state <> 5", {sponsor})) {
       EXPECT_TRUE(ledger().EndPairing(As(sponsor), now_, pairing, EndReason::kUnspecified).ok());
     }
+    const Availability seats = SeatsOf(sponsor);
+    if (seats.accepting) return;
+    EXPECT_TRUE(ledger().SetAvailability(As(sponsor), now_, seats.capacity, true).ok());
   }
   template <typename Id>
   std::vector<Id> IdsOf(const std::string& sql, const storage::Args& args) {

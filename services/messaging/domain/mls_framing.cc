@@ -38,7 +38,9 @@ class Reader {
     if (log_bytes == 3) return Malformed(part);
     const size_t bytes = size_t{1} << log_bytes;
     ASSIGN_OR_RETURN(uint64_t size, Number(bytes, part));
-    size &= (uint64_t{1} << (8 * bytes - 2)) - 1;
+    // The two bits that tell the length of the length are not part of it.
+    constexpr uint64_t kMasks[] = {0x3f, 0x3fff, 0x3fffffff};
+    size &= kMasks[log_bytes];
     const bool is_shortest = bytes == 1 || (bytes == 2 && size >= 64) || size >= 16384;
     if (!is_shortest || size > left_.size()) return Malformed(part);
     const absl::string_view vector = left_.substr(0, size);

@@ -83,7 +83,8 @@ TEST(MlsFrame, ReadsPublicMessagesOnlyFromWhomTheyMayCome) {
   };
   for (int sender = 0; sender < 6; ++sender) {
     for (int type = 0; type < 5; ++type) {
-      const auto frame = ParseMlsFrame(Public(sender, type));
+      const std::string message = Public(sender, type);
+      const auto frame = ParseMlsFrame(message);
       ASSERT_EQ(frame.ok(), allowed[sender][type]) << sender << ", " << type;
       if (frame.ok()) {
         EXPECT_EQ(static_cast<int>(frame->sender), sender);
