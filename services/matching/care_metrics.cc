@@ -12,13 +12,13 @@ namespace {
 constexpr absl::Duration kReadTimeout = absl::Seconds(1);
 constexpr char kBandsSql[] =
     "SELECT wait_band, COUNT(*) FROM tickets WHERE state IN (1, 2) GROUP BY wait_band";
-// One step of an index each.
+// One step of an index each. 0 is what older code leaves, and says nothing of how long.
 constexpr char kOverdueSql[] =
     "SELECT MIN(due) FROM (SELECT MIN(care_at) AS due FROM tickets WHERE state IN (1, 2) AND "
-    "wait_band IN (0, 1, 2, 3) AND care_at <= $1 AND expires_at > $1 UNION ALL "
-    "SELECT MIN(care_at) FROM offers WHERE state = 1 AND care_at <= $1 UNION ALL "
-    "SELECT MIN(care_at) FROM pairings WHERE state <> 5 AND care_at <= $1 UNION ALL "
-    "SELECT MIN(care_at) FROM sponsors WHERE care_at <= $1) AS parts";
+    "wait_band IN (0, 1, 2, 3) AND care_at > 0 AND care_at <= $1 AND expires_at > $1 UNION ALL "
+    "SELECT MIN(care_at) FROM offers WHERE state = 1 AND care_at > 0 AND care_at <= $1 UNION ALL "
+    "SELECT MIN(care_at) FROM pairings WHERE state <> 5 AND care_at > 0 AND care_at <= $1 "
+    "UNION ALL SELECT MIN(care_at) FROM sponsors WHERE care_at > 0 AND care_at <= $1) AS parts";
 constexpr std::array<const char*, 4> kAges = {"0h", "24h", "48h", "72h"};
 
 }  // namespace

@@ -37,6 +37,11 @@ TEST(CareMetricsTest, TicketsAreCountedByTheHoursThatPeopleWait) {
   EXPECT_NE(Text(registry).find("handrail_care_overdue_seconds 97200"), std::string::npos)
       << Text(registry);
   sweep();
+  // Who has just come is due now, and was never due since 1970.
+  env.AddSponsor(1);
+  env.Execute("UPDATE tickets SET care_at = 0");
+  metrics.Update();
+  EXPECT_NE(Text(registry).find("handrail_care_overdue_seconds 0"), std::string::npos);
   EXPECT_NE(Text(registry).find("handrail_tickets_open_by_age{age=\"0h\"} 0"), std::string::npos);
   EXPECT_NE(Text(registry).find("handrail_tickets_open_by_age{age=\"24h\"} 1"), std::string::npos);
   EXPECT_NE(Text(registry).find("handrail_tickets_open_by_age{age=\"72h\"} 1"), std::string::npos);

@@ -196,8 +196,9 @@ absl::Status SqlLedger::Withdraw(Steps& steps, const MemberTraits& member) {
   RETURN_IF_ERROR(WithdrawFromHelp(steps, member));
   if (member.standing == Standing::kErased) RETURN_IF_ERROR(ForgetErased(steps, id, chose));
   // What they confirmed may be new.
-  RETURN_IF_ERROR(
-      steps.tx().Execute("UPDATE sponsors SET care_at = 0 WHERE id = $1", {id}).status());
+  RETURN_IF_ERROR(steps.tx()
+                      .Execute("UPDATE sponsors SET care_at = $2 WHERE id = $1", {id, steps.now()})
+                      .status());
   return steps.TouchSponsor(id);  // does nothing without such a row
 }
 

@@ -237,10 +237,10 @@ absl::Status SqlLedger::StoreAvailability(Steps& steps, const MemberId& me,
       .Execute(
           "INSERT INTO sponsors (id, capacity, accepting, last_offer_at, version, index_pending, "
           "care_at, missed_offers, pause_reason, resume_at, first_available_at, seat_limit, "
-          "probation_end) VALUES ($1, $2, $3, 0, 1, $4, 0, 0, $5, $6, $7, $8, $9) "
+          "probation_end) VALUES ($1, $2, $3, 0, 1, $4, $4, 0, $5, $6, $7, $8, $9) "
           "ON CONFLICT (id) DO UPDATE SET capacity = excluded.capacity, "
           "accepting = excluded.accepting, version = sponsors.version + 1, "
-          "index_pending = excluded.index_pending, care_at = 0, missed_offers = 0, "
+          "index_pending = excluded.index_pending, care_at = excluded.care_at, missed_offers = 0, "
           "pause_reason = excluded.pause_reason, resume_at = excluded.resume_at, "
           "first_available_at = CASE WHEN sponsors.first_available_at = 0 "
           "THEN excluded.first_available_at ELSE sponsors.first_available_at END, "
