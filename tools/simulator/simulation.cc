@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "services/matching/domain/responsiveness.h"
 #include "tools/simulator/draws.h"
 #include "tools/simulator/play.h"
 
@@ -138,6 +139,8 @@ void Simulation::Answer(uint32_t newcomer, int number) {
   if (!state.open || state.offered_to < 0 || state.ticket.offer_count != number) return;
   const auto sponsor = static_cast<uint32_t>(state.offered_to);
   sponsors_[sponsor].missed = 0;
+  double& responsiveness = sponsors_[sponsor].seats.responsiveness;
+  responsiveness = matching::AfterAnswer(responsiveness, now_ - log_.offers[state.offer].time);
   if (!world_.WouldAccept(newcomer, sponsor)) {
     EndOffer(newcomer, engine_.practice.decline_cooldown);
     PutTicket(newcomer, TicketState::kWaiting);
@@ -164,6 +167,8 @@ void Simulation::TimeOut(uint32_t newcomer, int number) {
   NewcomerState& state = newcomers_[newcomer];
   if (!state.open || state.offered_to < 0 || state.ticket.offer_count != number) return;
   const auto sponsor = static_cast<uint32_t>(state.offered_to);
+  double& responsiveness = sponsors_[sponsor].seats.responsiveness;
+  responsiveness = matching::AfterSilence(responsiveness);
   EndOffer(newcomer, engine_.practice.timeout_cooldown);
   if (++sponsors_[sponsor].missed >= engine_.practice.missed_until_pause) Pause(sponsor);
   PutTicket(newcomer, TicketState::kWaiting);

@@ -260,6 +260,7 @@ void SetSeats(const Availability& availability, SponsorRecord& record) {
           ? 1.0
           : std::min(1.0, static_cast<double>(record.taken_seats) / record.capacity);
   record.balance_load = std::expm1(load) / std::expm1(1.0);
+  record.responsiveness = static_cast<float>(availability.responsiveness);
 }
 
 void CopySeats(const SponsorRecord& from, SponsorRecord& to) {

@@ -345,13 +345,6 @@ bool PoolIndex::PutSeats(const Availability& seats) {
   return true;
 }
 
-void PoolIndex::SetResponsiveness(const MemberId& sponsor, float responsiveness) {
-  const uint32_t slot = sponsor_slots_.Find(sponsor);
-  if (slot == sponsor_slots_.kNone) return;
-  sponsors_[slot].record.responsiveness = responsiveness;
-  ShelveSponsor(slot);
-}
-
 size_t PoolIndex::free_sponsor_count() const {
   size_t count = 0;
   for (uint32_t slot = 0; slot < sponsors_.end(); ++slot) {

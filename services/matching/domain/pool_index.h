@@ -45,9 +45,6 @@ class PoolIndex {
   // A sponsor's seats. May come before the traits; a sponsor is found once both are known. True
   // when newer.
   bool PutSeats(const Availability& seats);
-  // How soon the sponsor tends to answer, 0..1, already smoothed; negative when not known. No
-  // effect on a sponsor who is not here.
-  void SetResponsiveness(const MemberId& sponsor, float responsiveness);
   // A ticket and its newcomer's traits. It is searched while it may be put before one more sponsor:
   // WAITING, or OFFERED where the relationship allows parallel offers. Any other state takes it
   // out. True when newer. `traits` may be null for a ticket that is taken out.

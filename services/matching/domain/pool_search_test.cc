@@ -51,13 +51,10 @@ class World {
     MemberTraits traits = Chance(25) ? RandomSponsor(random_) : BlendedSponsor(random_);
     traits.sponsor->attest_time = now_ - absl::Hours(random_.Below(800));
     Availability seats = RandomSeats(traits.member, random_);
-    sponsors_.push_back({traits, seats, -1});
+    if (Chance(40)) seats.responsiveness = random_.Unit();
+    sponsors_.push_back({traits, seats});
     index_.PutMember(Share(traits), now_);
     index_.PutSeats(seats);
-    if (Chance(40)) {
-      sponsors_.back().responsiveness = static_cast<float>(random_.Unit());
-      index_.SetResponsiveness(traits.member, sponsors_.back().responsiveness);
-    }
   }
   void AddTicket() {
     MemberTraits traits = Chance(25) ? RandomNewcomer(random_) : BlendedNewcomer(random_);
@@ -109,7 +106,6 @@ class World {
       // Whoever left the pool has left their seats too.
       changed.seats = {};
       changed.seats.sponsor = changed.traits.member;
-      changed.responsiveness = -1;
     }
   }
   void Pass(absl::Duration time) { now_ += time; }
@@ -124,7 +120,6 @@ class World {
         record = MakeSponsorRecord(sponsor.traits, pool_.philosophy, BuiltInPrograms(), week);
       }
       record.member = sponsor.traits.member;
-      record.responsiveness = sponsor.responsiveness;
       SetSeats(sponsor.seats, record);
       sponsor_records_.push_back(record);
     }
@@ -176,7 +171,6 @@ class World {
   struct Sponsor {
     MemberTraits traits;
     Availability seats;
-    float responsiveness;
   };
   struct Waiting {
     MemberTraits traits;

@@ -276,6 +276,8 @@ struct Availability {
   absl::Time probation_end_time = absl::InfinitePast();  // InfinitePast when it is over
   PauseReason pause_reason = PauseReason::kUnspecified;
   absl::Time resume_time = absl::InfiniteFuture();  // of a pause that ends by itself
+  // How soon offers tend to be answered, 0..1, smoothed (AfterAnswer); negative when none was yet.
+  double responsiveness = -1;
 
   int TakenSeats() const { return pairing_count + open_offer_count; }
   int EffectiveCapacity() const { return capacity < seat_limit ? capacity : seat_limit; }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/base/status.h"
+#include "services/matching/domain/responsiveness.h"
 #include "services/matching/stores/care_store_fixture.h"
 
 // Each sentence of domain/care_store.h about notices and sponsors, on every database; the rest is
@@ -145,6 +146,41 @@ TEST_P(CareStoreTest, ThreeMissedOffersInARowPauseASponsorWhoComesBackWithOneCal
   ASSERT_TRUE(env.ledger->TimeOutOffers(kNever, env.clock.Now(), 10).ok());
   EXPECT_TRUE(env.SeatsOf(sponsor).accepting);
   env.ExpectWhole();
+}
+
+TEST_P(CareStoreTest, HowSoonASponsorAnswersIsRememberedWhateverTheAnswer) {
+  const MemberId sponsor = env.AddSponsor(1);
+  EXPECT_LT(env.SeatsOf(sponsor).responsiveness, 0) << "nothing is known yet";
+  double expected = -1;
+  const auto expect = [&](const char* after) {
+    EXPECT_NEAR(env.SeatsOf(sponsor).responsiveness, expected, 1e-6) << after;
+    const auto loaded = env.ledger->LoadSponsors(kNever, {sponsor});
+    ASSERT_TRUE(loaded.ok() && loaded->size() == 1);
+    EXPECT_NEAR(loaded->front().availability.responsiveness, expected, 1e-6) << after;
+  };
+  const auto offer_for = [&](absl::Duration wait) {
+    const auto ticket = env.Open(env.As(env.AddNewcomer()));
+    const auto offer = env.MakeOffer(ticket->value, sponsor);
+    EXPECT_TRUE(offer.ok()) << offer.status();
+    env.clock.Advance(wait);
+    return offer->value;
+  };
+  const Offer declined = offer_for(absl::Hours(2));
+  ASSERT_TRUE(env.ledger->DeclineOffer(env.As(sponsor), env.clock.Now(), declined.id).ok());
+  expected = AfterAnswer(expected, absl::Hours(2));
+  expect("declined");
+  Miss(sponsor);
+  expected = AfterSilence(expected);
+  expect("missed");
+  // Who asked took it back: no answer, and no silence.
+  const Offer rescinded = offer_for(absl::Hours(20));
+  ASSERT_TRUE(
+      env.ledger->CancelTicket(env.As(rescinded.newcomer), env.clock.Now(), rescinded.ticket).ok());
+  expect("rescinded");
+  const Offer accepted = offer_for(absl::Minutes(5));
+  ASSERT_TRUE(env.ledger->AcceptOffer(env.As(sponsor), env.clock.Now(), accepted.id).ok());
+  expected = AfterAnswer(expected, absl::Minutes(5));
+  expect("accepted");
 }
 
 TEST_P(CareStoreTest, AnAnswerOfAnyKindEndsTheRowAndADeclineNeverCounts) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "common/base/status.h"
+#include "services/matching/domain/responsiveness.h"
 #include "services/matching/stores/ledger_steps.h"
 #include "services/matching/stores/rows.h"
 
@@ -31,16 +32,18 @@ absl::Status LedgerSteps::Notify(const MemberId& member, const NoticeText& text)
       .status();
 }
 
-absl::Status LedgerSteps::CountMissedOffer(const MemberId& sponsor) {
-  const int limit = context_.options.care.missed_offers_limit;
-  if (limit == 0) return absl::OkStatus();
+absl::Status LedgerSteps::RecordSilence(const MemberId& sponsor) {
   ASSIGN_OR_RETURN(const Rows rows,
                    tx_.Query("UPDATE sponsors SET missed_offers = missed_offers + 1 WHERE id = $1 "
-                             "RETURNING missed_offers, accepting, version",
+                             "RETURNING missed_offers, accepting, version, responsiveness",
                              {sponsor}));
-  if (rows.empty() || !rows.front().Bool(1) || rows.front().Int(0) < limit) {
-    return absl::OkStatus();
-  }
+  if (rows.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(
+      tx_.Execute("UPDATE sponsors SET responsiveness = $2 WHERE id = $1",
+                  {sponsor, ShareToColumn(AfterSilence(ShareOfColumn(rows.front().Int(3))))})
+          .status());
+  const int limit = context_.options.care.missed_offers_limit;
+  if (limit == 0 || !rows.front().Bool(1) || rows.front().Int(0) < limit) return absl::OkStatus();
   RETURN_IF_ERROR(
       tx_.Execute("UPDATE sponsors SET accepting = 0, pause_reason = $2, missed_offers = 0, "
                   "resume_at = 0 WHERE id = $1",
@@ -54,10 +57,14 @@ absl::Status LedgerSteps::CountMissedOffer(const MemberId& sponsor) {
   return Notify(sponsor, text);
 }
 
-absl::Status LedgerSteps::ForgetMissedOffers(const MemberId& sponsor) {
+absl::Status LedgerSteps::RecordAnswer(const Offer& offer) {
+  ASSIGN_OR_RETURN(const Rows rows,
+                   tx_.Query("SELECT responsiveness FROM sponsors WHERE id = $1", {offer.sponsor}));
+  if (rows.empty()) return absl::OkStatus();
+  const double now = AfterAnswer(ShareOfColumn(rows.front().Int(0)), now_ - offer.create_time);
   return tx_
-      .Execute("UPDATE sponsors SET missed_offers = 0 WHERE id = $1 AND missed_offers > 0",
-               {sponsor})
+      .Execute("UPDATE sponsors SET missed_offers = 0, responsiveness = $2 WHERE id = $1",
+               {offer.sponsor, ShareToColumn(now)})
       .status();
 }
 

@@ -21,11 +21,12 @@ using storage::Transaction;
 namespace {
 
 // The seats are counted in the same snapshot as the row is read.
-#define HANDRAIL_SPONSOR_QUERY                                                             \
-  "SELECT s.id, s.capacity, s.accepting, s.last_offer_at, s.version, m.version, "          \
-  "CASE WHEN m.standing = 1 AND m.may_match = 1 AND m.has_sponsor = 1 THEN 1 ELSE 0 END, " \
-  "(SELECT COUNT(*) FROM seats h WHERE h.sponsor = s.id AND h.held_by = 1), "              \
-  "(SELECT COUNT(*) FROM seats h WHERE h.sponsor = s.id AND h.held_by = 2), s.seat_limit " \
+#define HANDRAIL_SPONSOR_QUERY                                                              \
+  "SELECT s.id, s.capacity, s.accepting, s.last_offer_at, s.version, m.version, "           \
+  "CASE WHEN m.standing = 1 AND m.may_match = 1 AND m.has_sponsor = 1 THEN 1 ELSE 0 END, "  \
+  "(SELECT COUNT(*) FROM seats h WHERE h.sponsor = s.id AND h.held_by = 1), "               \
+  "(SELECT COUNT(*) FROM seats h WHERE h.sponsor = s.id AND h.held_by = 2), s.seat_limit, " \
+  "s.responsiveness "                                                                       \
   "FROM sponsors s LEFT JOIN members m ON m.id = s.id "
 
 }  // namespace
@@ -131,6 +132,7 @@ absl::StatusOr<std::vector<SponsorSeats>> SqlLedger::ReadSponsorSeats(absl::Time
     sponsor.member_version = row.IsNull(5) ? 0 : row.Int(5);
     sponsor.may_be_offered = row.Bool(6);
     availability.seat_limit = static_cast<int>(row.Int(9));
+    availability.responsiveness = ShareOfColumn(row.Int(10));
     sponsors.push_back(sponsor);
   }
   return sponsors;

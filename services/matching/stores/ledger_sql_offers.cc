@@ -235,7 +235,7 @@ absl::StatusOr<std::string> SqlLedger::AcceptOfferStep(Steps& steps, const Call&
     if (rival.id == offer.id) continue;
     RETURN_IF_ERROR(steps.CloseOffer(rival, OfferEvent::kRescind).status());
   }
-  RETURN_IF_ERROR(steps.ForgetMissedOffers(offer.sponsor));
+  RETURN_IF_ERROR(steps.RecordAnswer(offer));
   RETURN_IF_ERROR(steps.PutOutbox(pairing, OutboxEntry::Step::kOpen));
   steps.effects().offers.push_back({offer.id, offer.ticket, offer.newcomer, offer.sponsor});
   return EncodePairingAnswer(pairing, pool);
@@ -256,7 +256,7 @@ absl::StatusOr<std::string> SqlLedger::DeclineOfferStep(Steps& steps, const Call
   RETURN_IF_ERROR(steps.LockFor({offer}));
   ASSIGN_OR_RETURN(const bool closed, steps.CloseOffer(offer, OfferEvent::kDecline));
   if (!closed) return RefusedError(reason::kOfferNotOpen);
-  RETURN_IF_ERROR(steps.ForgetMissedOffers(offer.sponsor));
+  RETURN_IF_ERROR(steps.RecordAnswer(offer));
   RETURN_IF_ERROR(steps.ReturnTicket(offer.ticket));
   offer.state = step.next;
   ++offer.version;

@@ -177,7 +177,8 @@ absl::StatusOr<Availability> SqlLedger::ReadAvailability(Transaction& tx, const 
   availability.sponsor = id;
   ASSIGN_OR_RETURN(const Rows rows,
                    tx.Query("SELECT capacity, accepting, last_offer_at, version, seat_limit, "
-                            "probation_end, pause_reason, resume_at FROM sponsors WHERE id = $1",
+                            "probation_end, pause_reason, resume_at, responsiveness FROM sponsors "
+                            "WHERE id = $1",
                             {id}));
   if (rows.empty()) return availability;
   availability.capacity = static_cast<int>(rows.front().Int(0));
@@ -188,6 +189,7 @@ absl::StatusOr<Availability> SqlLedger::ReadAvailability(Transaction& tx, const 
   availability.probation_end_time = TimeOrNever(rows.front().Int(5));
   availability.pause_reason = static_cast<PauseReason>(rows.front().Int(6));
   if (rows.front().Int(7) != 0) availability.resume_time = rows.front().Time(7);
+  availability.responsiveness = ShareOfColumn(rows.front().Int(8));
   ASSIGN_OR_RETURN(const Rows seats,
                    tx.Query("SELECT held_by FROM seats WHERE sponsor = $1", {id}));
   for (const storage::Row& seat : seats) {

@@ -218,7 +218,7 @@ absl::StatusOr<bool> LedgerSteps::CloseOffer(const Offer& offer, OfferEvent even
   const CooldownPolicy& cooldowns = context_.options.cooldowns;
   if (event == OfferEvent::kTimeOut) {
     RETURN_IF_ERROR(Exclude(offer.newcomer, offer.sponsor, cooldowns.after_timeout, kTimedOut));
-    RETURN_IF_ERROR(CountMissedOffer(offer.sponsor));
+    RETURN_IF_ERROR(RecordSilence(offer.sponsor));
   } else if (event == OfferEvent::kDecline) {
     RETURN_IF_ERROR(Exclude(offer.newcomer, offer.sponsor, cooldowns.after_decline, kDeclined));
   }

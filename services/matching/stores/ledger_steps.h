@@ -126,9 +126,11 @@ class LedgerSteps {
   };
   absl::Status Notify(const MemberId& member, const NoticeText& text);
   // One more offer passed on unanswered. Too many in a row pause the sponsor, who must be locked.
-  absl::Status CountMissedOffer(const MemberId& sponsor);
-  // An answer of any kind, and what came before does not count any more.
-  absl::Status ForgetMissedOffers(const MemberId& sponsor);
+  absl::Status RecordSilence(const MemberId& sponsor);
+  // An answer of any kind: offers missed before do not count any more, and the time that it took
+  // counts for how soon the sponsor, who must be locked, tends to answer. An index hears of that
+  // with the next change of the sponsor's seats.
+  absl::Status RecordAnswer(const Offer& offer);
   // A new ticket that waits; false when one of this kind is open. `change` says all but the
   // version.
   absl::StatusOr<bool> InsertTicket(TicketChange& change);

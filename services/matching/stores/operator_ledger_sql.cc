@@ -50,12 +50,13 @@ absl::StatusOr<int64_t> TakeNumber(absl::string_view& text) {
   return number;
 }
 
-#define HANDRAIL_SPONSOR_REPORT_QUERY                                                      \
-  "SELECT s.id, s.capacity, s.accepting, s.last_offer_at, s.version, "                     \
-  "COALESCE(m.attested_at, 0), "                                                           \
-  "CASE WHEN m.standing = 1 AND m.may_match = 1 AND m.has_sponsor = 1 THEN 1 ELSE 0 END, " \
-  "(SELECT COUNT(*) FROM seats h WHERE h.sponsor = s.id AND h.held_by = 1), "              \
-  "(SELECT COUNT(*) FROM seats h WHERE h.sponsor = s.id AND h.held_by = 2), s.seat_limit " \
+#define HANDRAIL_SPONSOR_REPORT_QUERY                                                       \
+  "SELECT s.id, s.capacity, s.accepting, s.last_offer_at, s.version, "                      \
+  "COALESCE(m.attested_at, 0), "                                                            \
+  "CASE WHEN m.standing = 1 AND m.may_match = 1 AND m.has_sponsor = 1 THEN 1 ELSE 0 END, "  \
+  "(SELECT COUNT(*) FROM seats h WHERE h.sponsor = s.id AND h.held_by = 1), "               \
+  "(SELECT COUNT(*) FROM seats h WHERE h.sponsor = s.id AND h.held_by = 2), s.seat_limit, " \
+  "s.responsiveness "                                                                       \
   "FROM sponsors s LEFT JOIN members m ON m.id = s.id "
 
 SponsorReport ReadSponsorReport(const storage::Row& row) {
@@ -71,6 +72,7 @@ SponsorReport ReadSponsorReport(const storage::Row& row) {
   availability.open_offer_count = static_cast<int>(row.Int(7));
   availability.pairing_count = static_cast<int>(row.Int(8));
   availability.seat_limit = static_cast<int>(row.Int(9));
+  availability.responsiveness = ShareOfColumn(row.Int(10));
   return report;
 }
 

@@ -1,5 +1,6 @@
 #include "services/matching/stores/rows.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -37,6 +38,14 @@ absl::StatusOr<TicketChange> ReadTicketChange(const storage::Row& row, const Poo
   ticket.open_offers = static_cast<int>(row.Int(12));
   ticket.chosen_left = static_cast<int>(row.Int(13));
   return ticket;
+}
+
+int64_t ShareToColumn(double share) {
+  return share < 0 ? -1 : std::llround(std::min(share, 1.0) * 1e6);
+}
+
+double ShareOfColumn(int64_t millionths) {
+  return millionths < 0 ? -1 : static_cast<double>(millionths) / 1e6;
 }
 
 Ticket TicketOf(const TicketChange& change) {

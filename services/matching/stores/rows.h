@@ -71,6 +71,9 @@ int64_t NeverIsZero(absl::Time time);
 // 0..kMaxBoost in millionths.
 int64_t BoostToColumn(double boost);
 double BoostOfColumn(int64_t millionths);
+// 0..1 in millionths; -1 for every negative number, which means that nothing is known.
+int64_t ShareToColumn(double share);
+double ShareOfColumn(int64_t millionths);
 
 }  // namespace handrail::matching
 
