@@ -34,10 +34,11 @@ void AddFlags(CLI::App& app, Command& command) {
   app.add_option("--newcomers", options.newcomers, "Who ask, in each log")->capture_default_str();
   app.add_option("--days", options.days, "In which they ask")->capture_default_str();
   app.add_option("--supply", options.supplies, "ample, balanced or scarce; may be repeated (all)");
-  app.add_option("--policy", options.policies,
-                 "fcfs, longest_idle, score_only, handrail, handrail_6h, batch_1h, batch_6h or "
-                 "batch_24h; may be "
-                 "repeated (all)");
+  app.add_option(
+      "--policy", options.policies,
+      "fcfs, longest_idle, least_loaded, score_only, handrail, handrail_6h, batch_1h, batch_6h or "
+      "batch_24h; may be "
+      "repeated (all)");
   app.add_option("--aging", options.choice.aging, "Weight of a full target wait, ours and batches")
       ->capture_default_str();
   app.add_option("--balance", options.choice.balance, "Weight of a full sponsor, ours and batches")

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <tuple>
 
 #include "services/matching/domain/utc_week.h"
 #include "tools/simulator/draws.h"
@@ -21,7 +22,8 @@ constexpr size_t kCandidates = 8;
 void Simulation::LookForSponsor(uint32_t newcomer) {
   switch (policy_.kind) {
     case Policy::Kind::kFirstCome:
-    case Policy::Kind::kLongestIdle: return TakeAnySponsor(newcomer);
+    case Policy::Kind::kLongestIdle:
+    case Policy::Kind::kLeastLoaded: return TakeAnySponsor(newcomer);
     case Policy::Kind::kChoice: return ChooseSponsor(newcomer);
     case Policy::Kind::kBatch: return;
   }
@@ -31,6 +33,7 @@ void Simulation::LookForTickets(uint32_t sponsor) {
   switch (policy_.kind) {
     case Policy::Kind::kFirstCome:
     case Policy::Kind::kLongestIdle:
+    case Policy::Kind::kLeastLoaded:
       while (const std::optional<uint32_t> newcomer = LongestWaitingFor(sponsor)) {
         Offer(*newcomer, sponsor);
       }
@@ -52,11 +55,14 @@ bool Simulation::MayMeet(uint32_t newcomer, const Eligible& with) const {
 
 void Simulation::TakeAnySponsor(uint32_t newcomer) {
   std::optional<uint32_t> best;
-  std::pair<absl::Time, uint64_t> best_key;
+  std::tuple<double, absl::Time, uint64_t> best_key;
   for (const Eligible& one : eligible_[newcomer]) {
     const bool by_idleness = policy_.kind == Policy::Kind::kLongestIdle;
-    const std::pair key(by_idleness ? sponsors_[one.sponsor].seats.last_offer_time : absl::Time(),
-                        MixOf(world_.options().seed, Draw::kAnyOrder, {newcomer, one.sponsor}));
+    const bool by_load = policy_.kind == Policy::Kind::kLeastLoaded;
+    const matching::Availability& seats = sponsors_[one.sponsor].seats;
+    const std::tuple key(by_load ? static_cast<double>(seats.TakenSeats()) / seats.capacity : 0.0,
+                         by_idleness ? seats.last_offer_time : absl::Time(),
+                         MixOf(world_.options().seed, Draw::kAnyOrder, {newcomer, one.sponsor}));
     if (best && key >= best_key) continue;
     if (!MayMeet(newcomer, one)) continue;
     best = one.sponsor;

@@ -297,6 +297,29 @@ void DrawHeld(const WorldOptions& options, absl::Time start, Sponsor& sponsor, R
   }
 }
 
+// A Meeting Guide or a BMLT feed; which of them is told by what can be read. The zone is of Meeting
+// Guide feeds that name none.
+absl::Status AddFeed(const std::string& path, tools::Directory& directory) {
+  ASSIGN_OR_RETURN(const std::string text, tools::ReadFile(path));
+  const size_t before = directory.meetings.size();
+  tools::AddMeetingGuideFeed(text, "America/New_York", directory);
+  if (directory.meetings.size() == before) tools::AddBmltFeed(text, directory);
+  return absl::OkStatus();
+}
+
+// The feeds that lie in a folder, in the order of their names.
+absl::Status AddFolder(const std::string& path, tools::Directory& directory) {
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(path)) {
+    if (entry.is_regular_file() && entry.path().extension() == ".json") {
+      files.push_back(entry.path().string());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  for (const std::string& file : files) RETURN_IF_ERROR(AddFeed(file, directory));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::vector<Surroundings> DocumentedSurroundings(uint64_t seed) {
@@ -321,10 +344,9 @@ absl::StatusOr<std::vector<Surroundings>> SurroundingsFromMeetings(const std::st
   tools::Directory directory;
   if (std::filesystem::is_directory(path)) {
     directory = tools::ReadRealDirectories(path);
+    if (directory.meetings.empty()) RETURN_IF_ERROR(AddFolder(path, directory));
   } else {
-    ASSIGN_OR_RETURN(const std::string text, tools::ReadFile(path));
-    tools::AddMeetingGuideFeed(text, "America/New_York", directory);
-    if (directory.meetings.empty()) tools::AddBmltFeed(text, directory);
+    RETURN_IF_ERROR(AddFeed(path, directory));
   }
   if (directory.meetings.empty()) {
     return absl::FailedPreconditionError(absl::StrCat("no meetings could be read from ", path));

@@ -18,6 +18,7 @@ struct Policy {
   enum class Kind {
     kFirstCome,    // the longest waiting ticket, any sponsor with a free seat
     kLongestIdle,  // the longest waiting ticket, the sponsor who has gone longest without an offer
+    kLeastLoaded,  // the longest waiting ticket, the sponsor with the smallest share of seats taken
     kChoice,       // the chooser at each event, with `window` while tickets outnumber seats
     kBatch,        // the chooser's weights, everybody at once every `window`
   };

@@ -190,6 +190,7 @@ TEST_P(DrawnWorldTest, KeepsTheRulesAndTheSeats) {
 INSTANTIATE_TEST_SUITE_P(Policies, DrawnWorldTest,
                          ::testing::Values(Policy{"fcfs", Kind::kFirstCome, {}, {}},
                                            Policy{"longest_idle", Kind::kLongestIdle, {}, {}},
+                                           Policy{"least_loaded", Kind::kLeastLoaded, {}, {}},
                                            Policy{
                                                "handrail", Kind::kChoice, {}, absl::ZeroDuration()},
                                            Policy{"windowed", Kind::kChoice, {}, absl::Hours(6)},

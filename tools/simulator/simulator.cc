@@ -26,6 +26,7 @@ std::vector<Policy> AllPolicies(const SimulatorOptions& options) {
   using Kind = Policy::Kind;
   return {{kFcfs, Kind::kFirstCome, {}, {}},
           {"longest_idle", Kind::kLongestIdle, {}, {}},
+          {"least_loaded", Kind::kLeastLoaded, {}, {}},
           {"score_only", Kind::kChoice, score_only, {}},
           {"handrail", Kind::kChoice, options.choice, options.window},
           {"handrail_6h", Kind::kChoice, options.choice, absl::Hours(6)},

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "tools/handrail/client/endpoints.h"
@@ -38,7 +40,7 @@ TEST(SimulatorTest, EverySupplyAndPolicyIsReported) {
   ASSERT_TRUE(report.ok()) << report.status();
   const nlohmann::json rows = nlohmann::json::parse(ToJson(*report));
   ASSERT_TRUE(rows.is_array());
-  EXPECT_EQ(rows.size(), 3 * 8 + report->curve.size());
+  EXPECT_EQ(rows.size(), 3 * 9 + report->curve.size());
   EXPECT_GE(report->curve.size(), 12u);
   std::set<std::pair<std::string, std::string>> seen;
   for (const nlohmann::json& row : rows) {
@@ -86,6 +88,16 @@ TEST(SimulatorTest, PeopleCanComeFromMeetings) {
   ASSERT_TRUE(report.ok()) << report.status();
   ASSERT_EQ(report->rows.size(), 1u);
   EXPECT_GT(report->rows[0].matched, 0.3);
+  // A folder of feeds, whatever they are called; what else lies in it is left alone.
+  const std::string folder = ::testing::TempDir() + "/simulated_feeds";
+  std::filesystem::create_directories(folder);
+  std::filesystem::copy_file(kSample, folder + "/feed.json",
+                             std::filesystem::copy_options::overwrite_existing);
+  std::ofstream(folder + "/notes.txt") << "not a feed";
+  options.meetings = folder;
+  const auto same = RunQuietly(options);
+  ASSERT_TRUE(same.ok()) << same.status();
+  EXPECT_EQ(ToJson(*same), ToJson(*report));
   options.meetings = "/no/such/file";
   EXPECT_FALSE(RunQuietly(options).ok());
 }

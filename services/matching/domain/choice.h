@@ -18,7 +18,7 @@ namespace handrail::matching {
 struct ChoiceOptions {
   // Weight that a full target wait adds; it keeps growing with the wait and has no cap (M7).
   // 0..100.
-  double aging = 2.0;
+  double aging = 4.0;
   // Weight that a full sponsor loses against an idle one. 0..1.
   double balance = 0.1;
   // How much of a large pool one search looks at before it is content with the best it has found,

@@ -47,9 +47,9 @@ TEST(ChoiceTest, TheWeightIsTheDesigns) {
   const Chooser chooser = DefaultChooser();
   TicketRecord ticket = WaitingTicket(1, absl::Hours(84));  // half of the target
   ticket.boost = 0.25;
-  EXPECT_NEAR(chooser.Weight(ticket, FreeSponsor(1001, 0), 50, TestNow()), 0.5 + 1 + 0.25, 1e-9);
+  EXPECT_NEAR(chooser.Weight(ticket, FreeSponsor(1001, 0), 50, TestNow()), 0.5 + 2 + 0.25, 1e-9);
   // A full sponsor loses the whole balance.
-  EXPECT_NEAR(chooser.Weight(ticket, FreeSponsor(1001, 3), 50, TestNow()), 1.75 - 0.1, 1e-9);
+  EXPECT_NEAR(chooser.Weight(ticket, FreeSponsor(1001, 3), 50, TestNow()), 2.75 - 0.1, 1e-9);
 }
 
 TEST(ChoiceTest, AgingHasNoCap) {

@@ -5,9 +5,9 @@
 namespace handrail::matching {
 namespace {
 
-// An operator's whole boost is worth as much as this wait (aging 2 over 168 hours is 1 in 84), so
+// An operator's whole boost is worth as much as this wait (aging 4 over 168 hours is 1 in 42), so
 // that a score never has to be written again while time passes.
-constexpr int64_t kFullBoostMillis = int64_t{84} * 3600 * 1000;
+constexpr int64_t kFullBoostMillis = int64_t{42} * 3600 * 1000;
 // Load in hundredths comes before the time of the last offer, which has ten digits of seconds.
 constexpr int64_t kLoadStep = 100'000'000'000;
 

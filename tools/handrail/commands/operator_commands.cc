@@ -317,7 +317,7 @@ void AddLevers(CLI::App& app, Context& context) {
 
   CLI::App* boost = app.add_subcommand("boost", "For operators: prefers a ticket, within bounds");
   boost->add_option("ticket", *subject, "tickets/…")->required();
-  boost->add_option("--percent", *number, "0 to 100; 100 is worth a wait of 84 hours")
+  boost->add_option("--percent", *number, "0 to 100; 100 is worth a wait of 42 hours")
       ->required()
       ->check(CLI::Range(0, 100));
   boost->add_option("--reason", *word, WordsOf(matching::v1::BoostReason_descriptor()))->required();
