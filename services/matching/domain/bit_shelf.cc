@@ -60,6 +60,7 @@ void BitShelf::Append(Head& head, uint32_t slot, const Entry& entry) {
   const uint64_t bit = uint64_t{1} << (place % 64);
   block.live[word] |= bit;
   block.slots[place] = slot;
+  block.keys[place] = entry.key;
   block.min_key[word] = std::min(block.min_key[word], entry.key);
   if (place > 0 && entry.key < block.last_key) block.sorted = false;
   block.last_key = entry.key;
@@ -111,6 +112,7 @@ void BitShelf::MakeRoom(size_t rank) {
 
 void BitShelf::Add(uint32_t slot, const Entry& entry) {
   ++size_;
+  rows_.Merge(entry.rows);
   if (heads_.empty()) OpenAt(0, entry.key);
   size_t rank = RankForKey(entry.key);
   if (heads_[rank].block->used == kSlots) {

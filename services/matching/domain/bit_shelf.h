@@ -14,9 +14,9 @@
 
 namespace handrail::matching {
 
-// A set of at most 128 attribute values, by number.
+// A set of at most 192 attribute values, by number.
 struct RowSet {
-  std::array<uint64_t, 2> words{};
+  std::array<uint64_t, 3> words{};
 
   void Add(size_t row) { words[row / 64] |= uint64_t{1} << (row % 64); }
   void AddIf(bool condition, size_t row) {
@@ -25,16 +25,20 @@ struct RowSet {
   // Bit i of `bits` is row `first` + i.
   void AddBits(size_t first, uint64_t bits) {
     words[first / 64] |= bits << (first % 64);
-    if (first % 64 != 0 && first / 64 == 0) words[1] |= bits >> (64 - first % 64);
+    if (first % 64 != 0 && first / 64 + 1 < words.size()) {
+      words[first / 64 + 1] |= bits >> (64 - first % 64);
+    }
   }
   void Merge(const RowSet& other) {
-    words[0] |= other.words[0];
-    words[1] |= other.words[1];
+    for (size_t word = 0; word < words.size(); ++word) words[word] |= other.words[word];
   }
   bool Meets(const RowSet& other) const {
-    return ((words[0] & other.words[0]) | (words[1] & other.words[1])) != 0;
+    uint64_t both = 0;
+    for (size_t word = 0; word < words.size(); ++word) both |= words[word] & other.words[word];
+    return both != 0;
   }
-  bool empty() const { return (words[0] | words[1]) == 0; }
+  bool Has(size_t row) const { return ((words[row / 64] >> (row % 64)) & 1) != 0; }
+  bool empty() const { return (words[0] | words[1] | words[2]) == 0; }
   template <typename Visit>
   void ForEach(Visit visit) const {
     for (size_t word = 0; word < words.size(); ++word) {
@@ -70,7 +74,8 @@ class BitShelf {
 
     Bits live{};
     std::array<int64_t, kWords> min_key{};  // no live one of the 64 has a smaller one
-    std::array<uint32_t, kSlots> slots{};   // of the owner
+    std::array<int64_t, kSlots> keys{};
+    std::array<uint32_t, kSlots> slots{};  // of the owner
     std::vector<Bits> rows;
     size_t used = 0;  // places from here on are free
     size_t count = 0;
@@ -96,6 +101,8 @@ class BitShelf {
 
   // In the order of their keys.
   const std::vector<Head>& heads() const { return heads_; }
+  // Of everybody who was ever put in.
+  const RowSet& rows() const { return rows_; }
   size_t size() const { return size_; }
   size_t MemoryBytes() const;
 
@@ -124,6 +131,7 @@ class BitShelf {
   const Describe describe_;
   std::vector<uint32_t>& places_;
   std::vector<Head> heads_;
+  RowSet rows_;
   std::vector<Block*> by_id_;  // null when the id is free
   std::vector<uint32_t> free_ids_;
   size_t size_ = 0;

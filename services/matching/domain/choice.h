@@ -21,10 +21,10 @@ struct ChoiceOptions {
   double aging = 4.0;
   // Weight that a full sponsor loses against an idle one. 0..1.
   double balance = 0.1;
-  // How much of a large pool one search looks at before it is content with the best it has found,
-  // in pairs compared: 1 a pair, and 8 a block of 512 people that is filtered. 1..1,000,000,000. A
-  // search that may stop before is exact.
-  int effort = 4096;
+  // How much of a large pool one search looks at before it is content with the best it has found: 1
+  // for everybody who may be it by the bitsets, 3 more for who is scored whole, 8 for a block of
+  // 512 people that is filtered. 1..1,000,000,000. A search that ends by itself before is exact.
+  int effort = 96;
 
   // INVALID_ARGUMENT, CONFIGURATION_INVALID with every fault.
   absl::Status Validate() const;

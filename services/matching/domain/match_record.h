@@ -58,7 +58,7 @@ struct SoftRecord {
 
 struct NewcomerRecord {
   PersonRecord person;
-  MemberId member;
+  SoftRecord soft;
   Philosophy philosophy = Philosophy::kUnspecified;
   RelationshipType relationship_type = RelationshipType::kUnspecified;
   bool accepts_philosophy = false;  // it is among those the newcomer is willing to work in
@@ -67,7 +67,7 @@ struct NewcomerRecord {
   uint16_t important_communities = 0;
   int32_t more_time_days = 0;  // of the program; 0 means not compared
   Importance importance;       // of the ticket; set beside the traits
-  SoftRecord soft;
+  MemberId member;
   WeekHours hours;
   uint16_t access_needs = 0;
   uint16_t max_distance_km = 0;  // 0 means the default

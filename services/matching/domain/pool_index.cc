@@ -13,6 +13,11 @@ namespace {
 // For how many of those who left the versions are remembered, as a part of those who are here.
 constexpr size_t kGoneShare = 16;
 
+// Whether hours of a zone stand elsewhere in UTC in the second of two weeks.
+bool Moves(const ZoneWeek& before, const ZoneWeek& after) {
+  return !before.IsUniform() || !after.IsUniform() || before.offset_slots() != after.offset_slots();
+}
+
 }  // namespace
 
 PoolIndex::PoolIndex(const PoolKey& key, const ProgramPolicies& policies, const Chooser& chooser,
@@ -52,9 +57,7 @@ WeekHours PoolIndex::TurnHours(const WeekHours& hours, ZoneTable::ZoneId zone,
                                uint32_t slot) {
   const ZoneWeek& before = zones_.Of(zone);
   const ZoneWeek& after = next.Of(zone);
-  if (before.IsUniform() && after.IsUniform() && before.offset_slots() == after.offset_slots()) {
-    return hours;
-  }
+  if (!Moves(before, after)) return hours;
   const auto kept = local.find(slot);
   const UtcWeek mine = kept == local.end() ? before.ToLocal(hours.ToWeek()) : kept->second;
   if (after.IsUniform()) {
@@ -69,9 +72,14 @@ void PoolIndex::TurnWeek(absl::Time week_start) {
   ZoneTable next = zones_.InWeek(week_start);
   for (uint32_t slot = 0; slot < tickets_.end(); ++slot) {
     TicketSlot& ticket = tickets_[slot];
-    if (ticket.zone == ZoneTable::kNone) continue;
+    if (!Moves(zones_.Of(ticket.zone), next.Of(ticket.zone))) continue;
+    // Its hours are among its rows.
+    const bool shelved = ticket.shelved;
+    BitShelf& shelf = ShelfOf(ticket.record.newcomer.relationship_type);
+    if (shelved) shelf.Remove(slot);
     WeekHours& hours = ticket.record.newcomer.hours;
     hours = TurnHours(hours, ticket.zone, next, ticket_local_, slot);
+    if (shelved) shelf.Add(slot, DescribeTicket(slot));
   }
   for (uint32_t slot = 0; slot < sponsors_.end(); ++slot) {
     SponsorSlot& sponsor = sponsors_[slot];
@@ -79,13 +87,15 @@ void PoolIndex::TurnWeek(absl::Time week_start) {
     sponsor.record.hours =
         TurnHours(sponsor.record.hours, sponsor.zone, next, sponsor_local_, slot);
   }
-  zones_ = std::move(next);
-  // What a sponsor gives at most grows by the day.
+  // Off the shelf by the keys of the old week, back by those of the new one.
   for (uint32_t slot = 0; slot < sponsors_.end(); ++slot) {
     if (sponsors_[slot].shelved) free_sponsors_.Remove(slot);
+    sponsors_[slot].shelved = false;
   }
+  zones_ = std::move(next);
+  // What a sponsor gives at most grows by the day, and time alone makes a sponsor fit or unfit.
   for (uint32_t slot = 0; slot < sponsors_.end(); ++slot) {
-    if (sponsors_[slot].shelved) free_sponsors_.Add(slot, DescribeSponsor(slot));
+    if (sponsors_[slot].known) ShelveSponsor(slot);
   }
 }
 
@@ -260,7 +270,8 @@ BitShelf::Entry PoolIndex::DescribeSponsor(uint32_t slot) const {
   const double points =
       scorer.BestOfSponsor(record, more_time_days_, end_of_week, scorer.weights().points);
   const double weight = points / 100 - chooser_.options().balance * record.balance_load;
-  return {-static_cast<int64_t>(std::ceil(weight * 1e9)), RowsOf(record)};
+  return {-static_cast<int64_t>(std::ceil(weight * 1e9)),
+          RowsOf(record, absl::ToUnixSeconds(zones_.week_start()) + int64_t{7} * 86400)};
 }
 
 uint32_t PoolIndex::SponsorSlotOf(const MemberId& sponsor) {
@@ -282,7 +293,8 @@ uint32_t PoolIndex::SponsorSlotOf(const MemberId& sponsor) {
 void PoolIndex::ShelveSponsor(uint32_t slot) {
   SponsorSlot& sponsor = sponsors_[slot];
   if (sponsor.shelved) free_sponsors_.Remove(slot);
-  sponsor.shelved = sponsor.known && MayBePaired(sponsor.record, chooser_.rules());
+  sponsor.shelved = sponsor.known && MayBePaired(sponsor.record, chooser_.rules(),
+                                                 absl::ToUnixSeconds(zones_.week_start()));
   if (sponsor.shelved) free_sponsors_.Add(slot, DescribeSponsor(slot));
 }
 

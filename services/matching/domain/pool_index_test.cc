@@ -180,6 +180,31 @@ TEST_F(PoolIndexTest, HoursFollowTheWeek) {
   EXPECT_TRUE(Finds(1, at(3, 31)));
 }
 
+TEST_F(PoolIndexTest, HoursOfTicketsFollowTheWeekAcrossMidnight) {
+  // London 00:00 to 01:00 and New York 19:00 to 20:00 the evening before, which are the last hour
+  // of a UTC day in summer and the first of the next in winter.
+  MemberTraits sponsor = GoodSponsor(1001);
+  sponsor.sponsor->attest_time = absl::InfiniteFuture();
+  sponsor.sponsor->person.time_zone = "Europe/London";
+  sponsor.sponsor->person.availability = {{4, 0, 60}};
+  MemberTraits newcomer = GoodNewcomer(1);
+  newcomer.newcomer->person.availability = {{3, 19 * 60, 60}};
+  index_.PutMember(Share(sponsor), TestNow());
+  index_.PutSeats(GoodSeats(1001));
+  index_.PutTicket(GoodTicket(1), Share(newcomer), TestNow());
+  const auto meet = [&](int month, int day) {
+    const absl::Time now = absl::FromCivil(absl::CivilDay(2027, month, day), absl::UTCTimeZone());
+    const bool found = index_.FindTickets(NumberedId<MemberId>(1001), now).found();
+    EXPECT_EQ(found, Finds(1, now));
+    return found;
+  };
+  EXPECT_TRUE(meet(1, 13));
+  EXPECT_FALSE(meet(3, 17));
+  EXPECT_TRUE(meet(3, 31));
+  EXPECT_TRUE(meet(7, 14));
+  EXPECT_TRUE(meet(12, 15));
+}
+
 TEST_F(PoolIndexTest, PlacesOfWhoLeftAreReused) {
   AddSponsor(1001);
   AddTicket(1);

@@ -15,22 +15,36 @@ constexpr size_t kAccess = 19;         // 9: needed by a ticket, offered by a sp
 constexpr size_t kLanguage = 28;       // 32, by LanguageBits
 // By ComparedAnswer, without "not said": 4, 4, 3, 2, 4 and 6.
 constexpr std::array<size_t, kComparedAnswerCount> kAnswer = {60, 64, 68, 71, 73, 77};
-constexpr size_t kMarksCommunities = 83;  // tickets only
-static_assert(kOwnWeightsRow == 84);      // tickets only
-constexpr size_t kRelationship = 83;      // 9, sponsors only
-constexpr size_t kCommunity = 92;         // 14, sponsors only
+constexpr size_t kHours = 83;              // 56, of three hours each, in UTC
+constexpr size_t kNoHours = 139;           // who gave none passes for any
+constexpr size_t kMarksCommunities = 140;  // tickets only
+static_assert(kApartRow == 141);           // tickets only
+constexpr size_t kRelationship = 140;      // 9, sponsors only
+constexpr size_t kCommunity = 149;         // 14, sponsors only
 static_assert(kCommunity + 14 == kSponsorRows);
+
+constexpr int kSlotsInRow = 12;
+static_assert(56 * kSlotsInRow == UtcWeek::kSlots);
 
 // From here on an answer is near.
 constexpr double kNear = 0.8;
 // Sums of a few terms in another order differ by less.
 constexpr double kMargin = 1e-6;
 
-RowSet CommonRows(const PersonRecord& person, const SoftRecord& soft) {
+void AddHours(const PersonRecord& person, const WeekHours& hours, RowSet& rows) {
+  if (!person.Has(PersonRecord::kHasHours)) return rows.Add(kNoHours);
+  hours.ForEachRun([&rows](int first, int end) {
+    for (int row = first / kSlotsInRow; row * kSlotsInRow < end; ++row) {
+      rows.Add(kHours + static_cast<size_t>(row));
+    }
+  });
+}
+
+RowSet CommonRows(const PersonRecord& person, const SoftRecord& soft, const WeekHours& hours) {
   RowSet rows;
+  AddHours(person, hours, rows);
   rows.AddBits(kAcceptedGender, person.accepted_genders & 31u);
   rows.AddBits(kGender, person.gender_bit & 31u);
-  rows.AddBits(kModality, person.modalities & 127u);
   rows.AddBits(kLanguage, LanguageBits(person));
   const std::array<size_t, kComparedAnswerCount> answers = {
       static_cast<size_t>(soft.spiritual_stance),  static_cast<size_t>(soft.goal),
@@ -52,9 +66,22 @@ RowSet RowsOfBits(size_t first, uint64_t bits) {
 constexpr uint32_t kInPersonBit = 1u << static_cast<unsigned>(Modality::kInPersonPublic);
 constexpr uint32_t kAllAccess = 0x1ff;
 
+// The ways in which a newcomer can be in touch as they ask for it.
+uint32_t WaysOf(const NewcomerRecord& newcomer) {
+  return newcomer.person.modalities & (newcomer.requires_in_person ? kInPersonBit : 127u);
+}
+
 // What both ask of each other alike.
-RowFilter CommonFilter(const PersonRecord& person, const RuleSet& rules) {
+RowFilter CommonFilter(const PersonRecord& person, const WeekHours& hours, const RuleSet& rules) {
   RowFilter filter;
+  // Hours that overlap lie in the same three hours somewhere.
+  if (rules.IsOn(Rule::kAvailability) && rules.options().min_overlap_minutes > 0 &&
+      person.Has(PersonRecord::kHasHours)) {
+    RowSet any;
+    AddHours(person, hours, any);
+    any.Add(kNoHours);
+    filter.Require(any);
+  }
   if (rules.IsOn(Rule::kGenderPolicy)) {
     filter.Require(RowsOfBits(kGender, person.accepted_genders & 31u));
     filter.Require(RowsOfBits(kAcceptedGender, person.gender_bit & 31u));
@@ -65,9 +92,9 @@ RowFilter CommonFilter(const PersonRecord& person, const RuleSet& rules) {
 
 // The points of the answers that are compared one by one, at their best, and what is lost where
 // they are not near.
-double AddAnswers(const SoftRecord& soft, const FactorPoints& points, FitTiers& tiers) {
+double AddAnswers(const std::array<NearAnswers, kComparedAnswerCount>& all,
+                  const FactorPoints& points, FitTiers& tiers) {
   double best = 0;
-  const auto all = NearAnswersTo(soft);
   for (size_t field = 0; field < all.size(); ++field) {
     const NearAnswers& answers = all[field];
     RowSet good;
@@ -108,20 +135,26 @@ double RestAtBest(const PersonRecord& person, const SoftRecord& soft, const Fact
 
 RowSet RowsOf(const TicketRecord& ticket) {
   const NewcomerRecord& newcomer = ticket.newcomer;
-  RowSet rows = CommonRows(newcomer.person, newcomer.soft);
+  RowSet rows = CommonRows(newcomer.person, newcomer.soft, newcomer.hours);
+  rows.AddBits(kModality, WaysOf(newcomer));
   rows.AddIf(newcomer.requires_in_person, kInPerson);
   rows.AddIf(newcomer.requires_medication_support, kMedication);
   rows.AddBits(kAccess, newcomer.access_needs & kAllAccess);
   rows.AddIf(newcomer.important_communities != 0, kMarksCommunities);
-  rows.AddIf(!newcomer.importance.IsDefault(), kOwnWeightsRow);
+  rows.AddIf(!newcomer.importance.IsDefault() || ticket.boost > 0, kApartRow);
   return rows;
 }
 
-RowSet RowsOf(const SponsorRecord& sponsor) {
-  RowSet rows = CommonRows(sponsor.person, sponsor.soft);
+RowSet RowsOf(const SponsorRecord& sponsor, int64_t until) {
+  RowSet rows = CommonRows(sponsor.person, sponsor.soft, sponsor.hours);
+  rows.AddBits(kModality, sponsor.person.modalities & 127u);
   rows.AddIf(sponsor.supports_medication, kMedication);
   rows.AddBits(kAccess, sponsor.access_offered & kAllAccess);
-  rows.AddBits(kRelationship, sponsor.relationship_types & 0x1ffu);
+  for (size_t type = 0; type < sponsor.eligible_minute.size(); ++type) {
+    rows.AddIf(((sponsor.relationship_types >> type) & 1u) != 0 &&
+                   int64_t{60} * sponsor.eligible_minute[type] <= until,
+               kRelationship + type);
+  }
   rows.AddBits(kCommunity, sponsor.soft.communities & 0x3fffu);
   return rows;
 }
@@ -224,13 +257,15 @@ bool MayBePaired(const NewcomerRecord& newcomer, const RuleSet& rules) {
          (newcomer.accepts_philosophy || !rules.IsOn(Rule::kPhilosophy));
 }
 
-bool MayBePaired(const SponsorRecord& sponsor, const RuleSet& rules) {
+bool MayBePaired(const SponsorRecord& sponsor, const RuleSet& rules, int64_t since) {
+  const int64_t lapsed = since - int64_t{86400} * rules.options().fresh_days;
+  if (rules.IsOn(Rule::kFresh) && sponsor.attested_at <= std::max<int64_t>(0, lapsed)) return false;
   return sponsor.IsLive() && sponsor.person.HasAll(RequiredFlags(rules)) &&
          (sponsor.HasFreeSeat() || !rules.IsOn(Rule::kCapacity));
 }
 
 RowFilter FilterFor(const SponsorRecord& sponsor, const RuleSet& rules) {
-  RowFilter filter = CommonFilter(sponsor.person, rules);
+  RowFilter filter = CommonFilter(sponsor.person, sponsor.hours, rules);
   RowSet excluded;
   if (rules.IsOn(Rule::kModality)) {
     filter.Require(RowsOfBits(kModality, sponsor.person.modalities & 127u));
@@ -245,7 +280,7 @@ RowFilter FilterFor(const SponsorRecord& sponsor, const RuleSet& rules) {
 }
 
 RowFilter FilterFor(const NewcomerRecord& newcomer, const RuleSet& rules) {
-  RowFilter filter = CommonFilter(newcomer.person, rules);
+  RowFilter filter = CommonFilter(newcomer.person, newcomer.hours, rules);
   if (rules.IsOn(Rule::kModality)) {
     const uint32_t wanted = newcomer.requires_in_person ? newcomer.person.modalities & kInPersonBit
                                                         : newcomer.person.modalities;
@@ -266,11 +301,11 @@ RowFilter FilterFor(const NewcomerRecord& newcomer, const RuleSet& rules) {
   return filter;
 }
 
-FitTiers TiersFor(const SponsorRecord& sponsor, int more_time_days, int64_t today,
-                  const Scorer& scorer, const FactorPoints& points) {
+FitTiers TiersFor(const SponsorRecord& sponsor, const SponsorComparison& comparison,
+                  const FactorPoints& points) {
   FitTiers tiers;
-  double best =
-      AddAnswers(sponsor.soft, points, tiers) + RestAtBest(sponsor.person, sponsor.soft, points);
+  double best = AddAnswers(comparison.answers(), points, tiers) +
+                RestAtBest(sponsor.person, sponsor.soft, points);
   const double shared = PointsOf(points, FactorCode::kSharedExperience);
   if (sponsor.soft.communities != 0) {
     RowSet marked;
@@ -281,7 +316,7 @@ FitTiers TiersFor(const SponsorRecord& sponsor, int more_time_days, int64_t toda
     best += shared / 2;
   }
   // What the sponsor brings to every newcomer alike.
-  best += scorer.BestOfSponsor(sponsor, more_time_days, today, points) - 100;
+  best += comparison.Best() - 100;
   best += PointsOf(points, FactorCode::kAvailability) + PointsOf(points, FactorCode::kEngagement) +
           PointsOf(points, FactorCode::kLoadBalance);
   tiers.SetBest(best);
@@ -291,8 +326,8 @@ FitTiers TiersFor(const SponsorRecord& sponsor, int more_time_days, int64_t toda
 
 FitTiers TiersFor(const NewcomerRecord& newcomer, const FactorPoints& points) {
   FitTiers tiers;
-  double best =
-      AddAnswers(newcomer.soft, points, tiers) + RestAtBest(newcomer.person, newcomer.soft, points);
+  double best = AddAnswers(NearAnswersTo(newcomer.soft), points, tiers) +
+                RestAtBest(newcomer.person, newcomer.soft, points);
   const double shared = PointsOf(points, FactorCode::kSharedExperience);
   if (newcomer.important_communities != 0) {
     tiers.Add(RowsOfBits(kCommunity, newcomer.important_communities & 0x3fffu), shared / 2);

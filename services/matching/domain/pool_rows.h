@@ -16,11 +16,13 @@
 // hours, distance, time in recovery and what stands between two people are looked at pair by pair.
 namespace handrail::matching {
 
-inline constexpr size_t kTicketRows = 85;
-inline constexpr size_t kSponsorRows = 106;
+inline constexpr size_t kTicketRows = 142;
+inline constexpr size_t kSponsorRows = 163;
 
 RowSet RowsOf(const TicketRecord& ticket);
-RowSet RowsOf(const SponsorRecord& sponsor);
+// `until`, in Unix seconds, is when the rows are made anew: a relationship for which the sponsor
+// has not been in recovery for long enough by then is left out.
+RowSet RowsOf(const SponsorRecord& sponsor, int64_t until);
 
 // Rows of which somebody must have at least one of each group, and rows that nobody may have.
 class RowFilter {
@@ -34,10 +36,10 @@ class RowFilter {
   BitShelf::Bits Match(const BitShelf::Block& block) const;
 
  private:
-  static constexpr size_t kMaxGroups = 8;
+  static constexpr size_t kMaxGroups = 10;
   struct Group {
     RowSet set;
-    std::array<uint8_t, 32> rows{};
+    std::array<uint8_t, 64> rows{};
     size_t count = 0;
     bool excludes = false;
   };
@@ -83,18 +85,20 @@ class FitTiers {
 
 // Whether the rules that look at one person only can pass.
 bool MayBePaired(const NewcomerRecord& newcomer, const RuleSet& rules);
-bool MayBePaired(const SponsorRecord& sponsor, const RuleSet& rules);
+// As of `since`, in Unix seconds, or later, if nothing changes.
+bool MayBePaired(const SponsorRecord& sponsor, const RuleSet& rules, int64_t since);
 
 // What a sponsor asks of tickets, and a ticket of sponsors.
 RowFilter FilterFor(const SponsorRecord& sponsor, const RuleSet& rules);
 RowFilter FilterFor(const NewcomerRecord& newcomer, const RuleSet& rules);
-// The bounds hold for tickets with these points; `today` is Scorer::ScoreDay(now).
-FitTiers TiersFor(const SponsorRecord& sponsor, int more_time_days, int64_t today,
-                  const Scorer& scorer, const FactorPoints& points);
+// The bounds hold for tickets with the published points.
+FitTiers TiersFor(const SponsorRecord& sponsor, const SponsorComparison& comparison,
+                  const FactorPoints& points);
 FitTiers TiersFor(const NewcomerRecord& newcomer, const FactorPoints& points);
 
-// Tickets whose newcomer weighs the factors in their own way, whom those bounds do not hold for.
-inline constexpr size_t kOwnWeightsRow = 84;
+// Tickets for which those bounds do not hold, nor do keys tell their weight beside the score: the
+// newcomer weighs the factors in their own way, or an operator has given a boost. Few.
+inline constexpr size_t kApartRow = 141;
 
 }  // namespace handrail::matching
 

@@ -25,8 +25,9 @@ const PairHistory& HistoryOf(const MemberId& member, const PairHistory& history)
   return history.HasAny(member) ? history : *none;
 }
 
-// What a block costs of the effort, beside those who are scored.
+// What a block costs of the effort, and a whole score, beside the one of everybody looked at.
 constexpr int kBlockEffort = 8;
+constexpr int kScoreEffort = 3;
 // Of a weight in billionths: more than rounding can make of a bound.
 constexpr double kWeightMargin = 4e-9;
 
@@ -44,26 +45,31 @@ bool IsEmpty(const BitShelf::Bits& bits) {
 }
 
 // `Search` has
+//   const FitTiers& Tiers()        made when it is first needed
 //   double MostOf(int64_t key)     the most weight, beside the score's, of who has this key or a
-//                                  later one
+//                                  later one and does not stand apart
 //   double Held()                  the weight from which on somebody is held
 //   bool Spend(int effort)         false when the effort is used up
 //   void See(uint32_t slot)        scores one
 //   bool SeeksFrom(int64_t key)    whether the longest waiting may have this key or a later one
 //   void Seek(block, passed)       looks for the longest waiting in a block
 template <typename Search>
-void Scan(const BitShelf& shelf, const RowFilter& filter, const FitTiers& tiers,
-          std::optional<size_t> own_weights_row, Search& search) {
-  const double best = own_weights_row ? 1.0 + kWeightMargin : tiers.Best() / 100 + kWeightMargin;
+void Scan(const BitShelf& shelf, const RowFilter& filter, std::optional<size_t> apart_row,
+          Search& search) {
+  constexpr double kApartBound = 1.0 + kMaxBoost + kWeightMargin;
+  double best = 1.0 + kWeightMargin;
+  const auto bound_of = [&](const RowSet& rows) {
+    return apart_row && rows.Has(*apart_row) ? kApartBound : best;
+  };
   const auto reaches = [&search](int64_t key, double bound) {
     return search.MostOf(key) + bound >= search.Held();
   };
-  bool improves = true;
   for (const BitShelf::Head& head : shelf.heads()) {
-    improves = improves && reaches(head.min_key, best) && search.Spend(0);
+    bool improves = reaches(head.min_key, bound_of(shelf.rows())) && search.Spend(0);
     const bool seeks = search.SeeksFrom(head.min_key);
     if (!improves && !seeks) return;
-    if (!filter.MayPass(head.rows)) continue;
+    improves = improves && reaches(head.min_key, bound_of(head.rows));
+    if ((!improves && !seeks) || !filter.MayPass(head.rows)) continue;
     const BitShelf::Block& block = *head.block;
     BitShelf::Bits passed = filter.Match(block);
     search.Spend(kBlockEffort);
@@ -73,17 +79,22 @@ void Scan(const BitShelf& shelf, const RowFilter& filter, const FitTiers& tiers,
     const auto see = [&](const BitShelf::Bits& bits, double bound) {
       for (size_t word = 0; word < BitShelf::kWords; ++word) {
         if (bits[word] == 0 || !reaches(block.min_key[word], bound)) continue;
-        ForEachPlace(bits[word], word, [&](size_t place) { search.See(block.slots[place]); });
+        if (!search.Spend(0)) return;
+        ForEachPlace(bits[word], word, [&](size_t place) {
+          if (reaches(block.keys[place], bound)) search.See(block.slots[place]);
+        });
       }
     };
-    if (own_weights_row) {
-      BitShelf::Bits own = block.Row(*own_weights_row);
+    if (apart_row && head.rows.Has(*apart_row)) {
+      BitShelf::Bits apart = block.Row(*apart_row);
       for (size_t word = 0; word < BitShelf::kWords; ++word) {
-        own[word] &= passed[word];
-        passed[word] &= ~own[word];
+        apart[word] &= passed[word];
+        passed[word] &= ~apart[word];
       }
-      see(own, 1.0 + kWeightMargin);
+      see(apart, kApartBound);
     }
+    const FitTiers& tiers = search.Tiers();
+    best = tiers.Best() / 100 + kWeightMargin;
     const FitTiers::Tiers sorted = tiers.Sort(block, passed);
     for (size_t tier = tiers.field_count() + 1; tier-- > 0;) {
       const double bound = tiers.BoundOf(tier) / 100 + kWeightMargin;
@@ -110,18 +121,19 @@ class PoolIndex::TicketSearch {
         now_micros_(absl::ToUnixMicros(now)),
         today_(Scorer::ScoreDay(now)),
         load_(chooser_.options().balance * sponsor.balance_load),
-        probe_(sponsor.hours),
+        comparison_(chooser_.scorer(), sponsor, pool.more_time_days_, today_),
+        sponsor_has_hours_(sponsor.person.Has(PersonRecord::kHasHours)),
         filter_(FilterFor(sponsor, chooser_.rules())),
-        tiers_(TiersFor(sponsor, pool.more_time_days_, today_, chooser_.scorer(), Points())),
+        tiers_(TiersFor(sponsor, comparison_, Points())),
         best_(limit, TicketBefore),
         longest_(1, WaitsLonger),
-        wants_longest_(limit > 1),
+        limit_(limit),
         effort_left_(chooser_.options().effort) {}
 
   // All in a shelf have the same target and age alike.
   void SearchIn(const BitShelf& shelf, absl::Duration target) {
     aging_per_micro_ = chooser_.options().aging / absl::ToDoubleMicroseconds(target);
-    Scan(shelf, filter_, tiers_, kOwnWeightsRow, *this);
+    Scan(shelf, filter_, kApartRow, *this);
   }
 
   std::vector<Candidate> Take() && {
@@ -130,14 +142,20 @@ class PoolIndex::TicketSearch {
       const bool listed =
           std::any_of(candidates.begin(), candidates.end(),
                       [&](const Candidate& c) { return c.ticket == waited.ticket; });
-      if (!listed && candidates.size() > 1) candidates.back() = waited;
+      if (listed) continue;
+      // Not full: the search ended early.
+      if (candidates.size() < limit_) {
+        candidates.push_back(waited);
+      } else {
+        candidates.back() = waited;
+      }
     }
     return candidates;
   }
 
+  const FitTiers& Tiers() const { return tiers_; }
   double MostOf(int64_t key) const {
-    return aging_per_micro_ * static_cast<double>(std::max<int64_t>(0, now_micros_ - key)) +
-           kMaxBoost - load_;
+    return aging_per_micro_ * static_cast<double>(std::max<int64_t>(0, now_micros_ - key)) - load_;
   }
   double Held() const { return held_; }
   bool Spend(int effort) {
@@ -147,24 +165,31 @@ class PoolIndex::TicketSearch {
   void See(uint32_t slot) {
     --effort_left_;
     const TicketRecord& ticket = pool_.tickets_[slot].record;
-    const double beside = chooser_.WaitWeight(ticket, now_micros_) - load_;
-    const double at_least = (held_ - beside - kWeightMargin) * 100;
+    if (&ticket == held_one_) return;
     const NewcomerRecord& newcomer = ticket.newcomer;
     const Scorer& scorer = chooser_.scorer();
-    const std::optional<double> score =
-        newcomer.importance.IsDefault()
-            ? scorer.ScoreIfAtLeast(at_least, newcomer, sponsor_, today_, Points(), probe_,
-                                    newcomer.hours)
-            : scorer.ScoreIfAtLeast(at_least, newcomer, sponsor_, today_,
-                                    scorer.WeightsFor(newcomer.importance), probe_, newcomer.hours);
-    if (!score) return;
-    const Candidate candidate = chooser_.ScoredCandidate(ticket, sponsor_, *score, now_micros_);
+    const double beside = chooser_.WaitWeight(ticket, now_micros_) - load_;
+    const double at_least = (held_ - beside - kWeightMargin) * 100;
+    FactorPoints own;
+    const FactorPoints* points = &Points();
+    if (newcomer.importance.IsDefault()) {
+      if (comparison_.Bound(newcomer) < at_least) return;
+    } else {
+      own = scorer.WeightsFor(newcomer.importance);
+      points = &own;
+    }
+    effort_left_ -= kScoreEffort;
+    int minutes = 0;
+    if (!PassesAlone(newcomer, minutes)) return;
+    const double score = scorer.ScoreWithOverlap(newcomer, sponsor_, today_, *points, minutes);
+    if (score < at_least) return;
+    const Candidate candidate = chooser_.ScoredCandidate(ticket, sponsor_, score, now_micros_);
     if (best_.IsFull() && !TicketBefore(candidate, best_.Worst())) return;
     if (Passes(ticket)) Hold(candidate);
   }
 
   bool SeeksFrom(int64_t key) const {
-    return wants_longest_ && (!waited_ || key <= waited_->ticket->enqueue_micros);
+    return limit_ > 1 && (!waited_ || key <= waited_->ticket->enqueue_micros);
   }
   // In rising order of age where the block is sorted, so that it ends with the first who passes.
   void Seek(const BitShelf::Block& block, const BitShelf::Bits& passed) {
@@ -177,15 +202,23 @@ class PoolIndex::TicketSearch {
           if (block.sorted) return;
           continue;
         }
-        if (Passes(ticket)) Wait(ticket);
+        int minutes = 0;
+        if (PassesAlone(ticket.newcomer, minutes) && Passes(ticket)) Wait(ticket);
       }
     }
   }
 
  private:
   const FactorPoints& Points() const { return chooser_.scorer().weights().points; }
+  // The rules that the filter cannot decide and that take out most of who passed it.
+  bool PassesAlone(const NewcomerRecord& newcomer, int& overlap_minutes) const {
+    if (!chooser_.rules().PassesMoreTime(newcomer, sponsor_)) return false;
+    if (!newcomer.person.Has(PersonRecord::kHasHours) || !sponsor_has_hours_) return true;
+    overlap_minutes = newcomer.hours.OverlapMinutes(sponsor_.hours);
+    return chooser_.rules().PassesAvailability(overlap_minutes);
+  }
   bool Passes(const TicketRecord& ticket) const {
-    return !chooser_.rules().FirstBroken(ticket.newcomer, sponsor_, history_, now_).has_value();
+    return chooser_.rules().PassesTheRest(ticket.newcomer, sponsor_, history_, now_);
   }
   void Hold(const Candidate& candidate) {
     best_.Add(candidate);
@@ -193,8 +226,14 @@ class PoolIndex::TicketSearch {
   }
   void Wait(const TicketRecord& ticket) {
     const double score = chooser_.scorer().Score(ticket.newcomer, sponsor_, now_);
-    longest_.Add(chooser_.ScoredCandidate(ticket, sponsor_, score, now_micros_));
+    const Candidate candidate = chooser_.ScoredCandidate(ticket, sponsor_, score, now_micros_);
+    longest_.Add(candidate);
     waited_ = longest_.Worst();
+    // Something to be better than, from the beginning.
+    if (held_one_ == nullptr) {
+      held_one_ = &ticket;
+      Hold(candidate);
+    }
   }
 
   const PoolIndex& pool_;
@@ -205,13 +244,15 @@ class PoolIndex::TicketSearch {
   const int64_t now_micros_;
   const int64_t today_;
   const double load_;
-  const HoursProbe probe_;
+  const SponsorComparison comparison_;
+  const bool sponsor_has_hours_;
   const RowFilter filter_;
   const FitTiers tiers_;
   Best<decltype(&TicketBefore)> best_;
   Best<decltype(&WaitsLonger)> longest_;
-  const bool wants_longest_;
+  const size_t limit_;
   std::optional<Candidate> waited_;
+  const TicketRecord* held_one_ = nullptr;  // of the longest waiting, the first that was found
   double aging_per_micro_ = 0;
   double held_ = kNothingHeld;
   int64_t effort_left_;
@@ -225,7 +266,9 @@ Choice PoolIndex::FindTickets(const MemberId& sponsor, absl::Time now, size_t li
   TicketSearch search(*this, record, now, limit);
   for (size_t type = 0; type < waiting_.size(); ++type) {
     if (waiting_[type] == nullptr || waiting_[type]->size() == 0) continue;
-    const RelationshipPolicy& policy = policies_.Of(static_cast<RelationshipType>(type));
+    const auto relationship = static_cast<RelationshipType>(type);
+    if (!chooser_.rules().MayPass(record, relationship, now)) continue;
+    const RelationshipPolicy& policy = policies_.Of(relationship);
     search.SearchIn(*waiting_[type], absl::Hours(policy.target_wait_hours));
   }
   Choice choice;
@@ -247,15 +290,18 @@ class PoolIndex::SponsorSearch {
         today_(Scorer::ScoreDay(now)),
         wait_(chooser_.WaitWeight(ticket, now_micros_)),
         points_(chooser_.scorer().WeightsFor(ticket.newcomer.importance)),
-        probe_(ticket.newcomer.hours),
         best_(limit, SponsorBefore),
         effort_left_(chooser_.options().effort) {}
 
   void SearchIn(const BitShelf& shelf) {
-    Scan(shelf, FilterFor(ticket_.newcomer, chooser_.rules()), TiersFor(ticket_.newcomer, points_),
-         std::nullopt, *this);
+    Scan(shelf, FilterFor(ticket_.newcomer, chooser_.rules()), std::nullopt, *this);
   }
   std::vector<Candidate> Take() && { return std::move(best_).Take(); }
+
+  const FitTiers& Tiers() {
+    if (!tiers_) tiers_ = TiersFor(ticket_.newcomer, points_);
+    return *tiers_;
+  }
 
   // The keys are made with the published weights, and bound nothing for others.
   double MostOf(int64_t key) const {
@@ -268,12 +314,12 @@ class PoolIndex::SponsorSearch {
     return effort_left_ > 0 || best_.size() == 0;
   }
   void See(uint32_t slot) {
-    --effort_left_;
+    effort_left_ -= 1 + kScoreEffort;
     const SponsorRecord& sponsor = pool_.sponsors_[slot].record;
     const double beside = wait_ - chooser_.options().balance * sponsor.balance_load;
     const double at_least = (held_ - beside - kWeightMargin) * 100;
-    const std::optional<double> score = chooser_.scorer().ScoreIfAtLeast(
-        at_least, ticket_.newcomer, sponsor, today_, points_, probe_, sponsor.hours);
+    const std::optional<double> score =
+        chooser_.scorer().ScoreIfAtLeast(at_least, ticket_.newcomer, sponsor, today_, points_);
     if (!score) return;
     const Candidate candidate = chooser_.ScoredCandidate(ticket_, sponsor, *score, now_micros_);
     if (best_.IsFull() && !SponsorBefore(candidate, best_.Worst())) return;
@@ -294,7 +340,7 @@ class PoolIndex::SponsorSearch {
   const int64_t today_;
   const double wait_;
   const FactorPoints points_;
-  const HoursProbe probe_;
+  std::optional<FitTiers> tiers_;
   Best<decltype(&SponsorBefore)> best_;
   double held_ = kNothingHeld;
   int64_t effort_left_;

@@ -209,6 +209,32 @@ RuleSet RuleSet::Without(Rule rule) const {
   return rules;
 }
 
+bool RuleSet::MayPass(const SponsorRecord& sponsor, RelationshipType relationship_type,
+                      absl::Time now) const {
+  NewcomerRecord anybody;
+  anybody.relationship_type = relationship_type;
+  const Pair pair{anybody, sponsor, nullptr, options_, now, absl::ToUnixSeconds(now)};
+  return (!IsOn(Rule::kProgramPolicy) || MeetsProgramPolicy(pair)) &&
+         (!IsOn(Rule::kFresh) || IsFresh(pair));
+}
+
+bool RuleSet::PassesTheRest(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
+                            const PairHistory& history, absl::Time now) const {
+  const Pair traits{newcomer, sponsor, nullptr, options_, now, 0};
+  if (IsOn(Rule::kLanguage) && !SharesLanguage(traits)) return false;
+  if (IsOn(Rule::kDistance) && !IsNear(traits)) return false;
+  const PairFacts facts = history.Between(newcomer.member, sponsor.member);
+  const Pair pair{newcomer, sponsor, &facts, options_, now, 0};
+  return (!IsOn(Rule::kDualRole) || HasNoDualRole(pair)) &&
+         (!IsOn(Rule::kNotBlocked) || IsNotBlocked(pair)) &&
+         (!IsOn(Rule::kCooldown) || IsCooledDown(pair));
+}
+
+bool RuleSet::PassesMoreTime(const NewcomerRecord& newcomer, const SponsorRecord& sponsor) const {
+  return !IsOn(Rule::kMoreTime) ||
+         HasMoreTime(Pair{newcomer, sponsor, nullptr, options_, absl::Time(), 0});
+}
+
 std::optional<Rule> RuleSet::FirstBrokenOfTraits(const NewcomerRecord& newcomer,
                                                  const SponsorRecord& sponsor,
                                                  absl::Time now) const {

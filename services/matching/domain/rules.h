@@ -99,6 +99,23 @@ class RuleSet {
   std::optional<Rule> FirstBrokenOfTraits(const NewcomerRecord& newcomer,
                                           const SponsorRecord& sponsor, absl::Time now) const;
 
+  // Whether any newcomer who asks for this relationship can pass with the sponsor: the program's
+  // policy and the attestation alone.
+  bool MayPass(const SponsorRecord& sponsor, RelationshipType relationship_type,
+               absl::Time now) const;
+
+  // For a ticket and a sponsor who passed each other's filter of attribute values (pool_rows.h),
+  // who may be paired at all, and whose time in recovery and hours were compared: the rest of the
+  // rules.
+  bool PassesTheRest(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
+                     const PairHistory& history, absl::Time now) const;
+  // Two rules that no set of attribute values decides, by themselves and quickly, for a search that
+  // is about to compare the two more closely; `overlap_minutes` counts when both gave hours.
+  bool PassesMoreTime(const NewcomerRecord& newcomer, const SponsorRecord& sponsor) const;
+  bool PassesAvailability(int overlap_minutes) const {
+    return !IsOn(Rule::kAvailability) || overlap_minutes >= options_.min_overlap_minutes;
+  }
+
   const RuleOptions& options() const { return options_; }
   bool IsOn(Rule rule) const { return ((enabled_ >> static_cast<unsigned>(rule)) & 1u) != 0; }
 

@@ -339,14 +339,25 @@ FactorValues Scorer::QuickValues(const NewcomerRecord& newcomer, const SponsorRe
 
 std::optional<double> Scorer::ScoreIfAtLeast(double at_least, const NewcomerRecord& newcomer,
                                              const SponsorRecord& sponsor, int64_t today,
-                                             const FactorPoints& points, const HoursProbe& probe,
-                                             const WeekHours& hours) const {
+                                             const FactorPoints& points) const {
   FactorValues values = QuickValues(newcomer, sponsor, today);
   if (Sum(values, points) < at_least) return std::nullopt;
   if (KnowsHours(newcomer, sponsor)) {
     At(values, FactorCode::kAvailability) =
-        AvailabilityValue(ValueOfOverlap(probe.OverlapMinutes(hours), weights_), sponsor, weights_);
+        AvailabilityValue(OverlapValue(newcomer, sponsor, weights_), sponsor, weights_);
     if (Sum(values, points) < at_least) return std::nullopt;
+  }
+  At(values, FactorCode::kLocality) = Locality(newcomer, sponsor);
+  return Sum(values, points);
+}
+
+double Scorer::ScoreWithOverlap(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
+                                int64_t today, const FactorPoints& points,
+                                int overlap_minutes) const {
+  FactorValues values = QuickValues(newcomer, sponsor, today);
+  if (KnowsHours(newcomer, sponsor)) {
+    At(values, FactorCode::kAvailability) =
+        AvailabilityValue(ValueOfOverlap(overlap_minutes, weights_), sponsor, weights_);
   }
   At(values, FactorCode::kLocality) = Locality(newcomer, sponsor);
   return Sum(values, points);
@@ -459,6 +470,76 @@ std::array<NearAnswers, kComparedAnswerCount> NearAnswersTo(const SoftRecord& so
   return {fifth(kSpiritual, soft.spiritual_stance),   fifth(kGoal, soft.goal),
           fifth(kMedication, soft.medication_stance), fifth(kApproach, soft.approach),
           fifth(kStepWork, soft.step_work_style),     ages};
+}
+
+SponsorComparison::SponsorComparison(const Scorer& scorer, const SponsorRecord& sponsor,
+                                     int more_time_days, int64_t today)
+    : weights_(scorer.weights()),
+      sponsor_(sponsor),
+      today_(today),
+      answers_(NearAnswersTo(sponsor.soft)) {
+  const auto points = [this](FactorCode factor) {
+    return weights_.points[static_cast<size_t>(factor)];
+  };
+  for (size_t i = 0; i < answers_.size(); ++i) {
+    const NearAnswers& answers = answers_[i];
+    const double worth = answers.share * points(answers.factor);
+    answer_points_[i].fill(worth * kNeutral);
+    for (size_t k = 0; k < answers.near.size(); ++k) answer_points_[i][k] = worth * answers.near[k];
+  }
+  for (size_t i = 0; i < frequency_points_.size(); ++i) {
+    frequency_points_[i] =
+        points(FactorCode::kContactFit) / 2 *
+        Near(kFrequency, static_cast<ContactFrequency>(i), sponsor.soft.contact_frequency);
+  }
+  for (uint32_t i = 0; i < situation_points_.size(); ++i) {
+    situation_points_[i] =
+        points(FactorCode::kLifeStage) / 2 * SetNearness(2 * i, sponsor.soft.life_situations);
+  }
+  NewcomerRecord anybody;
+  anybody.more_time_days = more_time_days;
+  const double availability = points(FactorCode::kAvailability);
+  same_for_all_ = availability * (1 - weights_.overlap_share) * Responsiveness(sponsor) +
+                  points(FactorCode::kEngagement) * Engagement(anybody, sponsor, today, weights_) +
+                  points(FactorCode::kLoadBalance) * LoadBalance(sponsor) +
+                  availability * weights_.overlap_share * kNeutral + 1e-6;
+  if (sponsor.person.Has(PersonRecord::kHasHours)) {
+    overlap_points_ = availability * weights_.overlap_share * (1 - kNeutral);
+  }
+  best_ = scorer.BestOfSponsor(sponsor, more_time_days, today, weights_.points);
+}
+
+double SponsorComparison::Bound(const NewcomerRecord& newcomer) const {
+  const SoftRecord& soft = newcomer.soft;
+  const auto points = [this](FactorCode factor) {
+    return weights_.points[static_cast<size_t>(factor)];
+  };
+  const auto answer = [this](ComparedAnswer field, auto said) {
+    return answer_points_[static_cast<size_t>(field)][static_cast<size_t>(said) % 8];
+  };
+  const double pathway = answer(ComparedAnswer::kSpiritualStance, soft.spiritual_stance) +
+                         answer(ComparedAnswer::kGoal, soft.goal) +
+                         answer(ComparedAnswer::kMedicationStance, soft.medication_stance) +
+                         answer(ComparedAnswer::kApproach, soft.approach) +
+                         answer(ComparedAnswer::kStepWorkStyle, soft.step_work_style);
+  double life = answer(ComparedAnswer::kAgeBand, soft.age_band) +
+                situation_points_[(soft.life_situations >> 1) % 32];
+  if (newcomer.person.Has(PersonRecord::kHasDate) &&
+      today_ - newcomer.person.recovery_day >= weights_.life_stage_halves_days) {
+    life = (life + points(FactorCode::kLifeStage) * kNeutral) / 2;
+  }
+  const uint32_t wanted = newcomer.person.modalities;
+  const uint32_t offered = sponsor_.person.modalities;
+  const double ways = wanted == 0 || offered == 0
+                          ? kNeutral
+                          : kShares[CountBits(wanted & offered)][CountBits(wanted)];
+  return same_for_all_ + pathway + life +
+         (newcomer.person.Has(PersonRecord::kHasHours) ? overlap_points_ : 0.0) +
+         points(FactorCode::kSharedExperience) * SharedExperience(newcomer, sponsor_) +
+         points(FactorCode::kContactFit) / 2 * ways +
+         frequency_points_[static_cast<size_t>(soft.contact_frequency) % 8] +
+         points(FactorCode::kLocality) * (MayBeLocal(newcomer, sponsor_) ? 1.0 : kNeutral) +
+         points(FactorCode::kSubstance) * SharedSubstance(soft, sponsor_.soft);
 }
 
 absl::string_view CodeOf(FactorCode factor) {

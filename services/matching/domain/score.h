@@ -59,12 +59,13 @@ class Scorer {
   double Score(const NewcomerRecord& newcomer, const SponsorRecord& sponsor, absl::Time now,
                const FactorPoints& points) const;
   // The score, exactly as above, or nothing when it is less than `at_least`, which is often found
-  // without comparing everything. For who compares one person with many: `probe` is made of the
-  // hours of that one, `hours` are the other's, and `today` is ScoreDay(now).
+  // without comparing everything. `today` is ScoreDay(now).
   std::optional<double> ScoreIfAtLeast(double at_least, const NewcomerRecord& newcomer,
                                        const SponsorRecord& sponsor, int64_t today,
-                                       const FactorPoints& points, const HoursProbe& probe,
-                                       const WeekHours& hours) const;
+                                       const FactorPoints& points) const;
+  // The same for who knows the minutes of overlap already; they count when both gave hours.
+  double ScoreWithOverlap(const NewcomerRecord& newcomer, const SponsorRecord& sponsor,
+                          int64_t today, const FactorPoints& points, int overlap_minutes) const;
   // No newcomer in the sponsor's program reaches a higher score with this sponsor today.
   double BestOfSponsor(const SponsorRecord& sponsor, int more_time_days, int64_t today,
                        const FactorPoints& points) const;
@@ -105,6 +106,36 @@ enum class ComparedAnswer : uint8_t {
 inline constexpr size_t kComparedAnswerCount = 6;
 // By ComparedAnswer.
 std::array<NearAnswers, kComparedAnswerCount> NearAnswersTo(const SoftRecord& soft);
+
+// One sponsor beside many newcomers, with the points of the published weights: what does not depend
+// on the newcomer is worked out once. Thread-safe as the records are.
+class SponsorComparison {
+ public:
+  // `sponsor` and `scorer` must live longer; `more_time_days` is the program's.
+  SponsorComparison(const Scorer& scorer, const SponsorRecord& sponsor, int more_time_days,
+                    int64_t today);
+
+  // No less than the score: all but hours and distance, which count as the best.
+  double Bound(const NewcomerRecord& newcomer) const;
+  // By ComparedAnswer.
+  const std::array<NearAnswers, kComparedAnswerCount>& answers() const { return answers_; }
+  // The most that any newcomer reaches.
+  double Best() const { return best_; }
+
+ private:
+  using Points = std::array<double, 8>;
+
+  const ScoreWeights& weights_;
+  const SponsorRecord& sponsor_;
+  const int64_t today_;
+  const std::array<NearAnswers, kComparedAnswerCount> answers_;
+  std::array<Points, kComparedAnswerCount> answer_points_{};
+  Points frequency_points_{};
+  std::array<double, 32> situation_points_{};  // by the newcomer's life situations
+  double same_for_all_ = 0;
+  double overlap_points_ = 0;  // when the newcomer gave hours
+  double best_ = 0;
+};
 
 // Stable codes: "PATHWAY_FIT".
 absl::string_view CodeOf(FactorCode factor);

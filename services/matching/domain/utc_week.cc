@@ -193,14 +193,4 @@ int WeekHours::OverlapMinutes(const WeekHours& other) const {
   return slots * UtcWeek::kSlotMinutes;
 }
 
-HoursProbe::HoursProbe(const WeekHours& hours) {
-  int slot = 0;
-  uint16_t count = 0;
-  hours.ForEachRun([&](int first, int end) {
-    for (; slot <= first; ++slot) before_[static_cast<size_t>(slot)] = count;
-    for (; slot <= end; ++slot) before_[static_cast<size_t>(slot)] = ++count;
-  });
-  for (; slot <= UtcWeek::kSlots; ++slot) before_[static_cast<size_t>(slot)] = count;
-}
-
 }  // namespace handrail::matching

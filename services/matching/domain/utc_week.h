@@ -99,23 +99,6 @@ class WeekHours {
 };
 static_assert(sizeof(WeekHours) == 46);
 
-// One person's hours, laid out so that the overlap with many others is two reads a run.
-class HoursProbe {
- public:
-  explicit HoursProbe(const WeekHours& hours);
-
-  int OverlapMinutes(const WeekHours& other) const {
-    int slots = 0;
-    other.ForEachRun([&](int first, int end) {
-      slots += before_[static_cast<size_t>(end)] - before_[static_cast<size_t>(first)];
-    });
-    return slots * UtcWeek::kSlotMinutes;
-  }
-
- private:
-  std::array<uint16_t, UtcWeek::kSlots + 1> before_;  // how many slots before this one are marked
-};
-
 // The Monday 00:00 UTC on or before `now`.
 absl::Time UtcWeekStart(absl::Time now);
 
