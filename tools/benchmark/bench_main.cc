@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -14,6 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status.h"
+#include "tools/benchmark/core_runs.h"
 #include "tools/benchmark/echo_server.h"
 #include "tools/benchmark/machine.h"
 #include "tools/benchmark/runs.h"
@@ -61,6 +63,12 @@ bool Wanted(const Arguments& arguments, const std::string& name) {
   if (name == "unary_echo" && has("pairing_lifecycle")) return true;
   if (name == "stream_echo" && has("send_stream")) return true;
   return has(name);
+}
+
+// Some of `only` is a run that needs services, or nothing was asked for in particular.
+bool WantsServices(const Arguments& arguments) {
+  return std::any_of(std::begin(kRuns), std::end(kRuns),
+                     [&](const char* name) { return Wanted(arguments, name); });
 }
 
 Plan PlanFor(const Arguments& arguments) {
@@ -147,6 +155,22 @@ absl::Status RunBackend(const Arguments& arguments, const Plan& plan, const std:
   return absl::OkStatus();
 }
 
+absl::Status RunCore(const Arguments& arguments, Report& report) {
+  CorePlan plan;
+  if (arguments.quick) {
+    plan.turns = 40'000;
+    plan.decisions = 5'000;
+  }
+  const auto wanted = [&](const std::string& name) { return Wanted(arguments, name); };
+  if (std::none_of(std::begin(kCoreRuns), std::end(kCoreRuns), wanted)) return absl::OkStatus();
+  for (int repeat = 1; repeat <= arguments.repeats; ++repeat) {
+    std::cerr << "core: round " << repeat << " of " << arguments.repeats << "\n";
+    report.BeginRound();
+    RETURN_IF_ERROR(MeasureCore(plan, wanted, report));
+  }
+  return absl::OkStatus();
+}
+
 std::string ReadText(const std::string& path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
@@ -172,8 +196,14 @@ int RunAll(const Arguments& arguments) {
         "so noisy that only their ratios say something");
   }
   bool ok = true;
+  if (const absl::Status status = RunCore(arguments, report); !status.ok()) {
+    ok = false;
+    std::cerr << "core: " << status.ToString() << "\n";
+    report.Note(absl::StrCat("core ended early: ", status.ToString()));
+  }
   std::vector<std::string> backends = {"sqlite", "postgres"};
   if (arguments.backend != "all") backends = {arguments.backend};
+  if (!WantsServices(arguments)) backends.clear();
   for (const std::string& backend : backends) {
     const absl::Status status = RunBackend(arguments, plan, backend, report);
     if (status.ok()) continue;
@@ -199,7 +229,7 @@ int Main(int argc, char** argv) {
   app.add_option("--only", arguments.only,
                  absl::StrCat("one measurement, with the ceiling it is compared with; may be "
                               "repeated: ",
-                              absl::StrJoin(kRuns, ", ")));
+                              absl::StrJoin(kRuns, ", "), ", ", absl::StrJoin(kCoreRuns, ", ")));
   app.add_option("--repeats", arguments.repeats, "how often; the medians count (5, quick: 1)")
       ->check(CLI::Range(1, 99));
   app.add_option("--waiting", arguments.waiting, "people in the pool of rebuild_1m")
