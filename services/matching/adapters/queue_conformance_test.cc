@@ -24,6 +24,7 @@ namespace handrail::matching {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::UnorderedElementsAre;
 
 using ::handrail::testing::RedisBackend;
 using ::handrail::testing::RedisBackendKind;
@@ -240,6 +241,23 @@ TEST_P(QueueTest, ALeaseHasOneOwner) {
   EXPECT_FALSE(*queue_->Lease(Soon(), pool_, "b", absl::Seconds(10)));
   EXPECT_FALSE(*queue_->Lease(Soon(), pool_, "a", absl::ZeroDuration()));
   EXPECT_TRUE(*queue_->Lease(Soon(), pool_, "b", absl::Seconds(10)));
+}
+
+TEST_P(QueueTest, ReplicasAreListedUntilTheyGoOrTheirTimeIsOver) {
+  const auto say = [this](const std::string& replica, absl::Duration hold) {
+    const auto names = queue_->Replicas(Soon(), clock_.Now(), replica, hold);
+    EXPECT_TRUE(names.ok()) << names.status();
+    return names.value_or(std::vector<std::string>());
+  };
+  EXPECT_THAT(say("a", absl::Seconds(10)), UnorderedElementsAre("a"));
+  EXPECT_THAT(say("b", absl::Seconds(10)), UnorderedElementsAre("a", "b"));
+  clock_.Advance(absl::Seconds(6));
+  EXPECT_THAT(say("a", absl::Seconds(10)), UnorderedElementsAre("a", "b"));
+  // b is silent; a has said it again.
+  clock_.Advance(absl::Seconds(4));
+  EXPECT_THAT(say("c", absl::Seconds(10)), UnorderedElementsAre("a", "c"));
+  EXPECT_THAT(say("c", absl::ZeroDuration()), UnorderedElementsAre("a"));
+  EXPECT_THAT(say("gone", absl::ZeroDuration()), UnorderedElementsAre("a"));
 }
 
 TEST_P(QueueTest, TheStreamTellsIdsAndVersionsOfWhatWasAnnounced) {

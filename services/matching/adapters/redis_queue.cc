@@ -201,6 +201,20 @@ absl::StatusOr<bool> RedisQueue::Lease(absl::Time deadline, const PoolKey& pool,
   return reply.integer == 1;
 }
 
+absl::StatusOr<std::vector<std::string>> RedisQueue::Replicas(absl::Time deadline, absl::Time now,
+                                                              const std::string& replica,
+                                                              absl::Duration hold) {
+  const int64_t until = hold > absl::ZeroDuration() ? absl::ToUnixMillis(now + hold) : 0;
+  ASSIGN_OR_RETURN(
+      RedisReply reply,
+      redis_.Eval(deadline, Script("replicas", kReplicasLua), {"hr:{replicas}"},
+                  {replica, absl::StrCat(absl::ToUnixMillis(now)), absl::StrCat(until)}));
+  std::vector<std::string> names;
+  names.reserve(reply.elements.size());
+  for (RedisReply& element : reply.elements) names.push_back(std::move(element.text));
+  return names;
+}
+
 template <typename Entry>
 absl::Status RedisQueue::RebuildInChunks(
     absl::Time deadline, const RedisScript& script, const std::string& set,

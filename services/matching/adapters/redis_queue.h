@@ -33,6 +33,9 @@ class RedisQueue : public Queue {
                                                    absl::Time now, int limit) override;
   absl::StatusOr<bool> Lease(absl::Time deadline, const PoolKey& pool, const std::string& owner,
                              absl::Duration hold) override;
+  absl::StatusOr<std::vector<std::string>> Replicas(absl::Time deadline, absl::Time now,
+                                                    const std::string& replica,
+                                                    absl::Duration hold) override;
   absl::Status RebuildTickets(absl::Time deadline, const PoolKey& pool,
                               absl::Span<const QueueTicket> tickets) override;
   absl::Status RebuildSponsors(absl::Time deadline, const PoolKey& pool,

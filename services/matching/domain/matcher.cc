@@ -129,6 +129,7 @@ bool Matcher::WaitForWork() {
 void Matcher::Loop() {
   while (WaitForWork()) Round();
   if (!QueueUp()) return;
+  queue_.Replicas(QueueDeadline(), clock_.Now(), owner_, absl::ZeroDuration()).IgnoreError();
   for (const auto& [pool, lease] : leases_) {
     if (lease.mine) {
       queue_.Lease(QueueDeadline(), pool, owner_, absl::ZeroDuration()).IgnoreError();
@@ -174,6 +175,8 @@ void Matcher::Round() {
   stats_.sponsors = static_cast<int64_t>(index_.SponsorCount());
   stats_.pairs = static_cast<int64_t>(index_.PairCount());
   stats_.redis_up = QueueUp();
+  stats_.pools_led = std::count_if(leases_.begin(), leases_.end(),
+                                   [](const auto& entry) { return entry.second.mine; });
   known_pools_ = index_.Pools();
 }
 

@@ -71,6 +71,7 @@ struct MatcherStats {
   int64_t sponsors = 0;
   int64_t pairs = 0;  // of people between whom something stands, as far as the index knows
   bool redis_up = false;
+  int64_t pools_led = 0;  // whose lease this replica holds
 };
 
 // Puts tickets before sponsors: a new ticket looks for a sponsor, a freed seat looks for a ticket.
@@ -127,6 +128,9 @@ class Matcher {
   };
   struct PoolLease {
     bool mine = false;
+    bool seen = false;  // asked for once already
+    // When one that belongs to another replica is let go, or asked for again.
+    absl::Time turn_at = absl::InfiniteFuture();
     absl::Time renew_at = absl::InfinitePast();
     std::string cursor;
     absl::Time poll_at = absl::InfinitePast();
@@ -161,6 +165,10 @@ class Matcher {
   void RestTicket(const TicketId& ticket, absl::Duration about);
 
   void KeepLeases();
+  // Looks who else is there.
+  void MeetReplicas(absl::Time now);
+  // How long to hold the pool's lease from now on: zero gives it back, nothing leaves it alone.
+  std::optional<absl::Duration> WantedHold(const PoolKey& pool, PoolLease& lease, absl::Time now);
   void PollEvents();
   void Scrub();
   // Every sponsor; the pools are then loaded in the rounds that follow.
@@ -206,6 +214,8 @@ class Matcher {
   std::multimap<absl::Time, TicketId> resting_;  // until when
   SeatWindow window_;
   std::map<PoolKey, PoolLease> leases_;
+  std::vector<std::string> replicas_;
+  absl::Time meet_at_ = absl::InfinitePast();
   absl::flat_hash_map<TicketId, int64_t> sent_tickets_;  // versions that we announced ourselves
   absl::flat_hash_map<MemberId, int64_t> sent_sponsors_;
   absl::Time queue_rest_until_ = absl::InfinitePast();

@@ -4,6 +4,7 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "services/matching/domain/matcher.h"
+#include "services/matching/domain/pool_share.h"
 
 // What feeds the matcher's rounds: events of this replica, the streams of the pools, the ledger
 // when a lease is won, and the slow scrub.
@@ -117,15 +118,63 @@ void Matcher::LoadSome() {
   }
 }
 
+// The list may be in another part of a cluster than the pools, and only spreads work: without it
+// all goes on as it was.
+void Matcher::MeetReplicas(absl::Time now) {
+  if (now < meet_at_) return;
+  auto replicas = queue_.Replicas(QueueDeadline(), now, owner_, options_.lease);
+  if (replicas.ok()) {
+    replicas_ = *std::move(replicas);
+    meet_at_ = now + options_.lease_renewal;
+    return;
+  }
+  Log(Severity::kWarning, "replicas_not_listed",
+      {{LogField::kReason, ReasonOf(replicas.status())}});
+  if (replicas_.empty()) replicas_ = {owner_};
+  meet_at_ = now + options_.lease;
+}
+
+// A pool belongs to the replica that ranks first for it. Whoever finds a new one takes it for now,
+// so that nobody waits until the first has heard of it, and lets it go after the time of a lease;
+// by then the scrub of the first has seen it. If the first does not come for it, whatever the list
+// says, it is taken back for as long.
+std::optional<absl::Duration> Matcher::WantedHold(const PoolKey& pool, PoolLease& lease,
+                                                  absl::Time now) {
+  if (LeaderOf(pool, replicas_) == owner_) {
+    lease.turn_at = absl::InfiniteFuture();
+    // Whoever has it still is about to let it go.
+    lease.renew_at = now + (lease.mine ? options_.lease_renewal : options_.lease_renewal / 6);
+    return options_.lease;
+  }
+  lease.renew_at = now + options_.lease_renewal;
+  if (lease.turn_at == absl::InfiniteFuture()) lease.turn_at = now + options_.lease;
+  const bool turn = now >= lease.turn_at;
+  if (lease.mine && turn) {
+    // Long enough for the first, who asks twice in this time.
+    lease.turn_at = lease.renew_at = now + options_.lease_renewal / 3;
+    return absl::ZeroDuration();
+  }
+  if (lease.mine) return options_.lease;
+  if (lease.seen && !turn) return std::nullopt;
+  lease.turn_at = now + options_.lease;
+  return options_.lease;
+}
+
 void Matcher::KeepLeases() {
   if (!QueueUp()) return;
   const absl::Time now = clock_.Now();
+  MeetReplicas(now);
   for (const PoolKey& pool : index_.Pools()) {
     PoolLease& lease = leases_[pool];
     if (now < lease.renew_at) continue;
-    const auto mine = queue_.Lease(QueueDeadline(), pool, owner_, options_.lease);
-    if (!QueueOk(mine.status())) return;
-    lease.renew_at = now + options_.lease_renewal;
+    const std::optional<absl::Duration> hold = WantedHold(pool, lease, now);
+    lease.seen = true;
+    if (!hold.has_value()) continue;
+    const auto mine = queue_.Lease(QueueDeadline(), pool, owner_, *hold);
+    if (!QueueOk(mine.status())) {
+      lease.renew_at = absl::InfinitePast();
+      return;
+    }
     if (*mine && !lease.mine) {
       // What others did while the pool was theirs is in the ledger, and from here on in the stream.
       lease.cursor.clear();

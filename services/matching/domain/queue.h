@@ -96,6 +96,12 @@ class Queue {
   // Takes or keeps the pool's lease; true when `owner` holds it now. A zero `hold` gives it back.
   virtual absl::StatusOr<bool> Lease(absl::Time deadline, const PoolKey& pool,
                                      const std::string& owner, absl::Duration hold) = 0;
+  // Says that this replica is there for `hold` from `now`, or with a zero `hold` that it goes, and
+  // gives the names of all who are there, in no order that means anything; at most 1,000. Nothing
+  // may be decided by them: they spread work.
+  virtual absl::StatusOr<std::vector<std::string>> Replicas(absl::Time deadline, absl::Time now,
+                                                            const std::string& replica,
+                                                            absl::Duration hold) = 0;
   // Waiting tickets or sponsors, kRebuildChunk of them at once, without a word in the stream.
   virtual absl::Status RebuildTickets(absl::Time deadline, const PoolKey& pool,
                                       absl::Span<const QueueTicket> tickets) = 0;
