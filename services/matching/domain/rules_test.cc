@@ -256,6 +256,31 @@ TEST(RulesTest, CapacityFreshnessAvailability) {
   });
 }
 
+// Wednesday 08:00 in Sydney is Tuesday evening in New York, and an hour or two earlier there while
+// one of the two, or both, have moved their clocks.
+TEST(RulesTest, OverlapFollowsTheClocksOfBothHemispheres) {
+  TestPair pair;
+  pair.newcomer_person().time_zone = "Australia/Sydney";
+  pair.newcomer_person().availability = {{3, 8 * 60, 60}};
+  pair.sponsor.sponsor->attest_time = absl::InfiniteFuture();
+  const auto broken = [&](int month, int day) {
+    const absl::Time now = absl::FromCivil(absl::CivilHour(2026, month, day), absl::UTCTimeZone());
+    const absl::Time week = UtcWeekStart(now);
+    const NewcomerRecord newcomer = MakeNewcomerRecord(
+        pair.newcomer, pair.philosophy, pair.relationship_type, BuiltInPrograms(), week);
+    SponsorRecord sponsor =
+        MakeSponsorRecord(pair.sponsor, pair.philosophy, BuiltInPrograms(), week);
+    SetSeats(pair.seats, sponsor);
+    return RuleSet().FirstBroken(newcomer, sponsor, PairFacts{}, now);
+  };
+  EXPECT_EQ(broken(1, 14), Rule::kAvailability);   // 16:00: summer there, winter here
+  EXPECT_EQ(broken(3, 18), Rule::kAvailability);   // 17:00: both in summer time
+  EXPECT_EQ(broken(4, 8), std::nullopt);           // 18:00: winter there, summer here
+  EXPECT_EQ(broken(9, 30), std::nullopt);          // the same
+  EXPECT_EQ(broken(10, 14), Rule::kAvailability);  // 17:00 again
+  EXPECT_EQ(broken(11, 11), Rule::kAvailability);  // 16:00 again
+}
+
 TEST(RulesTest, DistanceCountsOnlyInPerson) {
   const auto away = [](int16_t latitude, bool required) {
     return [=](TestPair& p) {
@@ -280,6 +305,37 @@ TEST(RulesTest, DistanceCountsOnlyInPerson) {
        [&](TestPair& p) {
          away(411, true)(p);
          p.newcomer.newcomer->max_distance_km = 45;
+       },
+       ""},
+      {"as far as is welcome, and a little more",
+       [&](TestPair& p) {
+         away(411, true)(p);
+         p.newcomer.newcomer->max_distance_km = 44;  // 44.5 km
+       },
+       "DISTANCE"},
+      {"over the pole and over the date line it is the short way",
+       [&](TestPair& p) {
+         away(0, true)(p);
+         p.newcomer_person().place.cell = CoarseCell{0, 1799};
+         p.sponsor_person().place.cell = CoarseCell{0, -1799};
+       },
+       ""},
+      {"the longest way that may be asked for",
+       [&](TestPair& p) {
+         away(451, true)(p);  // 489 km
+         p.newcomer.newcomer->max_distance_km = 500;
+       },
+       ""},
+      {"newcomer's cell not said",
+       [&](TestPair& p) {
+         away(407, true)(p);
+         p.newcomer_person().place.cell.reset();
+       },
+       "DISTANCE"},
+      {"cell not said, and not asked to meet",
+       [&](TestPair& p) {
+         away(407, false)(p);
+         p.sponsor_person().place.cell.reset();
        },
        ""},
       {"cell not said",
