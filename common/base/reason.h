@@ -54,6 +54,7 @@ inline constexpr absl::string_view kOverloaded = "OVERLOADED";
 inline constexpr absl::string_view kDraining = "DRAINING";
 inline constexpr absl::string_view kRateLimited = "RATE_LIMITED";
 inline constexpr absl::string_view kQueueFull = "QUEUE_FULL";
+inline constexpr absl::string_view kPoolDrained = "POOL_DRAINED";
 inline constexpr absl::string_view kPoolFull = "POOL_FULL";
 inline constexpr absl::string_view kCandidatesSpent = "CANDIDATES_SPENT";
 inline constexpr absl::string_view kStreamReplaced = "STREAM_REPLACED";

@@ -8,11 +8,13 @@
 #include <vector>
 
 #include "common/base/status.h"
+#include "common/crypto/hash.h"
 #include "services/matching/adapters/engine_test_env.h"
 #include "services/matching/adapters/sealed_handles.h"
 #include "services/matching/domain/candidate_desk.h"
 #include "services/matching/domain/chosen_offers.h"
 #include "services/matching/stores/choice_ledger_sql.h"
+#include "services/matching/stores/operator_ledger_sql.h"
 
 // Let me choose, from the list to the offer: the real ledger, queue and matcher.
 namespace handrail::matching {
@@ -215,6 +217,46 @@ TEST_F(ChooseEngineTest, AClaimThatIsRefusedIsTriedAgain) {
   EXPECT_EQ(StateOf(ticket), TicketState::kWaiting);
   chosen_->Sweep();
   EXPECT_EQ(StateOf(ticket), TicketState::kOffered);
+}
+
+TEST_F(ChooseEngineTest, InADrainedPoolTheChoiceWaitsInItsOrderAndGoesOnAfterwards) {
+  SqlOperatorLedger operators(
+      *env_.database, env_.vault, env_.pools, env_.random, BuiltInPrograms(), LedgerOptions(),
+      OperatorRecord([](absl::string_view bytes) { return crypto::HmacSha256("key", bytes); }));
+  AddSponsors(6);
+  const Ticket ticket = AskToChoose();
+  matcher_->RunRoundForTest();
+  const std::vector<std::string> handles = Handles(ticket);
+  ASSERT_THAT(handles, SizeIs(5));
+  ASSERT_TRUE(Choose(ticket, {handles[2], handles[1]}).ok());
+  matcher_->RunRoundForTest();
+  chosen_->Sweep();
+  ASSERT_THAT(Asked(), ElementsAre(SponsorOf(ticket, handles[2])));
+  Call call = env_.As(MemberId::Random(env_.random));
+  call.who.kind = Principal::Kind::kOperator;
+  const auto drained = operators.DrainPool(call, env_.clock.Now(), pool_, absl::Hours(1));
+  ASSERT_TRUE(drained.ok()) << drained.status();
+  EXPECT_EQ(drained->value, 1);
+  // Neither the event nor the sweep makes an offer, and nobody is passed over, seat or not.
+  ASSERT_TRUE(
+      env_.ledger
+          ->SetAvailability(env_.As(SponsorOf(ticket, handles[2])), env_.clock.Now(), 0, false)
+          .ok());
+  EXPECT_TRUE(chosen_->OfferNext(ticket.id).ok());
+  chosen_->Sweep();
+  EXPECT_THAT(Asked(), IsEmpty());
+  EXPECT_EQ(env_.TicketNow(ticket).chosen_left, 2);
+  ASSERT_TRUE(
+      env_.ledger
+          ->SetAvailability(env_.As(SponsorOf(ticket, handles[2])), env_.clock.Now(), 1, true)
+          .ok());
+  env_.clock.Advance(absl::Hours(1));
+  matcher_->Notify(drained->effects);
+  matcher_->RunRoundForTest();
+  chosen_->Sweep();
+  chosen_->Sweep();  // the first one told the queue where the two stand
+  EXPECT_THAT(Asked(), ElementsAre(SponsorOf(ticket, handles[2])));
+  env_.ExpectWhole();
 }
 
 TEST_F(ChooseEngineTest, HostileHandlesAreRefused) {

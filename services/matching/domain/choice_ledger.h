@@ -37,19 +37,21 @@ class ChoiceLedger {
   virtual absl::StatusOr<std::optional<Ticket>> FindSetChoiceAnswer(const Call& call) = 0;
 
   // Who is to be asked next, of a ticket that waits for the newcomer's choice; nothing when nobody
-  // is, or the ticket does not wait.
+  // is, the ticket does not wait, or its pool is drained at `now`.
   struct Next {
     TicketChange ticket;
     MemberId sponsor;
   };
-  virtual absl::StatusOr<std::optional<Next>> FindNext(absl::Time deadline, const TicketId& id) = 0;
+  virtual absl::StatusOr<std::optional<Next>> FindNext(absl::Time deadline, absl::Time now,
+                                                       const TicketId& id) = 0;
   // Passes over whoever is next, if it is this sponsor and the ticket waits. When nobody is left
   // and the newcomer allowed it the ticket passes to Handrail.
   virtual absl::StatusOr<Effects> PassOver(absl::Time deadline, absl::Time now, const TicketId& id,
                                            const MemberId& sponsor) = 0;
-  // Waiting tickets with somebody to be asked, by id, after `after`: at most `limit`.
-  virtual absl::StatusOr<std::vector<TicketId>> ListDue(absl::Time deadline, int limit,
-                                                        const TicketId& after) = 0;
+  // Waiting tickets with somebody to be asked, by id, after `after`: at most `limit`. Without those
+  // of pools that are drained at `now`.
+  virtual absl::StatusOr<std::vector<TicketId>> ListDue(absl::Time deadline, absl::Time now,
+                                                        int limit, const TicketId& after) = 0;
 
   // Of `candidates`, the best first, those whom the caller may be shown today: at most `limit`, and
   // with all whom the caller has seen today, on any ticket, at most `budget` different people. They

@@ -51,7 +51,7 @@ void ChosenOffers::Notify(const Effects& effects) {
 void ChosenOffers::Sweep() {
   TicketId after;
   for (int round = 0; round < kSweepsAtOnce; ++round) {
-    const auto due = choices_.ListDue(Deadline(), options_.sweep_limit, after);
+    const auto due = choices_.ListDue(Deadline(), clock_.Now(), options_.sweep_limit, after);
     if (!due.ok()) {
       Log(Severity::kWarning, "choices_not_read", {{LogField::kReason, ReasonOf(due.status())}});
       return;
@@ -65,7 +65,7 @@ void ChosenOffers::Sweep() {
 absl::Status ChosenOffers::OfferNext(const TicketId& id) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     ASSIGN_OR_RETURN(const std::optional<ChoiceLedger::Next> next,
-                     choices_.FindNext(Deadline(), id));
+                     choices_.FindNext(Deadline(), clock_.Now(), id));
     if (!next.has_value()) return absl::OkStatus();
     ASSIGN_OR_RETURN(const Outcome outcome, Try(*next));
     if (outcome == Outcome::kDone) return absl::OkStatus();
@@ -147,6 +147,8 @@ absl::StatusOr<ChosenOffers::Outcome> ChosenOffers::Decide(const ChoiceLedger::N
       HasReason(made.status(), reason::kTicketNotOpen)) {
     return Outcome::kAgain;
   }
+  // Not now: whom the newcomer chose keep their turn, and the sweep goes on when the drain is over.
+  if (HasReason(made.status(), reason::kPoolDrained)) return Outcome::kDone;
   return made.status();
 }
 

@@ -27,9 +27,10 @@ struct ChosenOffersOptions {
 
 // Puts the tickets of newcomers who choose before those whom they chose, one after another: when
 // they have chosen, and whenever an offer of theirs ends without a pairing. Whoever breaks a rule
-// or has no seat when their turn comes is passed over. Any number of replicas may do this at once:
-// the ledger makes one offer of it. While the queue is up each offer is claimed there first, like
-// every other; while it is down the ledger decides alone.
+// or has no seat when their turn comes is passed over; while a pool is drained everybody keeps
+// their turn. Any number of replicas may do this at once: the ledger makes one offer of it. While
+// the queue is up each offer is claimed there first, like every other; while it is down the ledger
+// decides alone.
 class ChosenOffers {
  public:
   using Sink = std::function<void(const Effects&)>;

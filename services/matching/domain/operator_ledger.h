@@ -148,7 +148,9 @@ class OperatorLedger {
   virtual absl::StatusOr<Changed<SponsorReport>> DrainSponsor(const Call& call, absl::Time now,
                                                               const MemberId& sponsor,
                                                               OpenOffers offers) = 0;
-  // Withdraws at most kDrainBatch open offers; the number is the value.
+  // Withdraws at most kDrainBatch open offers; the number is the value. Whoever was chosen by the
+  // newcomer of a withdrawn one counts as not asked yet. From its commit on no step makes an offer
+  // in the pool.
   static constexpr int kDrainBatch = 200;
   virtual absl::StatusOr<Changed<int64_t>> DrainPool(const Call& call, absl::Time now,
                                                      const PoolKey& pool,

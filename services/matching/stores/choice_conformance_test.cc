@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <future>
 #include <set>
 #include <string>
 #include <thread>
@@ -12,9 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/mutex.h"
 #include "common/base/status.h"
-#include "services/matching/adapters/program_table.h"
-#include "services/matching/stores/choice_ledger_sql.h"
-#include "services/matching/stores/ledger_test_env.h"
+#include "services/matching/stores/choice_store_fixture.h"
 
 // Whom newcomers choose, and offers side by side, on every backend.
 namespace handrail::matching {
@@ -25,73 +22,7 @@ using ::testing::UnorderedElementsAre;
 
 constexpr absl::Time kNever = absl::InfiniteFuture();
 
-class ChoiceConformanceTest : public ::testing::TestWithParam<storage::TestBackend> {
- protected:
-  Ticket Ask(const MemberId& newcomer, bool choosing = true,
-             RelationshipType type = RelationshipType::kSponsor, Importance importance = {}) {
-    NewTicket ticket;
-    ticket.id = TicketId::Random(env_.random);
-    ticket.relationship_type = type;
-    ticket.pool.philosophy = Philosophy::kTwelveStepAa;
-    ticket.choosing = choosing;
-    ticket.importance = importance;
-    ticket.member_version = 1;
-    std::promise<absl::StatusOr<Changed<Ticket>>> promise;
-    env_.ledger->OpenTicket(
-        env_.As(newcomer), env_.clock.Now(), ticket,
-        [&](absl::StatusOr<Changed<Ticket>> result) { promise.set_value(std::move(result)); });
-    auto opened = promise.get_future().get();
-    EXPECT_TRUE(opened.ok()) << opened.status();
-    return opened->value;
-  }
-  absl::StatusOr<Changed<Ticket>> Choose(const Ticket& ticket, std::vector<MemberId> sponsors,
-                                         bool then_handrail = false,
-                                         const std::string& request = "") {
-    return choices_.SetChoice(env_.As(ticket.newcomer, request), env_.clock.Now(), ticket.id,
-                              sponsors, then_handrail);
-  }
-  std::optional<MemberId> NextOf(const Ticket& ticket) {
-    const auto next = choices_.FindNext(kNever, ticket.id);
-    EXPECT_TRUE(next.ok()) << next.status();
-    return next.ok() && next->has_value() ? std::optional<MemberId>((*next)->sponsor)
-                                          : std::nullopt;
-  }
-  absl::StatusOr<Changed<Offer>> OfferTo(const Ticket& ticket, const MemberId& sponsor,
-                                         int parallel = 1) {
-    Proposal proposal = env_.Propose(ticket, sponsor);
-    proposal.parallel_limit = parallel;
-    return env_.ledger->MakeOffer(kNever, env_.clock.Now(), proposal);
-  }
-  void Decline(const MemberId& sponsor, const OfferId& offer) {
-    const auto declined = env_.ledger->DeclineOffer(env_.As(sponsor), env_.clock.Now(), offer);
-    ASSERT_TRUE(declined.ok()) << declined.status();
-  }
-  ChoiceLedger::Shown Show(const MemberId& newcomer, const std::vector<MemberId>& candidates,
-                           int limit = 5, int budget = 25) {
-    const auto shown =
-        choices_.Show(env_.As(newcomer), env_.clock.Now(), candidates, limit, budget);
-    EXPECT_TRUE(shown.ok()) << shown.status();
-    return shown.value_or(ChoiceLedger::Shown());
-  }
-  std::vector<MemberId> Sponsors(int count) {
-    std::vector<MemberId> sponsors;
-    for (int i = 0; i < count; ++i) sponsors.push_back(env_.AddSponsor(1));
-    return sponsors;
-  }
-
-  LedgerTestEnv env_{GetParam()};
-  SqlChoiceLedger choices_{*env_.database,
-                           env_.vault,
-                           env_.pools,
-                           env_.random,
-                           BuiltInPrograms(),
-                           LedgerOptions(),
-                           [](int64_t day, const MemberId& sponsor) {
-                             std::string hash(sponsor.Bytes());
-                             hash[0] = static_cast<char>(hash[0] ^ static_cast<char>(day));
-                             return hash;
-                           }};
-};
+class ChoiceConformanceTest : public ChoiceStoreFixture {};
 
 TEST_P(ChoiceConformanceTest, ATicketKeepsWhatTheNewcomerWeighs) {
   Importance importance;
@@ -184,10 +115,11 @@ TEST_P(ChoiceConformanceTest, DueAreThoseWhoWaitAndHaveSomebodyToAsk) {
   ASSERT_TRUE(Choose(due, {sponsors[0]}).ok());
   ASSERT_TRUE(Choose(offered, {sponsors[1], sponsors[2]}).ok());
   ASSERT_TRUE(OfferTo(offered, sponsors[1]).ok());
-  EXPECT_THAT(*choices_.ListDue(kNever, 10, TicketId()), UnorderedElementsAre(due.id));
-  EXPECT_THAT(*choices_.ListDue(kNever, 10, due.id), IsEmpty());
+  EXPECT_THAT(*choices_.ListDue(kNever, env_.clock.Now(), 10, TicketId()),
+              UnorderedElementsAre(due.id));
+  EXPECT_THAT(*choices_.ListDue(kNever, env_.clock.Now(), 10, due.id), IsEmpty());
   ASSERT_TRUE(env_.ledger->CancelTicket(env_.As(due.newcomer), env_.clock.Now(), due.id).ok());
-  EXPECT_THAT(*choices_.ListDue(kNever, 10, TicketId()), IsEmpty());
+  EXPECT_THAT(*choices_.ListDue(kNever, env_.clock.Now(), 10, TicketId()), IsEmpty());
   EXPECT_GT(*choices_.Trim(kNever, env_.clock.Now(), 100), 0);
   EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM ticket_choices"), 2);
   EXPECT_EQ(NextOf(undecided), std::nullopt);

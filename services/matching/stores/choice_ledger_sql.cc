@@ -15,6 +15,11 @@ using storage::Blob;
 using storage::Rows;
 using storage::Transaction;
 
+// Behind a condition over `tickets`; $2 is now.
+#define HANDRAIL_POOL_NOT_DRAINED                                                        \
+  "AND NOT EXISTS (SELECT 1 FROM pool_drains d WHERE d.pool = tickets.pool AND d.until " \
+  "> $2) "
+
 SqlChoiceLedger::SqlChoiceLedger(storage::Database& database, MemberVault& vault,
                                  const PoolNames& pools, Random& random,
                                  const ProgramPolicies& policies, const LedgerOptions& options,
@@ -98,6 +103,7 @@ absl::StatusOr<std::optional<Ticket>> SqlChoiceLedger::FindSetChoiceAnswer(const
 }
 
 absl::StatusOr<std::optional<ChoiceLedger::Next>> SqlChoiceLedger::FindNext(absl::Time deadline,
+                                                                            absl::Time now,
                                                                             const TicketId& id) {
   std::optional<Next> next;
   RETURN_IF_ERROR(database_.Read(deadline, [&](Transaction& tx) -> absl::Status {
@@ -107,10 +113,12 @@ absl::StatusOr<std::optional<ChoiceLedger::Next>> SqlChoiceLedger::FindNext(absl
                               "AND state = 0 ORDER BY place LIMIT 1",
                               {id}));
     if (chosen.empty()) return absl::OkStatus();
-    ASSIGN_OR_RETURN(const Rows ticket,
-                     tx.Query("SELECT " HANDRAIL_TICKET_COLUMNS
-                              " FROM tickets WHERE id = $1 AND state = 1 AND choosing = 1",
-                              {id}));
+    ASSIGN_OR_RETURN(
+        const Rows ticket,
+        tx.Query(
+            "SELECT " HANDRAIL_TICKET_COLUMNS
+            " FROM tickets WHERE id = $1 AND state = 1 AND choosing = 1 " HANDRAIL_POOL_NOT_DRAINED,
+            {id, now}));
     if (ticket.empty()) return absl::OkStatus();
     ASSIGN_OR_RETURN(TicketChange change, ReadTicketChange(ticket.front(), context_.pools));
     next = Next{std::move(change), chosen.front().Id<MemberId>(0)};
@@ -144,16 +152,18 @@ absl::StatusOr<Effects> SqlChoiceLedger::PassOver(absl::Time deadline, absl::Tim
   return effects;
 }
 
-absl::StatusOr<std::vector<TicketId>> SqlChoiceLedger::ListDue(absl::Time deadline, int limit,
-                                                               const TicketId& after) {
+absl::StatusOr<std::vector<TicketId>> SqlChoiceLedger::ListDue(absl::Time deadline, absl::Time now,
+                                                               int limit, const TicketId& after) {
   std::vector<TicketId> due;
   RETURN_IF_ERROR(database_.Read(deadline, [&](Transaction& tx) -> absl::Status {
     due.clear();
-    ASSIGN_OR_RETURN(const Rows rows,
-                     tx.Query("SELECT id FROM tickets WHERE choosing = 1 AND state = 1 "
-                              "AND id > $1 AND EXISTS (SELECT 1 FROM ticket_choices c "
-                              "WHERE c.ticket = tickets.id AND c.state = 0) ORDER BY id LIMIT $2",
-                              {after, limit}));
+    ASSIGN_OR_RETURN(
+        const Rows rows,
+        tx.Query("SELECT id FROM tickets WHERE choosing = 1 AND state = 1 "
+                 "AND id > $1 AND EXISTS (SELECT 1 FROM ticket_choices c "
+                 "WHERE c.ticket = tickets.id AND c.state = 0) " HANDRAIL_POOL_NOT_DRAINED
+                 "ORDER BY id LIMIT $3",
+                 {after, now, limit}));
     for (const storage::Row& row : rows) due.push_back(row.Id<TicketId>(0));
     return absl::OkStatus();
   }));

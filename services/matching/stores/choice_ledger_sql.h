@@ -27,10 +27,11 @@ class SqlChoiceLedger final : public ChoiceLedger {
                                             absl::Span<const MemberId> sponsors,
                                             bool then_handrail) override;
   absl::StatusOr<std::optional<Ticket>> FindSetChoiceAnswer(const Call& call) override;
-  absl::StatusOr<std::optional<Next>> FindNext(absl::Time deadline, const TicketId& id) override;
+  absl::StatusOr<std::optional<Next>> FindNext(absl::Time deadline, absl::Time now,
+                                               const TicketId& id) override;
   absl::StatusOr<Effects> PassOver(absl::Time deadline, absl::Time now, const TicketId& id,
                                    const MemberId& sponsor) override;
-  absl::StatusOr<std::vector<TicketId>> ListDue(absl::Time deadline, int limit,
+  absl::StatusOr<std::vector<TicketId>> ListDue(absl::Time deadline, absl::Time now, int limit,
                                                 const TicketId& after) override;
   absl::StatusOr<Shown> Show(const Call& call, absl::Time now,
                              absl::Span<const MemberId> candidates, int limit, int budget) override;

@@ -71,6 +71,7 @@ absl::Status SqlLedger::MakeOfferStep(Steps& steps, const Proposal& proposal, Of
           {proposal.ticket, proposal.ticket_version, steps.now(), proposal.newcomer, parallel}));
   if (rows.empty()) return ChangedMeanwhileError();
   RETURN_IF_ERROR(steps.NoteTicket(rows.front()));
+  RETURN_IF_ERROR(steps.RequireNotDrained(steps.effects().tickets.back().pool));
   ++steps.effects().tickets.back().open_offers;
   if (steps.effects().tickets.back().choosing) {
     RETURN_IF_ERROR(steps.TakeChoice(proposal.ticket, proposal.sponsor));

@@ -256,6 +256,20 @@ absl::Status LedgerSteps::TakeChoice(const TicketId& id, const MemberId& sponsor
   return taken == 1 ? absl::OkStatus() : RefusedError(reason::kTicketNotOpen);
 }
 
+absl::Status LedgerSteps::ReturnChoice(const TicketId& id, const MemberId& sponsor) {
+  return tx_
+      .Execute("UPDATE ticket_choices SET state = 0 WHERE ticket = $1 AND sponsor = $2",
+               {id, sponsor})
+      .status();
+}
+
+absl::Status LedgerSteps::RequireNotDrained(const PoolKey& pool) {
+  ASSIGN_OR_RETURN(const Rows rows,
+                   tx_.Query("SELECT 1 FROM pool_drains WHERE pool = $1 AND until > $2",
+                             {storage::Blob{context_.pools.Opaque(pool)}, now_}));
+  return rows.empty() ? absl::OkStatus() : RefusedError(reason::kPoolDrained);
+}
+
 absl::Status LedgerSteps::WithdrawTicket(const TicketId& id) {
   ASSIGN_OR_RETURN(const Rows rows,
                    tx_.Query("UPDATE tickets SET state = 4, version = version + 1, "

@@ -100,9 +100,15 @@ class LedgerSteps {
   // it; a ticket whose newcomer's choice has ended passes to Handrail if that was allowed.
   absl::Status CloseAndReturn(const std::vector<Offer>& offers, OfferEvent event);
   absl::Status ReturnTicket(const TicketId& id);
+  // FAILED_PRECONDITION / POOL_DRAINED while operators let nothing be offered in the pool.
+  absl::Status RequireNotDrained(const PoolKey& pool);
   // The sponsor is whom the newcomer chose next, and is done with. FAILED_PRECONDITION /
   // TICKET_NOT_OPEN when somebody else is next, or nobody.
   absl::Status TakeChoice(const TicketId& id, const MemberId& sponsor);
+  // Whom the newcomer chose counts as not asked yet, in the old place; for an offer that was taken
+  // back for a reason that lies in neither of the two. Nothing when they chose anew meanwhile. The
+  // ticket must be locked.
+  absl::Status ReturnChoice(const TicketId& id, const MemberId& sponsor);
   // WAITING or OFFERED → the state that `event` gives, its open offers rescinded.
   absl::Status WithdrawTicket(const TicketId& id);
 

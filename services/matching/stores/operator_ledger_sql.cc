@@ -430,7 +430,13 @@ absl::StatusOr<Changed<int64_t>> SqlOperatorLedger::DrainPool(const Call& call, 
                 const std::vector<Offer> offers,
                 steps.OpenOffersWhere("expires_at > 0 AND pool = $1", name, kDrainBatch));
             RETURN_IF_ERROR(steps.LockFor(offers));
-            RETURN_IF_ERROR(steps.CloseAndReturn(offers, OfferEvent::kRescind));
+            for (const Offer& offer : offers) {
+              ASSIGN_OR_RETURN(const bool closed, steps.CloseOffer(offer, OfferEvent::kRescind));
+              if (!closed) continue;
+              // Whom the newcomer chose has their turn when the drain is over.
+              RETURN_IF_ERROR(steps.ReturnChoice(offer.ticket, offer.sponsor));
+              RETURN_IF_ERROR(steps.ReturnTicket(offer.ticket));
+            }
             return absl::StrCat(steps.effects().offers.size(), " ");
           }));
   absl::string_view answer = answered.answer;
