@@ -342,9 +342,10 @@ TEST_F(ChooseEngineTest, ASweepForgetsChoicesOfClosedTicketsAndWhatWasSeen) {
     return choices_.Trim(deadline, now, limit);
   });
   const Ticket ticket = AskToChoose();
-  ASSERT_TRUE(
-      choices_.SetChoice(env_.As(ticket.newcomer), env_.clock.Now(), ticket.id, sponsors_, false)
-          .ok());
+  ASSERT_TRUE(choices_
+                  .SetChoice(env_.As(ticket.newcomer), env_.clock.Now(), ticket.id,
+                             {{sponsors_[0], {}}, {sponsors_[1], {}}}, false)
+                  .ok());
   ASSERT_TRUE(choices_.Show(env_.As(ticket.newcomer), env_.clock.Now(), sponsors_, 5, 25).ok());
   ASSERT_TRUE(
       env_.ledger->CancelTicket(env_.As(ticket.newcomer), env_.clock.Now(), ticket.id).ok());
@@ -394,6 +395,28 @@ TEST_F(ChooseEngineTest, FiveAlikeAreDescribedAndFourAreNotEvenListed) {
     }
     EXPECT_EQ(list->suitable_count, 0);  // fewer than ten
   }
+}
+
+TEST_F(ChooseEngineTest, AnOfferTellsTheNewcomerNoMoreThanTheListDid) {
+  AddSponsors(6);  // none of whom shows how they like to be in touch
+  const Ticket ticket = AskToChoose();
+  matcher_->RunRoundForTest();
+  const auto list = List(ticket);
+  ASSERT_TRUE(list.ok()) << list.status();
+  ASSERT_FALSE(list->candidates.empty());
+  const auto& shown = list->candidates.front();
+  EXPECT_THAT(shown.view.reasons, ElementsAre(MatchReason::kAvailability));
+  ASSERT_TRUE(Choose(ticket, {shown.handle}).ok());
+  matcher_->RunRoundForTest();
+  chosen_->Sweep();
+  const MemberId sponsor = SponsorOf(ticket, shown.handle);
+  ASSERT_THAT(Asked(), ElementsAre(sponsor));
+  const auto theirs = env_.ledger->ListOffers(env_.As(sponsor), false, 10, std::nullopt);
+  ASSERT_TRUE(theirs.ok());
+  EXPECT_THAT(theirs->items.at(0).explanation.reasons, ::testing::Contains(MatchReason::kContact));
+  const auto mine = env_.ledger->FindOpenOffer(env_.As(ticket.newcomer), ticket.id);
+  ASSERT_TRUE(mine.ok() && mine->has_value()) << mine.status();
+  EXPECT_THAT((*mine)->explanation.reasons, ElementsAre(MatchReason::kAvailability));
 }
 
 TEST_F(ChooseEngineTest, TheMatcherTellsWhoIsInAPool) {

@@ -6,7 +6,7 @@
 namespace handrail::matching {
 namespace {
 
-constexpr size_t kContentBytes = 2 * RawId::kBytes + 2 * 8;
+constexpr size_t kContentBytes = 2 * RawId::kBytes + 3 * 8;
 
 crypto::SecretKey DerivedKey(const crypto::KeyRing& ring, absl::string_view purpose) {
   std::string bytes = crypto::HmacSha256(ring.index_key().Reveal(),
@@ -36,6 +36,7 @@ std::string SealedHandles::Make(const MemberId& caller, const Handle& handle) co
   std::string content = absl::StrCat(handle.ticket.Bytes(), handle.sponsor.Bytes());
   AppendNumber(handle.list, content);
   AppendNumber(static_cast<uint64_t>(absl::ToUnixSeconds(handle.expire_time)), content);
+  AppendNumber(handle.told.bits(), content);
   return codec_.Make(caller.Bytes(), content, random_);
 }
 
@@ -53,6 +54,8 @@ std::optional<CandidateHandles::Handle> SealedHandles::Read(const MemberId& call
   handle.list = NumberAt(content.substr(2 * RawId::kBytes));
   handle.expire_time =
       absl::FromUnixSeconds(static_cast<int64_t>(NumberAt(content.substr(2 * RawId::kBytes + 8))));
+  handle.told = EnumSet<MatchReason>::FromBits(
+      static_cast<uint32_t>(NumberAt(content.substr(2 * RawId::kBytes + 16))));
   return handle;
 }
 

@@ -19,8 +19,11 @@ TEST(SealedHandlesTest, AHandleIsReadByItsCallerOnly) {
   const crypto::KeyRing ring = Ring();
   const SealedHandles handles(ring, random);
   const MemberId caller = MemberId::Random(random);
-  const CandidateHandles::Handle handle{TicketId::Random(random), MemberId::Random(random),
-                                        0xfedcba9876543210, absl::FromUnixSeconds(1'800'000'000)};
+  const CandidateHandles::Handle handle{TicketId::Random(random),
+                                        MemberId::Random(random),
+                                        0xfedcba9876543210,
+                                        absl::FromUnixSeconds(1'800'000'000),
+                                        {MatchReason::kPathway, MatchReason::kSubstance}};
   const std::string text = handles.Make(caller, handle);
   EXPECT_LE(text.size(), 200u);
   const auto read = handles.Read(caller, text);
@@ -29,6 +32,7 @@ TEST(SealedHandlesTest, AHandleIsReadByItsCallerOnly) {
   EXPECT_EQ(read->sponsor, handle.sponsor);
   EXPECT_EQ(read->list, handle.list);
   EXPECT_EQ(read->expire_time, handle.expire_time);
+  EXPECT_EQ(read->told, handle.told);
   EXPECT_FALSE(handles.Read(MemberId::Random(random), text).has_value());
   EXPECT_FALSE(handles.Read(caller, "").has_value());
   EXPECT_FALSE(handles.Read(caller, handle.sponsor.Name()).has_value());

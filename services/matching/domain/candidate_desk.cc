@@ -170,16 +170,19 @@ absl::StatusOr<CandidateDesk::List> CandidateDesk::ListCandidates(const Call& ca
   const CandidateViews views(*newcomer->newcomer, ticket.philosophy, people, options_.k, now);
   const uint64_t list_id = random_.Next64();
   for (const MemberId& sponsor : shown.people) {
+    CandidateView view = views.Of(places.at(sponsor));
+    EnumSet<MatchReason> told;
+    for (const MatchReason reason : view.reasons) told.Add(reason);
     list.candidates.push_back(
-        {handles_.Make(call.who.member, {id, sponsor, list_id, list.expire_time}),
-         views.Of(places.at(sponsor))});
+        {handles_.Make(call.who.member, {id, sponsor, list_id, list.expire_time, told}),
+         std::move(view)});
   }
   return list;
 }
 
-absl::StatusOr<std::vector<MemberId>> CandidateDesk::ReadHandles(
+absl::StatusOr<std::vector<Chosen>> CandidateDesk::ReadHandles(
     const Call& call, const TicketId& id, absl::Span<const std::string> handles) const {
-  std::vector<MemberId> sponsors;
+  std::vector<Chosen> chosen;
   std::optional<uint64_t> list;
   for (const std::string& text : handles) {
     const auto handle = handles_.Read(call.who.member, text);
@@ -187,13 +190,15 @@ absl::StatusOr<std::vector<MemberId>> CandidateDesk::ReadHandles(
     // them name the same person.
     if (!handle.has_value() || handle->ticket != id || handle->expire_time <= clock_.Now() ||
         (list.has_value() && *list != handle->list) ||
-        std::find(sponsors.begin(), sponsors.end(), handle->sponsor) != sponsors.end()) {
+        std::any_of(chosen.begin(), chosen.end(), [&handle](const Chosen& before) {
+          return before.sponsor == handle->sponsor;
+        })) {
       return HandleError();
     }
     list = handle->list;
-    sponsors.push_back(handle->sponsor);
+    chosen.push_back({handle->sponsor, handle->told});
   }
-  return sponsors;
+  return chosen;
 }
 
 absl::StatusOr<Changed<Ticket>> CandidateDesk::Choose(const Call& call, const TicketId& id,
@@ -204,14 +209,14 @@ absl::StatusOr<Changed<Ticket>> CandidateDesk::Choose(const Call& call, const Ti
         .Message("choose somebody, or let Handrail go on")
         .Field("handles", absl::StrCat("must have 1 to ", kMaxChosen));
   }
-  auto sponsors = ReadHandles(call, id, handles);
-  if (!sponsors.ok()) {
+  const auto chosen = ReadHandles(call, id, handles);
+  if (!chosen.ok()) {
     // Handles expire, but an answer that was given stands.
     ASSIGN_OR_RETURN(std::optional<Ticket> answer, choices_.FindSetChoiceAnswer(call));
     if (answer.has_value()) return Changed<Ticket>{*std::move(answer), {}};
-    return sponsors.status();
+    return chosen.status();
   }
-  return choices_.SetChoice(call, clock_.Now(), id, *sponsors, then_handrail);
+  return choices_.SetChoice(call, clock_.Now(), id, *chosen, then_handrail);
 }
 
 }  // namespace handrail::matching

@@ -28,7 +28,8 @@ class CandidateHandles {
     TicketId ticket;
     MemberId sponsor;
     uint64_t list = 0;
-    absl::Time expire_time;  // whole seconds
+    absl::Time expire_time;     // whole seconds
+    EnumSet<MatchReason> told;  // the reasons that the list gave
   };
   virtual ~CandidateHandles() = default;
 
@@ -84,8 +85,8 @@ class CandidateDesk {
   absl::StatusOr<Scope> FindScope(const Call& call, const Ticket& ticket,
                                   const TicketRecord& record);
   absl::StatusOr<std::vector<MemberId>> Draw(const Call& call, const Ticket& ticket) const;
-  absl::StatusOr<std::vector<MemberId>> ReadHandles(const Call& call, const TicketId& id,
-                                                    absl::Span<const std::string> handles) const;
+  absl::StatusOr<std::vector<Chosen>> ReadHandles(const Call& call, const TicketId& id,
+                                                  absl::Span<const std::string> handles) const;
 
   Ledger& ledger_;
   ChoiceLedger& choices_;

@@ -9,12 +9,19 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/base/call.h"
+#include "services/matching/domain/enum_set.h"
 #include "services/matching/domain/ledger.h"
 
 namespace handrail::matching {
 
 // The most that a newcomer may choose at once, and be shown at once.
 inline constexpr int kMaxChosen = 5;
+
+// One of those whom a newcomer chose, and the reasons that the newcomer was told of them.
+struct Chosen {
+  MemberId sponsor;
+  EnumSet<MatchReason> told;
+};
 
 // The truth about whom newcomers chose, and how many people they were shown. Beside the Ledger, on
 // the same rows and with its promises: each method is one atomic step, one with a Call is
@@ -28,10 +35,11 @@ class ChoiceLedger {
   // most kMaxChosen different people, the first to be asked first. With nobody and
   // `then_handrail` the ticket passes to Handrail at once. An open offer stays as it is.
   // NOT_FOUND; FAILED_PRECONDITION / TICKET_NOT_OPEN, or CHOICE_NOT_EXPECTED when the ticket is not
-  // the newcomer's to choose for.
+  // the newcomer's to choose for. While the ticket is the newcomer's to choose for, they are told
+  // no other reasons of an offer than those here (Ledger::FindOpenOffer).
   virtual absl::StatusOr<Changed<Ticket>> SetChoice(const Call& call, absl::Time now,
                                                     const TicketId& id,
-                                                    absl::Span<const MemberId> sponsors,
+                                                    absl::Span<const Chosen> sponsors,
                                                     bool then_handrail) = 0;
   // The first answer to this SetChoice, or nothing.
   virtual absl::StatusOr<std::optional<Ticket>> FindSetChoiceAnswer(const Call& call) = 0;

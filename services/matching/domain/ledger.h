@@ -245,7 +245,9 @@ class Ledger {
   // them. It must not call the ledger. PERMISSION_DENIED as ListOffers.
   virtual absl::StatusOr<OfferChanges> ReadOfferChanges(
       const Call& call, absl::Time since, absl::FunctionRef<bool(const OfferVersion&)> wants) = 0;
-  // The open offer of a ticket of the caller, if there is one: the one that ends last.
+  // The open offer of a ticket of the caller, if there is one: the one that ends last. While the
+  // newcomer chooses for the ticket it has those reasons only that they were told of the candidate;
+  // the rest of its explanation is for its sponsor alone.
   virtual absl::StatusOr<std::optional<Offer>> FindOpenOffer(const Call& call,
                                                              const TicketId& id) = 0;
   // Open offers of which the member is a part.

@@ -17,6 +17,7 @@
 namespace handrail::matching {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
@@ -130,7 +131,8 @@ TEST_P(ChoiceConformanceTest, AChoiceIsTheNewcomersOwnAndIsRepeatable) {
   const Ticket ticket = Ask(env_.AddNewcomer());
   const MemberId stranger = env_.AddNewcomer();
   EXPECT_TRUE(HasReason(
-      choices_.SetChoice(env_.As(stranger), env_.clock.Now(), ticket.id, {sponsors[0]}, false)
+      choices_
+          .SetChoice(env_.As(stranger), env_.clock.Now(), ticket.id, Untold({sponsors[0]}), false)
           .status(),
       reason::kNotFound));
   ASSERT_TRUE(Choose(ticket, {sponsors[0]}, false, "one").ok());
@@ -254,7 +256,9 @@ TEST_P(ChoiceConformanceTest, ChoosingAndCancellingAtOnceLeavesOneOfThem) {
         [&] { EXPECT_TRUE(env_.ledger->CancelTicket(cancel, env_.clock.Now(), ticket.id).ok()); });
     std::thread second(
         [&] { env_.ledger->MakeOffer(kNever, env_.clock.Now(), proposal).status().IgnoreError(); });
-    choices_.SetChoice(choose, env_.clock.Now(), ticket.id, {sponsor}, true).status().IgnoreError();
+    choices_.SetChoice(choose, env_.clock.Now(), ticket.id, Untold({sponsor}), true)
+        .status()
+        .IgnoreError();
     first.join();
     second.join();
     EXPECT_EQ(env_.TicketNow(ticket).state, TicketState::kCancelled);
@@ -262,6 +266,53 @@ TEST_P(ChoiceConformanceTest, ChoosingAndCancellingAtOnceLeavesOneOfThem) {
     EXPECT_EQ(env_.SeatsOf(sponsor).open_offer_count, 0);
   }
   env_.ExpectWhole();
+}
+
+TEST_P(ChoiceConformanceTest, OfAnOfferTheNewcomerHearsTheReasonsThatTheyWereTold) {
+  const std::vector<MemberId> sponsors = Sponsors(3);
+  const Ticket ticket = Ask(env_.AddNewcomer());
+  const auto reasons = [&] {
+    const auto offer = env_.ledger->FindOpenOffer(env_.As(ticket.newcomer), ticket.id);
+    EXPECT_TRUE(offer.ok() && offer->has_value()) << offer.status();
+    return (*offer)->explanation.reasons;
+  };
+  const auto offer_to = [&](const MemberId& sponsor) {
+    Proposal proposal = env_.Propose(ticket, sponsor);
+    proposal.explanation.reasons = {MatchReason::kSubstance, MatchReason::kPathway,
+                                    MatchReason::kLifeStage};
+    const auto offer = env_.ledger->MakeOffer(kNever, env_.clock.Now(), proposal);
+    EXPECT_TRUE(offer.ok()) << offer.status();
+    return offer->value.id;
+  };
+  const Chosen first = {sponsors[0], {MatchReason::kPathway, MatchReason::kHasTime}};
+  ASSERT_TRUE(choices_
+                  .SetChoice(env_.As(ticket.newcomer), env_.clock.Now(), ticket.id,
+                             {first, {sponsors[1], {}}}, true)
+                  .ok());
+  const OfferId offer = offer_to(sponsors[0]);
+  EXPECT_THAT(reasons(), ElementsAre(MatchReason::kPathway));
+  // To the sponsor all is told.
+  const auto theirs = env_.ledger->ListOffers(env_.As(sponsors[0]), false, 10, std::nullopt);
+  ASSERT_TRUE(theirs.ok());
+  EXPECT_EQ(theirs->items.at(0).explanation.reasons.size(), 3u);
+  Decline(sponsors[0], offer);
+  const OfferId second = offer_to(sponsors[1]);
+  EXPECT_THAT(reasons(), IsEmpty());
+  // Chosen anew while it is open: what was told of this one is not known any more.
+  ASSERT_TRUE(choices_
+                  .SetChoice(env_.As(ticket.newcomer), env_.clock.Now(), ticket.id,
+                             {{sponsors[2], {MatchReason::kPathway}}}, true)
+                  .ok());
+  EXPECT_THAT(reasons(), IsEmpty());
+  Decline(sponsors[1], second);
+  const OfferId third = offer_to(sponsors[2]);
+  EXPECT_THAT(reasons(), ElementsAre(MatchReason::kPathway));
+  // Where Handrail goes on, its offers are explained like all of its offers.
+  Decline(sponsors[2], third);
+  EXPECT_FALSE(env_.TicketNow(ticket).choosing);
+  const MemberId fourth = env_.AddSponsor(1);
+  offer_to(fourth);
+  EXPECT_EQ(reasons().size(), 3u);
 }
 
 TEST_P(ChoiceConformanceTest, ABlockBeatsTheChoice) {

@@ -37,7 +37,7 @@ absl::StatusOr<Ticket> SqlChoiceLedger::TicketFromAnswer(absl::string_view answe
 
 absl::StatusOr<std::string> SqlChoiceLedger::SetChoiceStep(LedgerSteps& steps, const Call& call,
                                                            const TicketId& id,
-                                                           absl::Span<const MemberId> sponsors,
+                                                           absl::Span<const Chosen> sponsors,
                                                            bool then_handrail) {
   Transaction& tx = steps.tx();
   RETURN_IF_ERROR(steps.LockTickets({id}));
@@ -51,10 +51,10 @@ absl::StatusOr<std::string> SqlChoiceLedger::SetChoiceStep(LedgerSteps& steps, c
   if (!held.front().Bool(1)) return RefusedError(reason::kChoiceNotExpected);
   RETURN_IF_ERROR(tx.Execute("DELETE FROM ticket_choices WHERE ticket = $1", {id}).status());
   int64_t place = 0;
-  for (const MemberId& sponsor : sponsors) {
-    RETURN_IF_ERROR(tx.Execute("INSERT INTO ticket_choices (ticket, place, sponsor, state) "
-                               "VALUES ($1, $2, $3, 0)",
-                               {id, place++, sponsor})
+  for (const Chosen& chosen : sponsors) {
+    RETURN_IF_ERROR(tx.Execute("INSERT INTO ticket_choices (ticket, place, sponsor, state, told) "
+                               "VALUES ($1, $2, $3, 0, $4)",
+                               {id, place++, chosen.sponsor, int64_t{chosen.told.bits()}})
                         .status());
   }
   // While an offer is open the choice that it came from goes on, even with nobody behind it.
@@ -72,7 +72,7 @@ absl::StatusOr<std::string> SqlChoiceLedger::SetChoiceStep(LedgerSteps& steps, c
 
 absl::StatusOr<Changed<Ticket>> SqlChoiceLedger::SetChoice(const Call& call, absl::Time now,
                                                            const TicketId& id,
-                                                           absl::Span<const MemberId> sponsors,
+                                                           absl::Span<const Chosen> sponsors,
                                                            bool then_handrail) {
   std::string answer;
   Changed<Ticket> changed;

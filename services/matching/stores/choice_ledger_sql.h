@@ -24,7 +24,7 @@ class SqlChoiceLedger final : public ChoiceLedger {
                   SeenHash hash);
 
   absl::StatusOr<Changed<Ticket>> SetChoice(const Call& call, absl::Time now, const TicketId& id,
-                                            absl::Span<const MemberId> sponsors,
+                                            absl::Span<const Chosen> sponsors,
                                             bool then_handrail) override;
   absl::StatusOr<std::optional<Ticket>> FindSetChoiceAnswer(const Call& call) override;
   absl::StatusOr<std::optional<Next>> FindNext(absl::Time deadline, absl::Time now,
@@ -39,7 +39,7 @@ class SqlChoiceLedger final : public ChoiceLedger {
 
  private:
   absl::StatusOr<std::string> SetChoiceStep(LedgerSteps& steps, const Call& call,
-                                            const TicketId& id, absl::Span<const MemberId> sponsors,
+                                            const TicketId& id, absl::Span<const Chosen> sponsors,
                                             bool then_handrail);
   absl::StatusOr<Ticket> TicketFromAnswer(absl::string_view answer) const;
 

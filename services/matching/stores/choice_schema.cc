@@ -40,4 +40,12 @@ storage::Migration ChoiceMigration() {
           }};
 }
 
+storage::Migration ChoiceToldMigration() {
+  return {"0009_choice_told",
+          {
+              // Bits by MatchReason. 0, which older code leaves: none.
+              "ALTER TABLE ticket_choices ADD COLUMN told {int} NOT NULL DEFAULT 0",
+          }};
+}
+
 }  // namespace handrail::matching

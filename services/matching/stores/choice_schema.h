@@ -7,6 +7,8 @@ namespace handrail::matching {
 
 // What newcomers weigh and whom they chose: 0004_choice.
 storage::Migration ChoiceMigration();
+// What newcomers were told of those whom they chose: 0009_choice_told.
+storage::Migration ChoiceToldMigration();
 
 }  // namespace handrail::matching
 

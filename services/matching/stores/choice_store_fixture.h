@@ -39,7 +39,12 @@ class ChoiceStoreFixture : public ::testing::TestWithParam<storage::TestBackend>
                                          bool then_handrail = false,
                                          const std::string& request = "") {
     return choices_.SetChoice(env_.As(ticket.newcomer, request), env_.clock.Now(), ticket.id,
-                              sponsors, then_handrail);
+                              Untold(sponsors), then_handrail);
+  }
+  static std::vector<Chosen> Untold(const std::vector<MemberId>& sponsors) {
+    std::vector<Chosen> chosen;
+    for (const MemberId& sponsor : sponsors) chosen.push_back({sponsor, {}});
+    return chosen;
   }
   std::optional<MemberId> NextOf(const Ticket& ticket) {
     const auto next = choices_.FindNext(absl::InfiniteFuture(), env_.clock.Now(), ticket.id);

@@ -21,6 +21,18 @@ namespace {
 
 constexpr int64_t kParallelOffersLimit = 3;
 
+// Of an offer's reasons those that its newcomer was told when they chose; none when they have
+// chosen anew since. `choice` has whom they chose and what they were told of each.
+void KeepTold(const Rows& choice, Offer& offer) {
+  EnumSet<MatchReason> told;
+  for (const storage::Row& row : choice) {
+    if (row.IsNull(0) || row.Id<MemberId>(0) != offer.sponsor) continue;
+    told = EnumSet<MatchReason>::FromBits(static_cast<uint32_t>(row.Int(1)));
+  }
+  std::erase_if(offer.explanation.reasons,
+                [told](MatchReason reason) { return !told.Contains(reason); });
+}
+
 }  // namespace
 
 absl::Status SqlLedger::CheckProposal(Steps& steps, const Proposal& proposal, Steps::Two& two) {
@@ -386,6 +398,12 @@ absl::StatusOr<OfferChanges> SqlLedger::ReadOfferChanges(
 
 absl::StatusOr<std::optional<Offer>> SqlLedger::FindOpenOffer(const Call& call,
                                                               const TicketId& id) {
+  // Read first: a ticket that is not the newcomer's to choose for never is again.
+  ASSIGN_OR_RETURN(const Rows choice,
+                   ReadRows(call.deadline,
+                            "SELECT c.sponsor, c.told FROM tickets t LEFT JOIN ticket_choices c "
+                            "ON c.ticket = t.id WHERE t.id = $1 AND t.choosing = 1",
+                            {id}));
   ASSIGN_OR_RETURN(
       std::vector<Offer> offers,
       ReadOffers(call.deadline,
@@ -393,6 +411,7 @@ absl::StatusOr<std::optional<Offer>> SqlLedger::FindOpenOffer(const Call& call,
                                       "ORDER BY o.expires_at DESC LIMIT 1",
                  {id, call.who.member}));
   if (offers.empty()) return std::optional<Offer>();
+  if (!choice.empty()) KeepTold(choice, offers.front());
   return std::optional<Offer>(std::move(offers.front()));
 }
 

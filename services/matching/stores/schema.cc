@@ -179,6 +179,7 @@ const std::vector<storage::Migration>& LedgerMigrations() {
       // How soon a sponsor tends to answer, in millionths; -1 when that is not known.
       {"0010_responsiveness",
        {"ALTER TABLE sponsors ADD COLUMN responsiveness {int} NOT NULL DEFAULT -1"}},
+      ChoiceToldMigration(),
   };
   return *migrations;
 }
