@@ -44,8 +44,6 @@ class KnownPairs final : public PairHistory {
   absl::flat_hash_map<MemberId, PairFacts> facts_;
 };
 
-absl::Time NextDay(absl::Time now) { return absl::FromUnixSeconds((DayOf(now) + 1) * 86400); }
-
 }  // namespace
 
 CandidateDesk::CandidateDesk(Ledger& ledger, ChoiceLedger& choices, const Chooser& chooser,
@@ -124,6 +122,88 @@ absl::StatusOr<CandidateDesk::Scope> CandidateDesk::FindScope(const Call& call,
   return scope;
 }
 
+// In the order of what is told; of equals one that has nothing to do with the rest of their score.
+ShownList CandidateDesk::Describe(const Call& call, const Ticket& ticket,
+                                  const MemberTraits& newcomer, const TicketRecord& record,
+                                  const Scope& scope, absl::Span<const MemberId> people) const {
+  const absl::Time now = clock_.Now();
+  ShownList list;
+  list.suitable_count = static_cast<int>(scope.members.size() / 10 * 10);
+  if (people.empty()) return list;
+  std::vector<PersonInScope> in_scope;
+  absl::flat_hash_map<MemberId, size_t> places;
+  for (size_t i = 0; i < scope.members.size(); ++i) {
+    in_scope.push_back(
+        {&scope.members[i], chooser_.scorer().Explain(record.newcomer, scope.records[i], now)});
+    places[scope.members[i].member] = i;
+  }
+  const CandidateViews views(*newcomer.newcomer, ticket.philosophy, in_scope, options_.k, now);
+  for (const MemberId& sponsor : people) {
+    list.people.push_back({sponsor, views.Of(places.at(sponsor))});
+  }
+  const uint64_t seed = StableHash(call.who.member.Bytes(), static_cast<uint64_t>(DayOf(now)));
+  std::sort(list.people.begin(), list.people.end(),
+            [seed](const ShownPerson& a, const ShownPerson& b) {
+              if (a.view.score != b.view.score) return a.view.score > b.view.score;
+              const auto key = [seed](const ShownPerson& person) {
+                return std::pair(StableHash(person.sponsor.Bytes(), seed), person.sponsor);
+              };
+              return key(a) < key(b);
+            });
+  return list;
+}
+
+absl::StatusOr<Shown> CandidateDesk::Answer(const Call& call, const Ticket& ticket,
+                                            const MemberTraits& newcomer,
+                                            const Question& question) {
+  const absl::Time now = clock_.Now();
+  ASSIGN_OR_RETURN(Shown shown, choices_.FindShown(call, now, question, options_.budget));
+  if (shown.answer.has_value()) return shown;
+  const TicketRecord record = MakeTicketRecord(ticket, newcomer, policies_, UtcWeekStart(now));
+  ASSIGN_OR_RETURN(const Scope scope, FindScope(call, ticket, record));
+  std::vector<SponsorRecord> free;
+  for (size_t i = 0; i < scope.members.size(); ++i) {
+    if (scope.free[i]) free.push_back(scope.records[i]);
+  }
+  std::vector<MemberId> ranked;
+  // Where fewer than k would do, that there is anybody tells of somebody.
+  if (scope.members.size() >= options_.k) {
+    // What stands between the two was looked at already.
+    const Choice best =
+        chooser_.BestSponsorsFor(record, free, KnownPairs(), now, Chooser::kMaxCandidates);
+    for (const matching::Candidate& candidate : best.candidates) {
+      ranked.push_back(candidate.sponsor->member);
+    }
+  }
+  // A question counts, whatever its answer.
+  ASSIGN_OR_RETURN(shown, choices_.Show(call, now, question, ranked, kMaxChosen, options_.budget));
+  if (shown.answer.has_value()) return shown;
+  if (shown.people.empty() && !ranked.empty()) {
+    return Error(absl::StatusCode::kResourceExhausted, reason::kCandidatesSpent)
+        .Message("as many people were shown as can be shown in a day")
+        .RetryAfter(NextDay(now) - now);
+  }
+  ShownList list = Describe(call, ticket, newcomer, record, scope, shown.people);
+  if (!list.people.empty()) {
+    ASSIGN_OR_RETURN(list, choices_.KeepShown(call, now, question, list));
+  }
+  shown.answer = std::move(list);
+  return shown;
+}
+
+absl::Status CandidateDesk::DropWithdrawn(absl::Time deadline, std::vector<ShownPerson>& people) {
+  std::vector<MemberId> ids;
+  for (const ShownPerson& person : people) ids.push_back(person.sponsor);
+  ASSIGN_OR_RETURN(const std::vector<MemberTraits> members, ledger_.LoadMembers(deadline, ids));
+  absl::flat_hash_set<MemberId> here;
+  for (const MemberTraits& member : members) {
+    if (member.MayTakePart() && member.sponsor.has_value()) here.insert(member.member);
+  }
+  std::erase_if(people,
+                [&here](const ShownPerson& person) { return !here.contains(person.sponsor); });
+  return absl::OkStatus();
+}
+
 absl::StatusOr<CandidateDesk::List> CandidateDesk::ListCandidates(const Call& call,
                                                                   const TicketId& id) {
   ASSIGN_OR_RETURN(const Ticket ticket, ledger_.GetTicket(call, id));
@@ -137,45 +217,20 @@ absl::StatusOr<CandidateDesk::List> CandidateDesk::ListCandidates(const Call& ca
   if (!newcomer.has_value() || !newcomer->newcomer.has_value() || !newcomer->MayTakePart()) {
     return list;
   }
-  const TicketRecord record = MakeTicketRecord(ticket, *newcomer, policies_, UtcWeekStart(now));
-  ASSIGN_OR_RETURN(const Scope scope, FindScope(call, ticket, record));
-  list.suitable_count = static_cast<int>(scope.members.size() / 10 * 10);
-  // Where fewer than k would do, that there is anybody tells of somebody.
-  if (scope.members.size() < options_.k) return list;
-
-  std::vector<PersonInScope> people;
-  absl::flat_hash_map<MemberId, size_t> places;
-  std::vector<SponsorRecord> free;
-  for (size_t i = 0; i < scope.members.size(); ++i) {
-    const SponsorRecord& sponsor = scope.records[i];
-    people.push_back({&scope.members[i], chooser_.scorer().Explain(record.newcomer, sponsor, now)});
-    places[scope.members[i].member] = i;
-    if (scope.free[i]) free.push_back(sponsor);
-  }
-  // What stands between the two was looked at already.
-  const Choice best =
-      chooser_.BestSponsorsFor(record, free, KnownPairs(), now, Chooser::kMaxCandidates);
-  std::vector<MemberId> ranked;
-  for (const matching::Candidate& candidate : best.candidates) {
-    ranked.push_back(candidate.sponsor->member);
-  }
-  ASSIGN_OR_RETURN(const ChoiceLedger::Shown shown,
-                   choices_.Show(call, now, ranked, kMaxChosen, options_.budget));
-  if (shown.people.empty() && !ranked.empty()) {
-    return Error(absl::StatusCode::kResourceExhausted, reason::kCandidatesSpent)
-        .Message("as many people were shown as can be shown in a day")
-        .RetryAfter(NextDay(now) - now);
-  }
-  list.remaining_today = shown.remaining;
-  const CandidateViews views(*newcomer->newcomer, ticket.philosophy, people, options_.k, now);
+  const Question question{newcomer->version, ticket.importance, ticket.relationship_type,
+                          ticket.pool};
+  ASSIGN_OR_RETURN(Shown shown, Answer(call, ticket, *newcomer, question));
+  RETURN_IF_ERROR(DropWithdrawn(call.deadline, shown.answer->people));
+  list.suitable_count = shown.answer->suitable_count;
+  list.remaining_today = shown.people_left;
+  list.questions_remaining_today = shown.questions_left;
   const uint64_t list_id = random_.Next64();
-  for (const MemberId& sponsor : shown.people) {
-    CandidateView view = views.Of(places.at(sponsor));
+  for (ShownPerson& person : shown.answer->people) {
     EnumSet<MatchReason> told;
-    for (const MatchReason reason : view.reasons) told.Add(reason);
+    for (const MatchReason reason : person.view.reasons) told.Add(reason);
     list.candidates.push_back(
-        {handles_.Make(call.who.member, {id, sponsor, list_id, list.expire_time, told}),
-         std::move(view)});
+        {handles_.Make(call.who.member, {id, person.sponsor, list_id, list.expire_time, told}),
+         std::move(person.view)});
   }
   return list;
 }

@@ -40,8 +40,8 @@ class CandidateHandles {
 };
 
 struct CandidateOptions {
-  size_t k = 5;               // people who share what is shown; 2..100
-  int budget = 25;            // different people a member sees in a day; 5..1,000
+  size_t k = 5;  // people who share what is shown; 2..100
+  ShowBudget budget;
   size_t scope_limit = 1000;  // people looked at for one list; 50..10,000
   absl::Duration handle_lifetime = absl::Hours(1);
 };
@@ -64,10 +64,11 @@ class CandidateDesk {
     CandidateView view;
   };
   struct List {
-    std::vector<Candidate> candidates;  // the best first
+    std::vector<Candidate> candidates;  // by the score that is told, then in an order of chance
     absl::Time expire_time;
-    int suitable_count = 0;   // rounded down to tens
-    int remaining_today = 0;  // other people who can still be shown
+    int suitable_count = 0;             // rounded down to tens
+    int remaining_today = 0;            // other people who can still be shown
+    int questions_remaining_today = 0;  // different questions that can still be asked
   };
   // Errors as of CandidateService.ListCandidates.
   absl::StatusOr<List> ListCandidates(const Call& call, const TicketId& id);
@@ -84,6 +85,14 @@ class CandidateDesk {
   };
   absl::StatusOr<Scope> FindScope(const Call& call, const Ticket& ticket,
                                   const TicketRecord& record);
+  // What the question is answered with, and kept as its answer unless it is nobody.
+  absl::StatusOr<Shown> Answer(const Call& call, const Ticket& ticket, const MemberTraits& newcomer,
+                               const Question& question);
+  ShownList Describe(const Call& call, const Ticket& ticket, const MemberTraits& newcomer,
+                     const TicketRecord& record, const Scope& scope,
+                     absl::Span<const MemberId> people) const;
+  // Without those who may not take part any more.
+  absl::Status DropWithdrawn(absl::Time deadline, std::vector<ShownPerson>& people);
   absl::StatusOr<std::vector<MemberId>> Draw(const Call& call, const Ticket& ticket) const;
   absl::StatusOr<std::vector<Chosen>> ReadHandles(const Call& call, const TicketId& id,
                                                   absl::Span<const std::string> handles) const;

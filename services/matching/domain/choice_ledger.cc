@@ -7,4 +7,6 @@ int64_t DayOf(absl::Time now) {
   return seconds / 86400 - (seconds % 86400 < 0 ? 1 : 0);
 }
 
+absl::Time NextDay(absl::Time now) { return absl::FromUnixSeconds((DayOf(now) + 1) * 86400); }
+
 }  // namespace handrail::matching

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/base/call.h"
+#include "services/matching/domain/candidates.h"
 #include "services/matching/domain/enum_set.h"
 #include "services/matching/domain/ledger.h"
 
@@ -23,10 +24,46 @@ struct Chosen {
   EnumSet<MatchReason> told;
 };
 
-// The truth about whom newcomers chose, and how many people they were shown. Beside the Ledger, on
-// the same rows and with its promises: each method is one atomic step, one with a Call is
-// idempotent under the call's request id. That an offer of a ticket goes to the chosen only, and in
-// their order, the ledger holds when the offer is made.
+// What a newcomer asks when they look for candidates. Everything that could change the answer and
+// is in their hands: with many slightly different questions one could learn of others what no
+// single answer tells.
+struct Question {
+  int64_t member_version = 0;
+  Importance importance;
+  RelationshipType relationship_type = RelationshipType::kUnspecified;
+  PoolKey pool;
+};
+
+// How much a member may see in a day, over all tickets.
+struct ShowBudget {
+  int people = 25;    // different people
+  int questions = 3;  // different questions
+};
+
+// One answer as it was given.
+struct ShownPerson {
+  MemberId sponsor;
+  CandidateView view;
+  friend bool operator==(const ShownPerson&, const ShownPerson&) = default;
+};
+struct ShownList {
+  std::vector<ShownPerson> people;  // in the order in which they were shown
+  int suitable_count = 0;           // as it was told
+  friend bool operator==(const ShownList&, const ShownList&) = default;
+};
+
+// What stands of one question today.
+struct Shown {
+  std::optional<ShownList> answer;  // what it was answered with, if it was
+  std::vector<MemberId> people;     // without an answer: whom to show
+  int people_left = 0;              // of the budget
+  int questions_left = 0;
+};
+
+// The truth about whom newcomers chose, what they asked and whom they were shown. Beside the
+// Ledger, on the same rows and with its promises: each method is one atomic step, one with a Call
+// is idempotent under the call's request id. That an offer of a ticket goes to the chosen only, and
+// in their order, the ledger holds when the offer is made.
 class ChoiceLedger {
  public:
   virtual ~ChoiceLedger() = default;
@@ -61,23 +98,29 @@ class ChoiceLedger {
   virtual absl::StatusOr<std::vector<TicketId>> ListDue(absl::Time deadline, absl::Time now,
                                                         int limit, const TicketId& after) = 0;
 
-  // Of `candidates`, the best first, those whom the caller may be shown today: at most `limit`, and
-  // with all whom the caller has seen today, on any ticket, at most `budget` different people. They
-  // count as seen. Two calls at once do not see more together.
-  struct Shown {
-    std::vector<MemberId> people;
-    int remaining = 0;  // of the budget
-  };
-  virtual absl::StatusOr<Shown> Show(const Call& call, absl::Time now,
+  // What was answered to this question today. RESOURCE_EXHAUSTED / CANDIDATES_SPENT, with the time
+  // until the next day, for a new question when as many as the budget has were asked today.
+  virtual absl::StatusOr<Shown> FindShown(const Call& call, absl::Time now,
+                                          const Question& question, const ShowBudget& budget) = 0;
+  // Of `candidates`, the best first, those whom the caller may be shown today: at most `limit`. The
+  // question counts as asked and they as seen. Two calls at once do not see more together. Errors
+  // as of FindShown.
+  virtual absl::StatusOr<Shown> Show(const Call& call, absl::Time now, const Question& question,
                                      absl::Span<const MemberId> candidates, int limit,
-                                     int budget) = 0;
-  // Forgets what was seen before yesterday, and choices of tickets that are closed. The number of
-  // rows gone, at most about `limit`.
+                                     const ShowBudget& budget) = 0;
+  // Keeps the answer to a question that was asked today, enciphered for the caller, unless there is
+  // one. The one that stands.
+  virtual absl::StatusOr<ShownList> KeepShown(const Call& call, absl::Time now,
+                                              const Question& question, const ShownList& list) = 0;
+  // Forgets what was seen and asked before yesterday, and choices of tickets that are closed. The
+  // number of rows gone, at most about `limit`.
   virtual absl::StatusOr<int64_t> Trim(absl::Time deadline, absl::Time now, int limit) = 0;
 };
 
 // Days since 1970-01-01, UTC.
 int64_t DayOf(absl::Time now);
+// When the day after the one of `now` begins.
+absl::Time NextDay(absl::Time now);
 
 }  // namespace handrail::matching
 

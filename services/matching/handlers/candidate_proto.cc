@@ -62,6 +62,7 @@ void CandidatesToProto(const CandidateDesk::List& list, v1::ListCandidatesRespon
   proto->mutable_expire_time()->set_seconds(absl::ToUnixSeconds(list.expire_time));
   proto->set_suitable_count(list.suitable_count);
   proto->set_remaining_today(list.remaining_today);
+  proto->set_questions_remaining_today(list.questions_remaining_today);
 }
 
 absl::StatusOr<Importance> ImportanceFromProto(

@@ -153,10 +153,10 @@ TEST_P(ChoiceConformanceTest, ABudgetHoldsOverTicketsAndEndsWithTheDay) {
   const MemberId newcomer = env_.AddNewcomer();
   std::vector<MemberId> rest(sponsors.begin() + 5, sponsors.end());
   EXPECT_EQ(Show(newcomer, sponsors, 5, 8).people.size(), 5u);
-  EXPECT_EQ(Show(newcomer, sponsors, 5, 8).remaining, 3);  // the same people again
+  EXPECT_EQ(Show(newcomer, sponsors, 5, 8).people_left, 3);  // the same people again
   const auto three = Show(newcomer, rest, 5, 8);
   EXPECT_EQ(three.people, std::vector<MemberId>(rest.begin(), rest.begin() + 3));
-  EXPECT_EQ(three.remaining, 0);
+  EXPECT_EQ(three.people_left, 0);
   // Cancelling and asking anew changes nothing.
   std::vector<MemberId> reversed(sponsors.rbegin(), sponsors.rend());
   for (const MemberId& shown : Show(newcomer, reversed, 5, 8).people) {
@@ -206,6 +206,7 @@ TEST_P(ChoiceConformanceTest, AnErasedMemberIsInNoChoiceAndHasSeenNobody) {
   erase(first.newcomer);
   EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM ticket_choices"), 1) << "what they chose is gone";
   EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM candidates_seen"), 3) << "and what they were shown";
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM candidate_questions"), 1) << "and what they asked";
   env_.ExpectWhole();
 }
 
@@ -234,7 +235,7 @@ TEST_P(ChoiceConformanceTest, ListsAtOnceDoNotShowMoreTogether) {
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&, i, call = env_.As(newcomer)] {
       const std::vector<MemberId> mine(sponsors.begin() + 5 * i, sponsors.begin() + 5 * i + 5);
-      const auto shown = choices_.Show(call, env_.clock.Now(), mine, 5, 8);
+      const auto shown = choices_.Show(call, env_.clock.Now(), About(1), mine, 5, {8, 3});
       ASSERT_TRUE(shown.ok()) << shown.status();
       MutexLock lock(mutex);
       seen.insert(shown->people.begin(), shown->people.end());

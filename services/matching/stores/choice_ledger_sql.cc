@@ -1,9 +1,7 @@
 #include "services/matching/stores/choice_ledger_sql.h"
 
-#include <algorithm>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "common/base/status.h"
 #include "common/storage/request_log.h"
 #include "services/matching/stores/codec.h"
@@ -170,42 +168,6 @@ absl::StatusOr<std::vector<TicketId>> SqlChoiceLedger::ListDue(absl::Time deadli
   return due;
 }
 
-absl::StatusOr<ChoiceLedger::Shown> SqlChoiceLedger::Show(const Call& call, absl::Time now,
-                                                          absl::Span<const MemberId> candidates,
-                                                          int limit, int budget) {
-  const int64_t day = DayOf(now);
-  Shown shown;
-  RETURN_IF_ERROR(database_.Write(call.deadline, [&](Transaction& tx) -> absl::Status {
-    shown = Shown();
-    Effects effects;
-    LedgerSteps steps(tx, context_, now, effects);
-    // The member's row stands for all that the member was shown.
-    ASSIGN_OR_RETURN(const auto member, steps.LockMember(call.who.member));
-    if (!member.has_value()) return NotFoundError();
-    ASSIGN_OR_RETURN(const Rows rows,
-                     tx.Query("SELECT seen FROM candidates_seen WHERE member = $1 AND day = $2",
-                              {call.who.member, day}));
-    absl::flat_hash_set<std::string> seen;
-    for (const storage::Row& row : rows) seen.insert(std::string(row.Bytes(0)));
-    for (const MemberId& candidate : candidates) {
-      if (shown.people.size() == static_cast<size_t>(limit)) break;
-      std::string hash = hash_(day, candidate);
-      if (!seen.contains(hash)) {
-        if (seen.size() >= static_cast<size_t>(budget)) continue;
-        RETURN_IF_ERROR(tx.Execute("INSERT INTO candidates_seen (member, day, seen) "
-                                   "VALUES ($1, $2, $3)",
-                                   {call.who.member, day, Blob{hash}})
-                            .status());
-        seen.insert(std::move(hash));
-      }
-      shown.people.push_back(candidate);
-    }
-    shown.remaining = std::max(0, budget - static_cast<int>(seen.size()));
-    return absl::OkStatus();
-  }));
-  return shown;
-}
-
 absl::StatusOr<int64_t> SqlChoiceLedger::Trim(absl::Time deadline, absl::Time now, int limit) {
   int64_t gone = 0;
   RETURN_IF_ERROR(database_.Write(deadline, [&](Transaction& tx) -> absl::Status {
@@ -215,12 +177,16 @@ absl::StatusOr<int64_t> SqlChoiceLedger::Trim(absl::Time deadline, absl::Time no
                                 "(SELECT member, day, seen FROM candidates_seen WHERE day < $1 "
                                 "LIMIT $2)",
                                 {DayOf(now) - 1, limit}));
+    ASSIGN_OR_RETURN(const int64_t asked,
+                     tx.Execute("DELETE FROM candidate_questions WHERE id IN "
+                                "(SELECT id FROM candidate_questions WHERE day < $1 LIMIT $2)",
+                                {DayOf(now) - 1, limit}));
     ASSIGN_OR_RETURN(const int64_t chosen,
                      tx.Execute("DELETE FROM ticket_choices WHERE (ticket, place) IN "
                                 "(SELECT c.ticket, c.place FROM ticket_choices c "
                                 "JOIN tickets t ON t.id = c.ticket WHERE t.state > 2 LIMIT $1)",
                                 {limit}));
-    gone = seen + chosen;
+    gone = seen + asked + chosen;
     return absl::OkStatus();
   }));
   return gone;

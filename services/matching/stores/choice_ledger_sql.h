@@ -12,6 +12,11 @@
 
 namespace handrail::matching {
 
+struct QuestionIdTag {
+  static constexpr absl::string_view kCollection = "questions";
+};
+using QuestionId = Id<QuestionIdTag>;
+
 // The choices on SQLite or PostgreSQL, in the ledger's database. Thread-safe. Everything handed in
 // must outlive it.
 class SqlChoiceLedger final : public ChoiceLedger {
@@ -33,8 +38,13 @@ class SqlChoiceLedger final : public ChoiceLedger {
                                    const MemberId& sponsor) override;
   absl::StatusOr<std::vector<TicketId>> ListDue(absl::Time deadline, absl::Time now, int limit,
                                                 const TicketId& after) override;
-  absl::StatusOr<Shown> Show(const Call& call, absl::Time now,
-                             absl::Span<const MemberId> candidates, int limit, int budget) override;
+  absl::StatusOr<Shown> FindShown(const Call& call, absl::Time now, const Question& question,
+                                  const ShowBudget& budget) override;
+  absl::StatusOr<Shown> Show(const Call& call, absl::Time now, const Question& question,
+                             absl::Span<const MemberId> candidates, int limit,
+                             const ShowBudget& budget) override;
+  absl::StatusOr<ShownList> KeepShown(const Call& call, absl::Time now, const Question& question,
+                                      const ShownList& list) override;
   absl::StatusOr<int64_t> Trim(absl::Time deadline, absl::Time now, int limit) override;
 
  private:
@@ -42,6 +52,15 @@ class SqlChoiceLedger final : public ChoiceLedger {
                                             const TicketId& id, absl::Span<const Chosen> sponsors,
                                             bool then_handrail);
   absl::StatusOr<Ticket> TicketFromAnswer(absl::string_view answer) const;
+  // The row of a question that was asked on `day`.
+  struct Asked {
+    QuestionId id;
+    std::string sealed;       // the answer; empty when none was kept
+    std::string wrapped_key;  // the caller's
+  };
+  absl::StatusOr<std::optional<Asked>> FindAsked(storage::Transaction& tx, const MemberId& caller,
+                                                 int64_t day, const Question& question) const;
+  absl::StatusOr<ShownList> OpenAnswer(const MemberId& caller, const Asked& asked) const;
 
   storage::Database& database_;
   const LedgerContext context_;

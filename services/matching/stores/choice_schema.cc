@@ -22,7 +22,29 @@ constexpr char kCandidatesSeen[] =
     "seen {blob} NOT NULL CHECK (length(seen) = 16), "
     "PRIMARY KEY (member, day, seen)) {strict}";
 
+// What a member asked to see on a day. The answer is enciphered with the member's key; NULL when
+// nobody was shown.
+constexpr char kCandidateQuestions[] =
+    "CREATE TABLE candidate_questions ("
+    "id {blob} NOT NULL PRIMARY KEY CHECK (length(id) = 16), "
+    "member {blob} NOT NULL CHECK (length(member) = 16), "
+    "day {int} NOT NULL, "  // since 1970-01-01, UTC
+    "member_version {int} NOT NULL, "
+    "importance {int} NOT NULL, "
+    "relationship_type {int} NOT NULL, "
+    "pool {blob} NOT NULL CHECK (length(pool) = 16), "
+    "answer {blob}, "
+    "UNIQUE (member, day, member_version, importance, relationship_type, pool)) {strict}";
+
 }  // namespace
+
+storage::Migration CandidateQuestionsMigration() {
+  return {"0010_candidate_questions",
+          {
+              kCandidateQuestions,
+              "CREATE INDEX candidate_questions_by_day ON candidate_questions (day)",
+          }};
+}
 
 storage::Migration ChoiceMigration() {
   return {"0004_choice",

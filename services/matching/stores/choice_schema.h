@@ -9,6 +9,8 @@ namespace handrail::matching {
 storage::Migration ChoiceMigration();
 // What newcomers were told of those whom they chose: 0009_choice_told.
 storage::Migration ChoiceToldMigration();
+// What newcomers asked to see on a day, and the answers: 0010_candidate_questions.
+storage::Migration CandidateQuestionsMigration();
 
 }  // namespace handrail::matching
 

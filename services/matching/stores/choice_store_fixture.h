@@ -62,12 +62,15 @@ class ChoiceStoreFixture : public ::testing::TestWithParam<storage::TestBackend>
     const auto declined = env_.ledger->DeclineOffer(env_.As(sponsor), env_.clock.Now(), offer);
     ASSERT_TRUE(declined.ok()) << declined.status();
   }
-  ChoiceLedger::Shown Show(const MemberId& newcomer, const std::vector<MemberId>& candidates,
-                           int limit = 5, int budget = 25) {
-    const auto shown =
-        choices_.Show(env_.As(newcomer), env_.clock.Now(), candidates, limit, budget);
+  Question About(int64_t version, Importance importance = {}) const {
+    return {version, importance, RelationshipType::kSponsor, {Philosophy::kTwelveStepAa}};
+  }
+  Shown Show(const MemberId& newcomer, const std::vector<MemberId>& candidates, int limit = 5,
+             int people = 25) {
+    const auto shown = choices_.Show(env_.As(newcomer), env_.clock.Now(), About(1), candidates,
+                                     limit, {people, 3});
     EXPECT_TRUE(shown.ok()) << shown.status();
-    return shown.value_or(ChoiceLedger::Shown());
+    return shown.value_or(Shown());
   }
   std::vector<MemberId> Sponsors(int count) {
     std::vector<MemberId> sponsors;

@@ -38,6 +38,7 @@ absl::Status ForgetErased(LedgerSteps& steps, const MemberId& id,
            "DELETE FROM notices WHERE member = $1",
            "DELETE FROM check_ins WHERE member = $1",
            "DELETE FROM candidates_seen WHERE member = $1",
+           "DELETE FROM candidate_questions WHERE member = $1",
            "DELETE FROM ticket_choices WHERE ticket IN (SELECT id FROM tickets WHERE member = $1)",
            "DELETE FROM ticket_choices WHERE sponsor = $1",
        }) {

@@ -180,6 +180,7 @@ const std::vector<storage::Migration>& LedgerMigrations() {
       {"0010_responsiveness",
        {"ALTER TABLE sponsors ADD COLUMN responsiveness {int} NOT NULL DEFAULT -1"}},
       ChoiceToldMigration(),
+      CandidateQuestionsMigration(),
   };
   return *migrations;
 }
