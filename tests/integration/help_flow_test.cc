@@ -186,6 +186,59 @@ TEST_F(HelpFlowTest, ANewcomerReachesOutAndSomebodyOnCallAnswers) {
   GoOnCall(*other, 0);
 }
 
+// Reads on to the next event of this call.
+HelpAsk NextOf(grpc::ClientReader<matching::v1::WatchHelpCallsResponse>& stream,
+               const std::string& name) {
+  matching::v1::WatchHelpCallsResponse event;
+  while (stream.Read(&event)) {
+    if (event.help_call().name() == name) return event.help_call();
+  }
+  ADD_FAILURE() << "the watch has ended";
+  return HelpAsk();
+}
+
+TEST_F(HelpFlowTest, AWatchShowsABlockAsItShowsACallThatIsTakenBack) {
+  auto sponsor = Sponsor();
+  GoOnCall(*sponsor, 2);
+  grpc::ClientContext watching;
+  ASSERT_TRUE(sponsor->Authorize(watching).ok());
+  watching.set_deadline(absl::ToChronoTime(clock_.Now() + kLongEnough));
+  auto stream = help().WatchHelpCalls(&watching, matching::v1::WatchHelpCallsRequest());
+  const auto told = [&](const std::function<void(Person&, const HelpCall&)>& end) {
+    auto newcomer = Newcomer();
+    const HelpCall call = Reach(*newcomer).help_call();
+    HelpAsk open = NextOf(*stream, call.name());
+    EXPECT_EQ(open.state(), matching::v1::HELP_ASK_STATE_OPEN);
+    end(*newcomer, call);
+    HelpAsk over = NextOf(*stream, call.name());
+    EXPECT_EQ(over.state(), matching::v1::HELP_ASK_STATE_OVER);
+    EXPECT_EQ(over.ask_time().seconds(), open.ask_time().seconds());
+    EXPECT_GT(over.version(), open.version());
+    // All else is the same, whatever ended it.
+    over.clear_name();
+    over.clear_create_time();
+    over.clear_ask_time();
+    return over.SerializeAsString();
+  };
+  const std::string taken_back =
+      told([&](Person& newcomer, const HelpCall& call) { Cancel(newcomer, call.name()); });
+  const auto block = [&](Person& who, const std::string& whom) {
+    profiles::v1::BlockMemberRequest request;
+    request.set_member(whom);
+    request.set_request_id(who.NewRequestId());
+    EXPECT_TRUE(who.Call(cluster_->services().safety(),
+                         &profiles::v1::SafetyService::Stub::BlockMember, request)
+                    .ok());
+  };
+  EXPECT_EQ(told([&](Person& newcomer, const HelpCall&) { block(newcomer, sponsor->member()); }),
+            taken_back);
+  EXPECT_EQ(told([&](Person& newcomer, const HelpCall&) { block(*sponsor, newcomer.member()); }),
+            taken_back)
+      << "their own block";
+  watching.TryCancel();
+  GoOnCall(*sponsor, 0);
+}
+
 TEST_F(HelpFlowTest, CrisisLinesAreForAnybody) {
   ExpectLinesOfTheUnitedStates(Lines("us"));
   EXPECT_EQ(Lines("FR", "fr-CA").language(), "fr");

@@ -58,10 +58,10 @@ void AskToProto(const HelpAsk& ask, const std::string& language, v1::HelpAsk* pr
   proto->set_text(Text(TextFor(ask.state), language));
 }
 
-// Of a call that is no longer there for whom it was put before.
-void EndToProto(const HelpCallId& id, const std::string& language, v1::HelpAsk* proto) {
-  proto->set_name(id.Name());
+// Of a call that is no longer there for whom it was put before: as they saw it last, and over.
+void EndToProto(const std::string& language, v1::HelpAsk* proto) {
   proto->set_state(v1::HELP_ASK_STATE_OVER);
+  proto->set_version(proto->version() + 1);
   proto->set_text(Text(TextFor(HelpAskState::kOver), language));
 }
 
@@ -338,7 +338,7 @@ grpc::ServerWriteReactor<v1::WatchHelpCallsResponse>* HelpHandler::WatchHelpCall
   auto end = std::make_shared<WatchEnd>(in_.hub);
   auto stream = rpc::StreamWriter<Response>::Open(
       in_.streams, context, OptionsFor<Response>(std::move(admitted->slot), in_.hub, topic, end));
-  auto told = std::make_shared<std::map<HelpCallId, std::string>>();
+  auto told = std::make_shared<std::map<HelpCallId, v1::HelpAsk>>();
   auto first = std::make_shared<bool>(true);
   const auto refresh = [this, stream, told, first, call = admitted->call,
                         language = request->language()]() -> bool {
@@ -356,24 +356,28 @@ grpc::ServerWriteReactor<v1::WatchHelpCallsResponse>* HelpHandler::WatchHelpCall
       return false;
     }
     const Locale locale = LocaleOf(read, "", language, Stores::kMayBeRead);
-    std::map<HelpCallId, std::string> now;
+    std::map<HelpCallId, v1::HelpAsk> now;
     for (const HelpAsk& ask : asks->items) {
-      Response response;
-      AskToProto(ask, locale.language, response.mutable_help_call());
-      std::string bytes = response.help_call().SerializeAsString();
+      v1::HelpAsk& seen = now[ask.call];
+      AskToProto(ask, locale.language, &seen);
       const auto known = told->find(ask.call);
       const bool is_old = *first && ask.state != HelpAskState::kOpen;  // before this watch began
-      if (!is_old && (known == told->end() || known->second != bytes)) {
-        if (!stream->TryWrite(std::move(response))) return !stream->IsClosed();
-        (*told)[ask.call] = bytes;
+      if (is_old ||
+          (known != told->end() && known->second.SerializeAsString() == seen.SerializeAsString())) {
+        continue;
       }
-      now[ask.call] = std::move(bytes);
+      Response response;
+      *response.mutable_help_call() = seen;
+      if (!stream->TryWrite(std::move(response))) return !stream->IsClosed();
+      (*told)[ask.call] = seen;
     }
-    for (const auto& [id, bytes] : *told) {
+    for (const auto& [id, last] : *told) {
       if (now.contains(id) || asks->more) continue;
       // No longer theirs to see, which must look like any other end.
+      if (last.state() == v1::HELP_ASK_STATE_OVER) continue;
       Response response;
-      EndToProto(id, locale.language, response.mutable_help_call());
+      *response.mutable_help_call() = last;
+      EndToProto(locale.language, response.mutable_help_call());
       if (!stream->TryWrite(std::move(response))) return !stream->IsClosed();
     }
     *told = std::move(now);

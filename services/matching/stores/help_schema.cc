@@ -72,4 +72,15 @@ const storage::Migration& HelpMigration() {
   return *migration;
 }
 
+const storage::Migration& HelpAsksOverMigration() {
+  static const auto* const migration = new storage::Migration{
+      "0009_help_asks_over",
+      {
+          // What this person sees as the call's version from when the two were kept apart; 0 while
+          // they see the call as it is.
+          "ALTER TABLE help_asks ADD COLUMN over_version {int} NOT NULL DEFAULT 0",
+      }};
+  return *migration;
+}
+
 }  // namespace handrail::matching

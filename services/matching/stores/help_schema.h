@@ -10,6 +10,8 @@ namespace handrail::matching {
 //   an answer and whoever gave it, or none  help_calls
 //   nobody is asked twice for one call      help_asks
 const storage::Migration& HelpMigration();
+// An ask can be over for one person while the call goes on.
+const storage::Migration& HelpAsksOverMigration();
 
 }  // namespace handrail::matching
 

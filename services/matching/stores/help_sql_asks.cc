@@ -16,15 +16,17 @@ using storage::Transaction;
 
 namespace {
 
-// One ask of $1 with the call that it belongs to. A block hides it, in whichever state it is.
-#define HANDRAIL_HELP_ASK_QUERY                                                                 \
-  "SELECT h.id, h.member, h.state, h.created_at, h.answered_by, h.contact_end, h.version, "     \
-  "COALESCE(h.conversation, p.conversation), a.asked_as, a.passed, a.asked_at "                 \
-  "FROM help_asks a JOIN help_calls h ON h.id = a.help_call LEFT JOIN pairings p ON p.id = "    \
-  "h.pairing WHERE a.member = $1 AND NOT EXISTS (SELECT 1 FROM blocks b WHERE (b.blocker = $1 " \
-  "AND b.blocked = h.member) OR (b.blocker = h.member AND b.blocked = $1)) AND NOT EXISTS "     \
-  "(SELECT 1 FROM pair_exclusions e WHERE e.until = 9223372036854775807 AND ((e.newcomer = $1 " \
-  "AND e.sponsor = h.member) OR (e.newcomer = h.member AND e.sponsor = $1))) "
+// One ask of $1 with the call that it belongs to. Whom they blocked they see nothing of any more. A
+// block by the caller, or an end for safety, hides nothing, since that would tell of it: the ask is
+// over (over_version), as if the call had been taken back.
+#define HANDRAIL_HELP_ASK_QUERY                                                                \
+  "SELECT h.id, h.member, CASE WHEN a.over_version > 0 THEN 3 ELSE h.state END, "              \
+  "h.created_at, h.answered_by, h.contact_end, "                                               \
+  "CASE WHEN a.over_version > 0 THEN a.over_version ELSE h.version END, "                      \
+  "COALESCE(h.conversation, p.conversation), a.asked_as, a.passed, a.asked_at "                \
+  "FROM help_asks a JOIN help_calls h ON h.id = a.help_call LEFT JOIN pairings p ON p.id = "   \
+  "h.pairing WHERE a.member = $1 AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.blocker = $1 " \
+  "AND b.blocked = h.member) "
 
 HelpAskState StateOf(HelpState call, bool mine, bool passed) {
   if (mine) return HelpAskState::kAnswered;
@@ -81,11 +83,13 @@ absl::StatusOr<Page<HelpAsk>> SqlHelpStore::ListAsks(const Call& call, bool incl
   Rows rows;
   RETURN_IF_ERROR(database_.Read(call.deadline, [&](Transaction& tx) -> absl::Status {
     RETURN_IF_ERROR(RequireSponsor(tx, me));
-    ASSIGN_OR_RETURN(rows,
-                     tx.Query(HANDRAIL_HELP_ASK_QUERY
-                              "AND (h.created_at, h.id) < ($2, $3) AND ($4 = 1 OR (h.state = 1 AND "
-                              "a.passed = 0)) ORDER BY h.created_at DESC, h.id DESC LIMIT $5",
-                              {me, start.create_time, start.id, include_closed, limit + 1}));
+    ASSIGN_OR_RETURN(
+        rows,
+        tx.Query(
+            HANDRAIL_HELP_ASK_QUERY
+            "AND (h.created_at, h.id) < ($2, $3) AND ($4 = 1 OR (h.state = 1 AND "
+            "a.over_version = 0 AND a.passed = 0)) ORDER BY h.created_at DESC, h.id DESC LIMIT $5",
+            {me, start.create_time, start.id, include_closed, limit + 1}));
     return absl::OkStatus();
   }));
   Page<HelpAsk> page;
@@ -151,13 +155,13 @@ absl::Status SqlHelpStore::AnswerStep(Steps& steps, const MemberId& helper, cons
   RETURN_IF_ERROR(MayTakePartAsHelper(people.Find(helper)));
   const Steps::MemberRow* caller = people.Find(call.member);
   if (caller == nullptr || !caller->MayTakePart()) return NotFoundError();
+  // A block that was committed while the rows were being locked is seen here.
+  ASSIGN_OR_RETURN(const Rows still,
+                   steps.tx().Query(HANDRAIL_HELP_ASK_QUERY "AND a.help_call = $2", {helper, id}));
+  if (still.empty()) return NotFoundError();
+  if (static_cast<HelpState>(still.front().Int(2)) != HelpState::kOpen) return absl::OkStatus();
   ASSIGN_OR_RETURN(const bool may, MayHelp(steps, call.member, helper));
   if (!may) return NotFoundError();
-  // A block that was committed while the rows were locked has taken the ask with it.
-  ASSIGN_OR_RETURN(const Rows still,
-                   steps.tx().Query("SELECT 1 FROM help_asks WHERE help_call = $1 AND member = $2",
-                                    {id, helper}));
-  if (still.empty()) return NotFoundError();
   return TakeCall(steps, call, helper);
 }
 
@@ -264,10 +268,15 @@ absl::StatusOr<std::vector<MemberId>> SqlHelpStore::GetBackups(const Call& call)
 
 absl::StatusOr<bool> SqlHelpStore::MayBeBackup(Steps& steps, const MemberId& member,
                                                const MemberId& backup, const LockedPeople& people) {
+  // Whether they may be asked is looked at when they would be: a name that is taken today and was
+  // refused tomorrow would tell of what the other one did meanwhile.
   const Steps::MemberRow* row = people.Find(backup);
-  if (backup == member || row == nullptr || !row->has_sponsor || !row->MayTakePart()) return false;
-  ASSIGN_OR_RETURN(const bool may, MayHelp(steps, member, backup));
-  if (!may) return false;
+  if (backup == member || row == nullptr || !row->has_sponsor) return false;
+  ASSIGN_OR_RETURN(
+      const Rows shunned,
+      steps.tx().Query("SELECT 1 FROM blocks WHERE blocker = $1 AND blocked = $2 LIMIT 1",
+                       {member, backup}));
+  if (!shunned.empty()) return false;
   ASSIGN_OR_RETURN(const Rows known,
                    steps.tx().Query("SELECT 1 FROM pairings WHERE (newcomer = $1 AND sponsor = $2) "
                                     "OR (newcomer = $2 AND sponsor = $1) LIMIT 1",
@@ -285,14 +294,16 @@ absl::Status SqlHelpStore::SetBackupsStep(Steps& steps, const MemberId& member,
   HelpPlan plan;
   plan.backups.assign(backups.begin(), backups.end());
   ASSIGN_OR_RETURN(const LockedPeople people, LockedPeople::Lock(steps, member, plan));
-  RETURN_IF_ERROR(
-      steps.tx()
-          .Execute("DELETE FROM help_backups WHERE member = $1 AND unwilling = 0", {member})
-          .status());
+  ASSIGN_OR_RETURN(const Rows named,
+                   steps.tx().Query("DELETE FROM help_backups WHERE member = $1 AND unwilling = 0 "
+                                    "RETURNING backup",
+                                    {member}));
+  std::set<MemberId> kept;
+  for (const Row& row : named) kept.insert(row.Id<MemberId>(0));
   int place = 0;
   for (const MemberId& backup : backups) {
     ASSIGN_OR_RETURN(const bool may, MayBeBackup(steps, member, backup, people));
-    if (!may) {
+    if (!may && !kept.contains(backup)) {
       return Error(absl::StatusCode::kFailedPrecondition, reason::kBackupNotPossible)
           .Message("somebody on this list cannot be a backup");
     }

@@ -230,25 +230,27 @@ absl::Status WithdrawFromHelp(LedgerSteps& steps, const MemberTraits& member) {
   return member.standing == Standing::kErased ? Forget(steps, id) : absl::OkStatus();
 }
 
-absl::Status KeepApartInHelp(LedgerSteps& steps, const MemberId& a, const MemberId& b) {
+absl::Status KeepApartInHelp(LedgerSteps& steps, const MemberId& by, const MemberId& other) {
   RETURN_IF_ERROR(CloseContacts(steps,
                                 "((h.member = $1 AND h.answered_by = $2) OR "
                                 "(h.member = $2 AND h.answered_by = $1))",
-                                {a, b})
+                                {by, other})
                       .status());
-  for (const auto& [caller, helper] : {std::pair(a, b), std::pair(b, a)}) {
-    ASSIGN_OR_RETURN(const int64_t asks,
-                     steps.tx().Execute("DELETE FROM help_asks WHERE member = $2 AND help_call IN "
-                                        "(SELECT id FROM help_calls WHERE member = $1 "
-                                        "AND state = 1)",
-                                        {caller, helper}));
+  for (const auto& [caller, helper] : {std::pair(by, other), std::pair(other, by)}) {
+    // The ask stays, as that of a call which is taken back does: one that is gone would tell.
+    ASSIGN_OR_RETURN(
+        const int64_t asks,
+        steps.tx().Execute("UPDATE help_asks SET over_version = (SELECT h.version + 1 FROM "
+                           "help_calls h WHERE h.id = help_asks.help_call) WHERE member = $2 AND "
+                           "over_version = 0 AND help_call IN (SELECT id FROM help_calls WHERE "
+                           "member = $1 AND state = 1)",
+                           {caller, helper}));
     if (asks > 0) steps.effects().topics.push_back(HelpTopicOf(helper));
-    RETURN_IF_ERROR(
-        steps.tx()
-            .Execute("DELETE FROM help_backups WHERE member = $1 AND backup = $2", {caller, helper})
-            .status());
   }
-  return absl::OkStatus();
+  // Only from the list of whoever keeps away: the other one would see somebody vanish.
+  return steps.tx()
+      .Execute("DELETE FROM help_backups WHERE member = $1 AND backup = $2", {by, other})
+      .status();
 }
 
 absl::Status HelpConversationOpened(LedgerSteps& steps, const PairingId& key,

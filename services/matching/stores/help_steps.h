@@ -63,8 +63,9 @@ absl::StatusOr<int64_t> CloseContacts(LedgerSteps& steps, absl::string_view cond
 // For the ledger's own steps, under its locks on the members.
 // What a member may no longer be part of: calls and asks, contacts, duty; of an erased one all.
 absl::Status WithdrawFromHelp(LedgerSteps& steps, const MemberTraits& member);
-// Nobody of the two is asked, heard or named by the other any more.
-absl::Status KeepApartInHelp(LedgerSteps& steps, const MemberId& a, const MemberId& b);
+// Nobody of the two is asked or heard by the other any more, because `by` said so. To the other one
+// it looks as if each call had been taken back, and whom they named as a backup they still see.
+absl::Status KeepApartInHelp(LedgerSteps& steps, const MemberId& by, const MemberId& other);
 // Stores the conversation that messaging opened; nothing happens when it was not for a call.
 absl::Status HelpConversationOpened(LedgerSteps& steps, const PairingId& key,
                                     const ConversationId& conversation);

@@ -108,6 +108,9 @@ const std::vector<Invariant>& LedgerInvariants() {
        "SELECT COUNT(*) FROM help_calls h WHERE h.answered_by IS NOT NULL AND NOT EXISTS "
        "(SELECT 1 FROM help_asks a WHERE a.help_call = h.id AND a.member = h.answered_by) "
        "AND $1 = $1"},
+      {"R1", "a call for help was answered by somebody for whom it was over",
+       "SELECT COUNT(*) FROM help_calls h JOIN help_asks a ON a.help_call = h.id AND a.member = "
+       "h.answered_by WHERE a.over_version > 0 AND $1 = $1"},
       {"R1", "a contact has no conversation, and messaging is not going to be told",
        "SELECT COUNT(*) FROM help_calls h WHERE h.contact_open = 1 AND h.conversation IS NULL AND "
        "NOT EXISTS (SELECT 1 FROM outbox o WHERE o.pairing = h.id AND o.step = 1) AND $1 = $1"},
@@ -115,13 +118,15 @@ const std::vector<Invariant>& LedgerInvariants() {
        "SELECT COUNT(*) FROM help_calls h WHERE h.state = 1 AND h.due_at < $1 - 600000000"},
       {"R3", "a call for help was put before somebody of whom one blocked the other",
        "SELECT COUNT(*) FROM help_asks a JOIN help_calls h ON h.id = a.help_call WHERE "
-       "(h.state = 1 OR (h.contact_open = 1 AND h.answered_by = a.member)) AND EXISTS (SELECT 1 "
-       "FROM blocks b WHERE (b.blocker = h.member AND b.blocked = a.member) OR "
+       "((h.state = 1 AND a.over_version = 0) OR (h.contact_open = 1 AND h.answered_by = "
+       "a.member)) AND EXISTS (SELECT 1 FROM blocks b WHERE (b.blocker = h.member AND b.blocked = "
+       "a.member) OR "
        "(b.blocker = a.member AND b.blocked = h.member)) AND $1 = $1"},
       {"R3", "a call for help was put before somebody whom the caller is kept from for safety",
        "SELECT COUNT(*) FROM help_asks a JOIN help_calls h ON h.id = a.help_call WHERE "
-       "(h.state = 1 OR (h.contact_open = 1 AND h.answered_by = a.member)) AND EXISTS (SELECT 1 "
-       "FROM pair_exclusions e WHERE e.newcomer = h.member AND e.sponsor = a.member AND "
+       "((h.state = 1 AND a.over_version = 0) OR (h.contact_open = 1 AND h.answered_by = "
+       "a.member)) AND EXISTS (SELECT 1 FROM pair_exclusions e WHERE e.newcomer = h.member AND "
+       "e.sponsor = a.member AND "
        "e.kind = 4) AND $1 = $1"},
       {"R3", "an open call for help is of or before a member who may not take part",
        "SELECT COUNT(*) FROM help_calls h WHERE h.state = 1 AND (NOT EXISTS (SELECT 1 FROM "

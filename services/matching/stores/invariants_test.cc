@@ -100,6 +100,9 @@ const std::vector<Damage>& AllDamage() {
        {"DELETE FROM help_asks WHERE help_call IN (SELECT id FROM help_calls WHERE state = 2)"}},
       {"a contact has no conversation, and messaging is not going to be told",
        {"DELETE FROM outbox"}},
+      {"a call for help was answered by somebody for whom it was over",
+       {"UPDATE help_asks SET over_version = 2 WHERE help_call IN "
+        "(SELECT id FROM help_calls WHERE state = 2)"}},
       {"a call for help is open 10 minutes after its stage has passed",
        {"UPDATE help_calls SET due_at = due_at - 1000000000 WHERE state = 1"}},
       {"a call for help was put before somebody of whom one blocked the other",

@@ -329,19 +329,25 @@ TEST_P(InterleavingTest, AnAnswerToACallWaitsForAnEndForSafetyAndThenIsNone) {
   const HelpCallId id = HelpCallId::Random(env.random);
   ASSERT_TRUE(help.Reach(env.As(pairing.newcomer), now, id, {}).ok());
   const Call answer = env.As(sponsor);
-  absl::Status answered;
+  absl::StatusOr<Changed<HelpAsk>> answered;
   std::thread other;
   observed.before_commit = [&] {
     if (other.joinable()) return;
-    other = std::thread([&] { answered = help.Answer(answer, now, id).status(); });
+    other = std::thread([&] { answered = help.Answer(answer, now, id); });
     AwaitLockWait();
   };
   const auto ended = ledger.EndPairing(env.As(sponsor), now, pairing.id, EndReason::kSafety);
   ASSERT_TRUE(other.joinable());
   other.join();
   ASSERT_TRUE(ended.ok()) << ended.status();
-  EXPECT_TRUE(HasReason(answered, reason::kNotFound)) << answered;
-  EXPECT_EQ(help.GetCall(env.As(pairing.newcomer), id)->state, HelpState::kOpen);
+  // As an answer to a call that was taken back.
+  ASSERT_TRUE(answered.ok()) << answered.status();
+  EXPECT_EQ(answered->value.state, HelpAskState::kOver);
+  EXPECT_EQ(answered->value.conversation, std::nullopt);
+  const auto call = help.GetCall(env.As(pairing.newcomer), id);
+  ASSERT_TRUE(call.ok()) << call.status();
+  EXPECT_EQ(call->state, HelpState::kOpen);
+  EXPECT_EQ(call->answered_by, std::nullopt);
   env.ExpectWhole();
 }
 

@@ -150,7 +150,7 @@ absl::StatusOr<Changed<Pairing>> SqlLedger::EndPairing(const Call& call, absl::T
     if (step.refused()) return RefusedError(step.refusal);
     if (!step.moves()) return absl::OkStatus();
     RETURN_IF_ERROR(steps.CloseAndReturn(between, OfferEvent::kRescind));
-    ASSIGN_OR_RETURN(const bool ended, steps.EndPairing(pairing, reason));
+    ASSIGN_OR_RETURN(const bool ended, steps.EndPairing(pairing, reason, call.who.member));
     if (!ended) return RunAgainError();
     pairing.state = step.next;
     pairing.end_time = steps.now();

@@ -280,7 +280,8 @@ absl::Status LedgerSteps::WithdrawTicket(const TicketId& id) {
   return NoteTicket(rows.front());
 }
 
-absl::StatusOr<bool> LedgerSteps::EndPairing(const Pairing& pairing, EndReason reason) {
+absl::StatusOr<bool> LedgerSteps::EndPairing(const Pairing& pairing, EndReason reason,
+                                             std::optional<MemberId> by) {
   ASSIGN_OR_RETURN(const int64_t ended,
                    tx_.Execute("UPDATE pairings SET state = 5, version = version + 1, "
                                "ended_at = $2, end_reason = $3 WHERE id = $1 AND state <> 5",
@@ -290,7 +291,9 @@ absl::StatusOr<bool> LedgerSteps::EndPairing(const Pairing& pairing, EndReason r
   RETURN_IF_ERROR(TouchSponsor(pairing.sponsor));
   if (ForbidsRematch(reason)) {
     RETURN_IF_ERROR(ExcludeForEver(pairing.newcomer, pairing.sponsor));
-    RETURN_IF_ERROR(KeepApartInHelp(*this, pairing.newcomer, pairing.sponsor));
+    const bool by_sponsor = by == pairing.sponsor;
+    RETURN_IF_ERROR(KeepApartInHelp(*this, by_sponsor ? pairing.sponsor : pairing.newcomer,
+                                    by_sponsor ? pairing.newcomer : pairing.sponsor));
   } else {
     RETURN_IF_ERROR(
         Exclude(pairing.newcomer, pairing.sponsor, context_.options.cooldowns.after_end, kEnded));

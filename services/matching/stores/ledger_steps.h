@@ -114,7 +114,9 @@ class LedgerSteps {
 
   // Ends it unless it has ended: the seat is freed, the pair excluded, messaging told. Where the
   // reason forbids a rematch the two are kept apart in calls for help too, and both must be locked.
-  absl::StatusOr<bool> EndPairing(const Pairing& pairing, EndReason reason);
+  // `by` is who ends it; empty where nobody of the two asked for it.
+  absl::StatusOr<bool> EndPairing(const Pairing& pairing, EndReason reason,
+                                  std::optional<MemberId> by = std::nullopt);
   absl::Status PutOutbox(const Pairing& pairing, OutboxEntry::Step step);
 
   // ---- Care (care_steps.cc) ----

@@ -181,6 +181,7 @@ const std::vector<storage::Migration>& LedgerMigrations() {
        {"ALTER TABLE sponsors ADD COLUMN responsiveness {int} NOT NULL DEFAULT -1"}},
       ChoiceToldMigration(),
       CandidateQuestionsMigration(),
+      HelpAsksOverMigration(),
   };
   return *migrations;
 }
