@@ -278,6 +278,9 @@ class Ledger {
                                                         const PairingId& id) = 0;
   virtual absl::StatusOr<Changed<Pairing>> ResumePairing(const Call& call, absl::Time now,
                                                          const PairingId& id) = 0;
+  // A reason that forbids a rematch does so whenever it is said, also of a pairing that has ended;
+  // the two never meet again, open offers between them are rescinded, and nothing of the pairing
+  // shows it. Otherwise an ended pairing is returned as it is.
   virtual absl::StatusOr<Changed<Pairing>> EndPairing(const Call& call, absl::Time now,
                                                       const PairingId& id, EndReason reason) = 0;
   // Trials whose length has passed become active: at most `limit`. The number moved.

@@ -274,7 +274,8 @@ absl::StatusOr<bool> SqlHelpStore::MayBeBackup(Steps& steps, const MemberId& mem
   if (backup == member || row == nullptr || !row->has_sponsor) return false;
   ASSIGN_OR_RETURN(
       const Rows shunned,
-      steps.tx().Query("SELECT 1 FROM blocks WHERE blocker = $1 AND blocked = $2 LIMIT 1",
+      steps.tx().Query("SELECT 1 FROM blocks WHERE blocker = $1 AND blocked = $2 UNION ALL "
+                       "SELECT 1 FROM safety_words WHERE member = $1 AND other = $2 LIMIT 1",
                        {member, backup}));
   if (!shunned.empty()) return false;
   ASSIGN_OR_RETURN(const Rows known,

@@ -74,6 +74,9 @@ const std::vector<Invariant>& LedgerInvariants() {
        "SELECT COUNT(*) FROM offers o WHERE o.state = 1 AND EXISTS (SELECT 1 FROM "
        "pair_exclusions e WHERE e.newcomer = o.newcomer AND e.sponsor = o.sponsor AND "
        "e.kind = 4) AND $1 = $1"},
+      {"M5", "two of whom one said that it ended for safety are not kept apart",
+       "SELECT COUNT(*) FROM safety_words w WHERE NOT EXISTS (SELECT 1 FROM pair_exclusions e "
+       "WHERE e.newcomer = w.member AND e.sponsor = w.other AND e.kind = 4) AND $1 = $1"},
       {"M5", "an offer is open for or to a member who may not take part",
        "SELECT COUNT(*) FROM offers o WHERE o.state = 1 AND (NOT EXISTS (SELECT 1 FROM members m "
        "WHERE m.id = o.newcomer AND m.standing = 1 AND m.may_match = 1 AND m.has_newcomer = 1) "

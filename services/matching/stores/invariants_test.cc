@@ -70,6 +70,8 @@ const std::vector<Damage>& AllDamage() {
       {"two whose pairing ended for safety are kept apart one way only",
        {"INSERT INTO pair_exclusions SELECT newcomer, sponsor, 9223372036854775807, 4 "
         "FROM pairings"}},
+      {"two of whom one said that it ended for safety are not kept apart",
+       {"INSERT INTO safety_words SELECT id, sponsor, newcomer, 12, 1 FROM pairings"}},
       {"an offer is open between two whose pairing ended for safety",
        {"INSERT INTO pair_exclusions SELECT newcomer, sponsor, 9223372036854775807, 4 "
         "FROM offers WHERE state = 1"}},

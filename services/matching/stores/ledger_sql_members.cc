@@ -37,6 +37,7 @@ absl::Status ForgetErased(LedgerSteps& steps, const MemberId& id,
   for (const char* statement : {
            "DELETE FROM notices WHERE member = $1",
            "DELETE FROM check_ins WHERE member = $1",
+           "DELETE FROM safety_words WHERE member = $1",
            "DELETE FROM candidates_seen WHERE member = $1",
            "DELETE FROM candidate_questions WHERE member = $1",
            "DELETE FROM ticket_choices WHERE ticket IN (SELECT id FROM tickets WHERE member = $1)",

@@ -148,10 +148,16 @@ absl::StatusOr<Changed<Pairing>> SqlLedger::EndPairing(const Call& call, absl::T
   return StepPairing(call, now, id, lock, [&](Steps& steps, Pairing& pairing) -> absl::Status {
     const Step<PairingState> step = Apply(pairing.state, PairingEvent::kEnd);
     if (step.refused()) return RefusedError(step.refusal);
-    if (!step.moves()) return absl::OkStatus();
     RETURN_IF_ERROR(steps.CloseAndReturn(between, OfferEvent::kRescind));
-    ASSIGN_OR_RETURN(const bool ended, steps.EndPairing(pairing, reason, call.who.member));
-    if (!ended) return RunAgainError();
+    if (step.moves()) {
+      ASSIGN_OR_RETURN(const bool ended, steps.EndPairing(pairing, reason));
+      if (!ended) return RunAgainError();
+    }
+    // Also of a pairing that had ended otherwise: it may take time to say so.
+    if (ForbidsRematch(reason)) {
+      RETURN_IF_ERROR(steps.SayUnsafe(pairing, call.who.member, reason));
+    }
+    if (!step.moves()) return absl::OkStatus();
     pairing.state = step.next;
     pairing.end_time = steps.now();
     ++pairing.version;

@@ -280,8 +280,7 @@ absl::Status LedgerSteps::WithdrawTicket(const TicketId& id) {
   return NoteTicket(rows.front());
 }
 
-absl::StatusOr<bool> LedgerSteps::EndPairing(const Pairing& pairing, EndReason reason,
-                                             std::optional<MemberId> by) {
+absl::StatusOr<bool> LedgerSteps::EndPairing(const Pairing& pairing, EndReason reason) {
   ASSIGN_OR_RETURN(const int64_t ended,
                    tx_.Execute("UPDATE pairings SET state = 5, version = version + 1, "
                                "ended_at = $2, end_reason = $3 WHERE id = $1 AND state <> 5",
@@ -289,15 +288,8 @@ absl::StatusOr<bool> LedgerSteps::EndPairing(const Pairing& pairing, EndReason r
   if (ended == 0) return false;
   RETURN_IF_ERROR(tx_.Execute("DELETE FROM seats WHERE holder = $1", {pairing.id}).status());
   RETURN_IF_ERROR(TouchSponsor(pairing.sponsor));
-  if (ForbidsRematch(reason)) {
-    RETURN_IF_ERROR(ExcludeForEver(pairing.newcomer, pairing.sponsor));
-    const bool by_sponsor = by == pairing.sponsor;
-    RETURN_IF_ERROR(KeepApartInHelp(*this, by_sponsor ? pairing.sponsor : pairing.newcomer,
-                                    by_sponsor ? pairing.newcomer : pairing.sponsor));
-  } else {
-    RETURN_IF_ERROR(
-        Exclude(pairing.newcomer, pairing.sponsor, context_.options.cooldowns.after_end, kEnded));
-  }
+  RETURN_IF_ERROR(
+      Exclude(pairing.newcomer, pairing.sponsor, context_.options.cooldowns.after_end, kEnded));
   RETURN_IF_ERROR(PutOutbox(pairing, OutboxEntry::Step::kClose));
   // Whatever the reason: a word that is missing would tell it.
   NoticeText text;
@@ -306,6 +298,23 @@ absl::StatusOr<bool> LedgerSteps::EndPairing(const Pairing& pairing, EndReason r
   text.due = text.useless = now_ + context_.options.care.rematch_window;
   RETURN_IF_ERROR(Notify(pairing.newcomer, text));
   return true;
+}
+
+absl::Status LedgerSteps::SayUnsafe(const Pairing& pairing, const MemberId& by, EndReason reason) {
+  const MemberId& other = by == pairing.newcomer ? pairing.sponsor : pairing.newcomer;
+  RETURN_IF_ERROR(tx_.Execute("INSERT INTO safety_words (pairing, member, other, reason, said_at) "
+                              "VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+                              {pairing.id, by, other, static_cast<int64_t>(reason), now_})
+                      .status());
+  // Where a case is made from it. The version stays: the other one would see it rise.
+  RETURN_IF_ERROR(tx_.Execute("UPDATE pairings SET end_reason = $2 WHERE id = $1 AND state = 5 AND "
+                              "end_reason NOT IN ($3, $4)",
+                              {pairing.id, static_cast<int64_t>(reason),
+                               static_cast<int64_t>(EndReason::kSafety),
+                               static_cast<int64_t>(EndReason::kBoundary)})
+                      .status());
+  RETURN_IF_ERROR(ExcludeForEver(pairing.newcomer, pairing.sponsor));
+  return KeepApartInHelp(*this, by, other);
 }
 
 absl::Status LedgerSteps::PutOutbox(const Pairing& pairing, OutboxEntry::Step step) {

@@ -112,11 +112,14 @@ class LedgerSteps {
   // WAITING or OFFERED → the state that `event` gives, its open offers rescinded.
   absl::Status WithdrawTicket(const TicketId& id);
 
-  // Ends it unless it has ended: the seat is freed, the pair excluded, messaging told. Where the
-  // reason forbids a rematch the two are kept apart in calls for help too, and both must be locked.
-  // `by` is who ends it; empty where nobody of the two asked for it.
-  absl::StatusOr<bool> EndPairing(const Pairing& pairing, EndReason reason,
-                                  std::optional<MemberId> by = std::nullopt);
+  // Ends it unless it has ended: the seat is freed, the pair excluded for the cooldown, messaging
+  // told.
+  absl::StatusOr<bool> EndPairing(const Pairing& pairing, EndReason reason);
+  // `by`, one of the two, said that it ended for a reason which forbids a rematch, now or after it
+  // had ended otherwise: they are excluded from each other for good and kept apart in calls for
+  // help. Nothing of it can be seen in the pairing. Saying it twice changes nothing. Both members
+  // must be locked; open offers between them are the caller's.
+  absl::Status SayUnsafe(const Pairing& pairing, const MemberId& by, EndReason reason);
   absl::Status PutOutbox(const Pairing& pairing, OutboxEntry::Step step);
 
   // ---- Care (care_steps.cc) ----

@@ -7,6 +7,8 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "services/matching/adapters/program_table.h"
+#include "services/matching/stores/help_sql.h"
 #include "services/matching/stores/ledger_test_env.h"
 #include "services/matching/stores/schema.h"
 
@@ -113,6 +115,137 @@ TEST_P(SafetyTest, ACooldownTheOtherWayGivesWay) {
   End(pairing, EndReason::kSafety);
   EXPECT_TRUE(FactsOf(sponsor, pairing.newcomer).ended_for_safety);
   EXPECT_EQ(env.Count("SELECT COUNT(*) FROM pair_exclusions WHERE kind = 4"), 2);
+}
+
+// What the other one can see of the pairing and of what was told about it.
+#define SEEN_OF_PAIRINGS                                                                        \
+  "SELECT COALESCE(SUM(version + state + ended_at % 1000000), 0) + (SELECT COUNT(*) * 1000000 " \
+  "FROM notices) + (SELECT COUNT(*) * 100000000 FROM outbox) FROM pairings"
+
+TEST_P(SafetyTest, SaidAfterItEndedOtherwiseItKeepsThemApartAllTheSame) {
+  enum class Before { kTheOther, kTheSame, kBlock };
+  for (const EndReason reason : {EndReason::kSafety, EndReason::kBoundary}) {
+    for (const Before before : {Before::kTheOther, Before::kTheSame, Before::kBlock}) {
+      const MemberId sponsor = env.AddSponsor(1);
+      const Pairing pairing = env.Pair(sponsor);
+      MakeBoth(sponsor, 2);
+      MakeBoth(pairing.newcomer, 2);
+      const absl::Time now = env.clock.Now();
+      if (before == Before::kBlock) {
+        ASSERT_TRUE(
+            env.ledger
+                ->ApplyBlock(kNever, now, BlockId::Random(env.random), sponsor, pairing.newcomer)
+                .ok());
+      } else {
+        const MemberId& first = before == Before::kTheOther ? sponsor : pairing.newcomer;
+        ASSERT_TRUE(env.ledger->EndPairing(env.As(first), now, pairing.id, EndReason::kTime).ok());
+      }
+      env.clock.Advance(absl::Hours(1));
+      EXPECT_FALSE(FactsOf(sponsor, pairing.newcomer).ended_for_safety);
+      const auto seen = env.ledger->GetPairing(env.As(sponsor), pairing.id);
+      const int64_t all = env.Count(SEEN_OF_PAIRINGS);
+      const auto said =
+          env.ledger->EndPairing(env.As(pairing.newcomer), env.clock.Now(), pairing.id, reason);
+      ASSERT_TRUE(said.ok()) << said.status();
+      EXPECT_EQ(said->value.state, PairingState::kEnded);
+      EXPECT_EQ(said->value.end_time, now) << "it ended when it ended";
+      EXPECT_TRUE(said->effects.empty()) << "nobody is woken";
+      // Both ways, for good.
+      EXPECT_TRUE(FactsOf(sponsor, pairing.newcomer).ended_for_safety);
+      EXPECT_TRUE(FactsOf(pairing.newcomer, sponsor).ended_for_safety);
+      const auto ticket = env.Open(env.As(sponsor), RelationshipType::kSponsor, 2);
+      ASSERT_TRUE(ticket.ok()) << ticket.status();
+      EXPECT_TRUE(HasReason(env.MakeOffer(ticket->value, pairing.newcomer).status(),
+                            reason::kRelationshipNotOffered));
+      // The other one sees nothing of it.
+      const auto later = env.ledger->GetPairing(env.As(sponsor), pairing.id);
+      ASSERT_TRUE(seen.ok() && later.ok());
+      EXPECT_EQ(later->version, seen->version);
+      EXPECT_EQ(later->end_time, seen->end_time);
+      EXPECT_EQ(env.Count(SEEN_OF_PAIRINGS), all);
+    }
+  }
+  EXPECT_EQ(env.Count("SELECT COUNT(*) FROM pairings WHERE end_reason IN (10, 12)"), 6)
+      << "where a case will be made from it";
+  env.ExpectWhole();
+}
+
+TEST_P(SafetyTest, WhatWasSaidStaysSaid) {
+  const MemberId sponsor = env.AddSponsor(1);
+  const Pairing pairing = env.Pair(sponsor);
+  const Call first = env.As(pairing.newcomer, "said");
+  for (int i = 0; i < 3; ++i) {  // the same request
+    const auto said =
+        env.ledger->EndPairing(first, env.clock.Now(), pairing.id, EndReason::kSafety);
+    ASSERT_TRUE(said.ok()) << said.status();
+    EXPECT_EQ(said->value.version, pairing.version + 1);
+    EXPECT_EQ(said->effects.empty(), i > 0);
+  }
+  End(pairing, EndReason::kSafety);  // another
+  End(pairing, EndReason::kTime);
+  End(pairing, EndReason::kBoundary);
+  EXPECT_EQ(env.Count("SELECT COUNT(*) FROM safety_words WHERE reason = 12"), 1);
+  EXPECT_EQ(env.Count("SELECT COUNT(*) FROM pairings WHERE end_reason = 12"), 1);
+  EXPECT_TRUE(FactsOf(pairing.newcomer, sponsor).ended_for_safety);
+  // Each says it for themselves.
+  ASSERT_TRUE(
+      env.ledger->EndPairing(env.As(sponsor), env.clock.Now(), pairing.id, EndReason::kBoundary)
+          .ok());
+  EXPECT_EQ(env.Count("SELECT COUNT(*) FROM safety_words"), 2);
+  const absl::Status stranger =
+      env.ledger
+          ->EndPairing(env.As(env.AddNewcomer()), env.clock.Now(), pairing.id, EndReason::kSafety)
+          .status();
+  EXPECT_TRUE(absl::IsNotFound(stranger));
+  // What they said goes with them; that the two are kept apart stays.
+  MemberTraits gone = env.Newcomer(pairing.newcomer, 2);
+  gone.standing = Standing::kErased;
+  ASSERT_TRUE(env.ledger->ApplyMember(kNever, env.clock.Now(), gone).ok());
+  EXPECT_EQ(env.Count("SELECT COUNT(*) FROM safety_words"), 1);
+  EXPECT_TRUE(FactsOf(pairing.newcomer, sponsor).ended_for_safety);
+  env.ExpectWhole();
+}
+
+TEST_P(SafetyTest, SaidLateItTakesBackOpenOffersBetweenThem) {
+  const MemberId sponsor = env.AddSponsor(1);
+  const Pairing pairing = env.Pair(sponsor);
+  MakeBoth(sponsor, 2);
+  MakeBoth(pairing.newcomer, 2);
+  End(pairing, EndReason::kTime);
+  const auto ticket = env.Open(env.As(sponsor), RelationshipType::kSponsor, 2);
+  const auto offer = env.MakeOffer(ticket->value, pairing.newcomer);
+  ASSERT_TRUE(offer.ok()) << offer.status();
+  const auto said =
+      env.ledger->EndPairing(env.As(sponsor), env.clock.Now(), pairing.id, EndReason::kSafety);
+  ASSERT_TRUE(said.ok()) << said.status();
+  ASSERT_EQ(said->effects.offers.size(), 1u);
+  EXPECT_EQ(said->effects.offers.front().offer, offer->value.id);
+  EXPECT_EQ(env.TicketNow(ticket->value).state, TicketState::kWaiting);
+  EXPECT_EQ(env.TicketNow(ticket->value).create_time, ticket->value.create_time);
+  EXPECT_EQ(env.SeatsOf(pairing.newcomer).TakenSeats(), 0);
+  env.ExpectWhole();
+}
+
+TEST_P(SafetyTest, SaidLateItKeepsThemApartInCallsForHelp) {
+  const MemberId sponsor = env.AddSponsor(1);
+  const Pairing pairing = env.Pair(sponsor);
+  SqlHelpStore help(*env.database, env.vault, env.pools, env.random, BuiltInPrograms(),
+                    HelpOptions());
+  const absl::Time now = env.clock.Now();
+  const HelpCallId id = HelpCallId::Random(env.random);
+  ASSERT_TRUE(help.SetBackups(env.As(pairing.newcomer), now, {&sponsor, 1}).ok());
+  ASSERT_TRUE(help.Reach(env.As(pairing.newcomer), now, id, {}).ok());
+  End(pairing, EndReason::kFit);
+  ASSERT_EQ(help.ListAsks(env.As(sponsor), false, 10, {})->items.size(), 1u);
+  End(pairing, EndReason::kSafety);
+  EXPECT_TRUE(help.ListAsks(env.As(sponsor), false, 10, {})->items.empty());
+  const auto answered = help.Answer(env.As(sponsor), now, id);
+  ASSERT_TRUE(answered.ok()) << answered.status();
+  EXPECT_EQ(answered->value.state, HelpAskState::kOver);
+  EXPECT_TRUE(help.GetBackups(env.As(pairing.newcomer))->empty());
+  EXPECT_TRUE(HasReason(help.SetBackups(env.As(pairing.newcomer), now, {&sponsor, 1}).status(),
+                        reason::kBackupNotPossible));
+  env.ExpectWhole();
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, SafetyTest,

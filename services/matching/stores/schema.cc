@@ -5,6 +5,7 @@
 #include "services/matching/stores/choice_schema.h"
 #include "services/matching/stores/help_schema.h"
 #include "services/matching/stores/operator_record.h"
+#include "services/matching/stores/safety_schema.h"
 
 namespace handrail::matching {
 namespace {
@@ -182,6 +183,7 @@ const std::vector<storage::Migration>& LedgerMigrations() {
       ChoiceToldMigration(),
       CandidateQuestionsMigration(),
       HelpAsksOverMigration(),
+      SafetyWordsMigration(),
   };
   return *migrations;
 }
