@@ -74,7 +74,7 @@ const storage::Migration& HelpMigration() {
 
 const storage::Migration& HelpAsksOverMigration() {
   static const auto* const migration = new storage::Migration{
-      "0009_help_asks_over",
+      "0011_help_asks_over",
       {
           // What this person sees as the call's version from when the two were kept apart; 0 while
           // they see the call as it is.

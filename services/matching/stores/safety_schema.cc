@@ -16,7 +16,7 @@ constexpr char kSafetyWords[] =
 
 const storage::Migration& SafetyWordsMigration() {
   static const auto* const migration = new storage::Migration{
-      "0009_safety_words",
+      "0012_safety_words",
       {kSafetyWords, "CREATE INDEX safety_words_by_member ON safety_words (member, other)"}};
   return *migration;
 }

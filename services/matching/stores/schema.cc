@@ -177,13 +177,13 @@ const std::vector<storage::Migration>& LedgerMigrations() {
       // Whoever is erased goes from the choices of others too.
       {"0008_choices_by_sponsor",
        {"CREATE INDEX ticket_choices_by_sponsor ON ticket_choices (sponsor)"}},
-      // How soon a sponsor tends to answer, in millionths; -1 when that is not known.
-      {"0010_responsiveness",
-       {"ALTER TABLE sponsors ADD COLUMN responsiveness {int} NOT NULL DEFAULT -1"}},
       ChoiceToldMigration(),
       CandidateQuestionsMigration(),
       HelpAsksOverMigration(),
       SafetyWordsMigration(),
+      // How soon a sponsor tends to answer, in millionths; -1 when that is not known.
+      {"0013_responsiveness",
+       {"ALTER TABLE sponsors ADD COLUMN responsiveness {int} NOT NULL DEFAULT -1"}},
   };
   return *migrations;
 }
