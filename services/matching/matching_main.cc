@@ -27,6 +27,10 @@ void AddFlags(CLI::App& app, MatchingOptions* options) {
   AddFlag(app, "programs_file", &options->programs_file,
           "the table of programs, replacing the built-in one whole (services/matching/"
           "programs.textproto is its form and its default)");
+  AddFlag(
+      app, "messages_folder", &options->messages_folder,
+      "languages beside English, Spanish and French, or instead of one of them: a folder of files "
+      "like those in services/matching/messages");
   AddFlag(app, "weights_file", &options->weights_file,
           "the weights of the score, replacing the built-in ones whole (services/matching/"
           "weights.textproto is their form and their default)");

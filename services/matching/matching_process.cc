@@ -16,6 +16,7 @@
 #include "services/matching/adapters/crisis_table.h"
 #include "services/matching/adapters/crypto_vault.h"
 #include "services/matching/adapters/flow_solver.h"
+#include "services/matching/adapters/message_catalogue.h"
 #include "services/matching/adapters/peers.h"
 #include "services/matching/adapters/program_table.h"
 #include "services/matching/adapters/redis_queue.h"
@@ -83,6 +84,7 @@ OperatorRecord::Mac RecordMac(const crypto::KeyRing& ring) {
 struct Parts {
   ProgramTable programs;
   ScoreWeights weights;
+  MessageCatalogue messages;
   v1::CrisisTable crisis;
   crypto::KeyRing ring;
   std::unique_ptr<storage::Database> database;
@@ -142,6 +144,7 @@ class MatchingProcess final : public rpc::ServiceProcess {
   SealedHandles handles_;
   CandidateDesk candidates_;
   ChosenOffers chosen_;
+  Voices voices_;
   HandlerContext handlers_;
   MatchingHandler matching_handler_;
   CareHandler care_handler_;
@@ -255,6 +258,7 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
           CandidateOptions()),
       chosen_(ledger_, choices_, queue_, chooser_, policies_, clock_, context.random,
               MakeChosenOptions(options), [this](const Effects& effects) { OnEffects(effects); }),
+      voices_(parts_.messages, members_, ledger_),
       handlers_{context.edge,
                 context.streams,
                 ledger_,
@@ -264,11 +268,12 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
                 pages_,
                 clock_,
                 [this](const Effects& effects) { OnEffects(effects); },
-                context.revocations},
+                context.revocations,
+                voices_},
       matching_handler_(handlers_),
       care_handler_(handlers_, care_, care_desk_),
       program_handler_(context.edge, parts_.programs.rows),
-      candidate_handler_(context.edge, candidates_,
+      candidate_handler_(context.edge, candidates_, voices_,
                          [this](const Effects& effects) { OnEffects(effects); }),
       operator_handler_({context.edge, operators_, operator_desk_, drains_, queue_, pages_, clock_,
                          [this] { return matcher_.Pools(); },
@@ -427,6 +432,13 @@ std::vector<std::string> Validate(const rpc::CommonOptions& common,
       faults.push_back(absl::StrCat("--programs_file: ", absl::string_view(status.message())));
     }
   }
+  if (!options.messages_folder.empty()) {
+    const absl::Status status =
+        MessageCatalogue(BuiltInMessages()).AddFolder(options.messages_folder);
+    if (!status.ok()) {
+      faults.push_back(absl::StrCat("--messages_folder: ", absl::string_view(status.message())));
+    }
+  }
   if (!options.weights_file.empty()) {
     const absl::Status status = LoadWeights(options.weights_file).status();
     if (!status.ok()) {
@@ -489,8 +501,13 @@ absl::StatusOr<std::unique_ptr<rpc::ServiceProcess>> MakeMatchingProcess(
     const auto today = absl::ToCivilDay(context.clock.Now(), absl::UTCTimeZone());
     ASSIGN_OR_RETURN(crisis, LoadCrisisTable(options.crisis_file, today));
   }
+  MessageCatalogue messages = BuiltInMessages();
+  if (!options.messages_folder.empty()) {
+    RETURN_IF_ERROR(messages.AddFolder(options.messages_folder));
+  }
   Parts parts{std::move(programs),
               weights,
+              std::move(messages),
               std::move(crisis),
               std::move(ring),
               std::move(database),

@@ -25,6 +25,7 @@ struct MatchingOptions {
   bool create_keys = false;   // make the key ring that is missing; implied in the data folder
   bool group_readable_keys = false;
   std::string programs_file;                        // empty: the table that is built in
+  std::string messages_folder;                      // empty: English, Spanish and French
   std::string weights_file;                         // empty: the weights that are built in
   std::string crisis_file;                          // rows over the crisis lines that are built in
   int waiting_limit = 1'000'000;                    // tickets that may wait

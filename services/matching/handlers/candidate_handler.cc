@@ -12,15 +12,16 @@ namespace handrail::matching {
 grpc::ServerUnaryReactor* CandidateHandler::ListCandidates(grpc::CallbackServerContext* context,
                                                            const v1::ListCandidatesRequest* request,
                                                            v1::ListCandidatesResponse* response) {
-  return edge_.Unary(context, request, response,
-                     [this](const Call& call, const v1::ListCandidatesRequest& request,
-                            v1::ListCandidatesResponse* response) -> absl::Status {
-                       ASSIGN_OR_RETURN(const TicketId id, TicketId::FromName(request.ticket()));
-                       ASSIGN_OR_RETURN(const CandidateDesk::List list,
-                                        desk_.ListCandidates(call, id));
-                       CandidatesToProto(list, response);
-                       return absl::OkStatus();
-                     });
+  return edge_.Unary(
+      context, request, response,
+      [this, asked = LanguagesOf(*context)](const Call& call,
+                                            const v1::ListCandidatesRequest& request,
+                                            v1::ListCandidatesResponse* response) -> absl::Status {
+        ASSIGN_OR_RETURN(const TicketId id, TicketId::FromName(request.ticket()));
+        ASSIGN_OR_RETURN(const CandidateDesk::List list, desk_.ListCandidates(call, id));
+        CandidatesToProto(list, voices_.For(call, asked), response);
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* CandidateHandler::ChooseCandidates(
@@ -35,7 +36,7 @@ grpc::ServerUnaryReactor* CandidateHandler::ChooseCandidates(
                        ASSIGN_OR_RETURN(const Changed<Ticket> changed,
                                         desk_.Choose(call, id, handles, request.then_handrail()));
                        sink_(changed.effects);
-                       TicketToProto(changed.value, std::nullopt, 0, response);
+                       TicketToProto(changed.value, 0, response);
                        return absl::OkStatus();
                      });
 }

@@ -10,7 +10,7 @@
 namespace handrail::matching {
 namespace {
 
-void ViewToProto(const CandidateView& view, v1::Candidate* proto) {
+void ViewToProto(const CandidateView& view, const Voice& voice, v1::Candidate* proto) {
   proto->set_score(view.score);
   for (size_t i = 0; i < view.factors.size(); ++i) {
     if (!view.factors[i].has_value()) continue;
@@ -19,7 +19,7 @@ void ViewToProto(const CandidateView& view, v1::Candidate* proto) {
     row->set_points(view.factors[i]->points);
     row->set_max_points(view.factors[i]->max_points);
   }
-  ReasonsToProto(view.reasons, proto->mutable_reasons());
+  ReasonsToProto(view.reasons, voice, proto->mutable_reasons());
   for (const Language language : view.languages) proto->add_languages(language.Tag());
   view.modalities.ForEach([proto](Modality modality) {
     proto->add_modalities(static_cast<common::v1::Modality>(modality));
@@ -53,11 +53,12 @@ std::optional<FactorCode> FactorFromCode(absl::string_view code) {
 
 }  // namespace
 
-void CandidatesToProto(const CandidateDesk::List& list, v1::ListCandidatesResponse* proto) {
+void CandidatesToProto(const CandidateDesk::List& list, const Voice& voice,
+                       v1::ListCandidatesResponse* proto) {
   for (const CandidateDesk::Candidate& candidate : list.candidates) {
     v1::Candidate* row = proto->add_candidates();
     row->set_handle(candidate.handle);
-    ViewToProto(candidate.view, row);
+    ViewToProto(candidate.view, voice, row);
   }
   proto->mutable_expire_time()->set_seconds(absl::ToUnixSeconds(list.expire_time));
   proto->set_suitable_count(list.suitable_count);

@@ -6,10 +6,12 @@
 #include "handrail/matching/v1/candidates.pb.h"
 #include "handrail/matching/v1/choice.pb.h"
 #include "services/matching/domain/candidate_desk.h"
+#include "services/matching/handlers/voices.h"
 
 namespace handrail::matching {
 
-void CandidatesToProto(const CandidateDesk::List& list, v1::ListCandidatesResponse* proto);
+void CandidatesToProto(const CandidateDesk::List& list, const Voice& voice,
+                       v1::ListCandidatesResponse* proto);
 
 // INVALID_ARGUMENT / FIELD_INVALID for an unknown factor, and for one that is named twice.
 absl::StatusOr<Importance> ImportanceFromProto(

@@ -94,7 +94,7 @@ grpc::ServerUnaryReactor* CareHandler::RequestRematch(grpc::CallbackServerContex
         ASSIGN_OR_RETURN(const PairingId pairing, PairingId::FromName(request.pairing()));
         ASSIGN_OR_RETURN(const Changed<Ticket> opened, desk_.RequestRematch(call, pairing));
         in_.sink(opened.effects);
-        TicketToProto(opened.value, std::nullopt, 0, response);
+        TicketToProto(opened.value, 0, response);
         return absl::OkStatus();
       });
 }

@@ -12,6 +12,7 @@
 #include "services/matching/domain/ticket_desk.h"
 #include "services/matching/domain/watch_hub.h"
 #include "services/matching/handlers/page_tokens.h"
+#include "services/matching/handlers/voices.h"
 
 // The API of matching: proto in, domain, proto out.
 namespace handrail::matching {
@@ -29,6 +30,7 @@ struct HandlerContext {
   std::function<void(const Effects&)> sink;
   // Watches of a revoked device end at the next wake-up or sweep.
   const rpc::RevocationSet& revocations;
+  const Voices& voices;
 };
 
 class ProgramHandler final : public v1::ProgramService::CallbackService {
@@ -76,9 +78,12 @@ class MatchingHandler final : public v1::MatchingService::CallbackService {
       grpc::CallbackServerContext* context, const v1::WatchOffersRequest* request) override;
 
  private:
+  using Asked = std::vector<Language>;  // the languages that a call asks for
   // A ticket of the caller with all that the API tells of it.
-  absl::Status ReadTicket(const Call& call, const TicketId& id, v1::Ticket* out);
-  absl::Status FillTicket(const Call& call, const Ticket& ticket, v1::Ticket* out);
+  absl::Status ReadTicket(const Call& call, const TicketId& id, const Asked& asked,
+                          v1::Ticket* out);
+  absl::Status FillTicket(const Call& call, const Ticket& ticket, const Asked& asked,
+                          v1::Ticket* out);
   // Answers with the value, and passes the effects on.
   template <typename T, typename Response>
   absl::Status Answer(absl::StatusOr<Changed<T>> changed, Response* response);

@@ -13,14 +13,14 @@ namespace {
 // Beyond this many the place in the queue is only "hundreds".
 constexpr int kWaitingCountLimit = 1000;
 
-void Fill(const Ticket& ticket, v1::Ticket* out) { TicketToProto(ticket, std::nullopt, 0, out); }
-void Fill(const Offer& offer, v1::Offer* out) { OfferToProto(offer, out); }
+void Fill(const Ticket& ticket, v1::Ticket* out) { TicketToProto(ticket, 0, out); }
 void Fill(const Pairing& pairing, v1::Pairing* out) { PairingToProto(pairing, out); }
 void Fill(const Availability& seats, v1::Availability* out) { AvailabilityToProto(seats, out); }
 
 }  // namespace
 
-absl::Status MatchingHandler::FillTicket(const Call& call, const Ticket& ticket, v1::Ticket* out) {
+absl::Status MatchingHandler::FillTicket(const Call& call, const Ticket& ticket, const Asked& asked,
+                                         v1::Ticket* out) {
   std::optional<Offer> offer;
   int64_t ahead = 0;
   if (ticket.state == TicketState::kOffered) {
@@ -29,13 +29,15 @@ absl::Status MatchingHandler::FillTicket(const Call& call, const Ticket& ticket,
     ASSIGN_OR_RETURN(ahead, in_.ledger.CountWaitingBefore(call.deadline, ticket.pool,
                                                           ticket.create_time, kWaitingCountLimit));
   }
-  TicketToProto(ticket, offer, ahead, out);
+  TicketToProto(ticket, ahead, out);
+  if (offer.has_value()) ShowOffer(*offer, in_.voices.For(call, asked), out);
   return absl::OkStatus();
 }
 
-absl::Status MatchingHandler::ReadTicket(const Call& call, const TicketId& id, v1::Ticket* out) {
+absl::Status MatchingHandler::ReadTicket(const Call& call, const TicketId& id, const Asked& asked,
+                                         v1::Ticket* out) {
   ASSIGN_OR_RETURN(const Ticket ticket, in_.ledger.GetTicket(call, id));
-  return FillTicket(call, ticket, out);
+  return FillTicket(call, ticket, asked, out);
 }
 
 template <typename T, typename Response>
@@ -75,31 +77,32 @@ grpc::ServerUnaryReactor* MatchingHandler::RequestMatch(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* MatchingHandler::GetTicket(grpc::CallbackServerContext* context,
                                                      const v1::GetTicketRequest* request,
                                                      v1::Ticket* response) {
-  return in_.edge.Unary(context, request, response,
-                        [this](const Call& call, const v1::GetTicketRequest& request,
-                               v1::Ticket* response) -> absl::Status {
-                          ASSIGN_OR_RETURN(const TicketId id, TicketId::FromName(request.name()));
-                          return ReadTicket(call, id, response);
-                        });
+  return in_.edge.Unary(
+      context, request, response,
+      [this, asked = LanguagesOf(*context)](const Call& call, const v1::GetTicketRequest& request,
+                                            v1::Ticket* response) -> absl::Status {
+        ASSIGN_OR_RETURN(const TicketId id, TicketId::FromName(request.name()));
+        return ReadTicket(call, id, asked, response);
+      });
 }
 
 grpc::ServerUnaryReactor* MatchingHandler::ListTickets(grpc::CallbackServerContext* context,
                                                        const v1::ListTicketsRequest* request,
                                                        v1::ListTicketsResponse* response) {
-  return in_.edge.Unary(context, request, response,
-                        [this](const Call& call, const v1::ListTicketsRequest& request,
-                               v1::ListTicketsResponse* response) -> absl::Status {
-                          ASSIGN_OR_RETURN(
-                              const auto page,
-                              in_.pages.Read(call, "", request.page_size(), request.page_token()));
-                          ASSIGN_OR_RETURN(const Page<Ticket> tickets,
-                                           in_.ledger.ListTickets(call, page.limit, page.after));
-                          for (const Ticket& ticket : tickets.items) {
-                            RETURN_IF_ERROR(FillTicket(call, ticket, response->add_tickets()));
-                          }
-                          response->set_next_page_token(in_.pages.Write(call, "", tickets));
-                          return absl::OkStatus();
-                        });
+  return in_.edge.Unary(
+      context, request, response,
+      [this, asked = LanguagesOf(*context)](const Call& call, const v1::ListTicketsRequest& request,
+                                            v1::ListTicketsResponse* response) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto page,
+                         in_.pages.Read(call, "", request.page_size(), request.page_token()));
+        ASSIGN_OR_RETURN(const Page<Ticket> tickets,
+                         in_.ledger.ListTickets(call, page.limit, page.after));
+        for (const Ticket& ticket : tickets.items) {
+          RETURN_IF_ERROR(FillTicket(call, ticket, asked, response->add_tickets()));
+        }
+        response->set_next_page_token(in_.pages.Write(call, "", tickets));
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* MatchingHandler::CancelTicket(grpc::CallbackServerContext* context,
@@ -151,15 +154,16 @@ grpc::ServerUnaryReactor* MatchingHandler::ListOffers(grpc::CallbackServerContex
                                                       v1::ListOffersResponse* response) {
   return in_.edge.Unary(
       context, request, response,
-      [this](const Call& call, const v1::ListOffersRequest& request,
-             v1::ListOffersResponse* response) -> absl::Status {
+      [this, asked = LanguagesOf(*context)](const Call& call, const v1::ListOffersRequest& request,
+                                            v1::ListOffersResponse* response) -> absl::Status {
         const char* filter = request.include_closed() ? "all" : "open";
         ASSIGN_OR_RETURN(const auto page,
                          in_.pages.Read(call, filter, request.page_size(), request.page_token()));
         ASSIGN_OR_RETURN(
             const Page<Offer> offers,
             in_.ledger.ListOffers(call, request.include_closed(), page.limit, page.after));
-        for (const Offer& offer : offers.items) Fill(offer, response->add_offers());
+        const Voice voice = in_.voices.For(call, asked);
+        for (const Offer& offer : offers.items) OfferToProto(offer, voice, response->add_offers());
         response->set_next_page_token(in_.pages.Write(call, filter, offers));
         return absl::OkStatus();
       });
@@ -181,11 +185,15 @@ grpc::ServerUnaryReactor* MatchingHandler::DeclineOffer(grpc::CallbackServerCont
                                                         const v1::DeclineOfferRequest* request,
                                                         v1::Offer* response) {
   return in_.edge.Unary(context, request, response,
-                        [this](const Call& call, const v1::DeclineOfferRequest& request,
-                               v1::Offer* response) -> absl::Status {
+                        [this, asked = LanguagesOf(*context)](
+                            const Call& call, const v1::DeclineOfferRequest& request,
+                            v1::Offer* response) -> absl::Status {
                           ASSIGN_OR_RETURN(const OfferId id, OfferId::FromName(request.name()));
-                          return Answer(in_.ledger.DeclineOffer(call, in_.clock.Now(), id),
-                                        response);
+                          ASSIGN_OR_RETURN(const Changed<Offer> changed,
+                                           in_.ledger.DeclineOffer(call, in_.clock.Now(), id));
+                          in_.sink(changed.effects);
+                          OfferToProto(changed.value, in_.voices.For(call, asked), response);
+                          return absl::OkStatus();
                         });
 }
 

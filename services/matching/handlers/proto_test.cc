@@ -2,6 +2,7 @@
 
 #include "common/base/status.h"
 #include "common/testing/seeded_random.h"
+#include "services/matching/adapters/message_catalogue.h"
 #include "services/matching/handlers/ticket_proto.h"
 #include "services/matching/handlers/traits_proto.h"
 
@@ -85,12 +86,13 @@ TEST(TicketProtoTest, AnOfferTellsNothingOfTheNewcomer) {
   offer.newcomer = MemberId::Random(random);
   offer.explanation.reasons = {MatchReason::kPathway};
   v1::Offer proto;
-  OfferToProto(offer, &proto);
+  OfferToProto(offer, Voice(BuiltInMessages(), {Language::FromTag("fr")}), &proto);
   const std::string bytes = proto.SerializeAsString();
   EXPECT_EQ(bytes.find(offer.newcomer.ToString()), std::string::npos);
   EXPECT_EQ(bytes.find(offer.ticket.ToString()), std::string::npos);
   EXPECT_EQ(proto.factors_size(), kFactorCount);
-  EXPECT_FALSE(proto.reasons(0).text().empty());
+  EXPECT_EQ(proto.reasons(0).code(), "PATHWAY");
+  EXPECT_EQ(proto.reasons(0).text(), "Vous voyez le rétablissement d’une manière très proche.");
 }
 
 TEST(TicketProtoTest, APairingDoesNotTellWhyItEnded) {

@@ -9,12 +9,12 @@
 namespace handrail::matching {
 namespace {}  // namespace
 
-void ReasonsToProto(const std::vector<MatchReason>& reasons,
+void ReasonsToProto(const std::vector<MatchReason>& reasons, const Voice& voice,
                     google::protobuf::RepeatedPtrField<v1::Reason>* proto) {
   for (const MatchReason reason : reasons) {
     v1::Reason* row = proto->Add();
     row->set_code(std::string(CodeOf(reason)));
-    row->set_text(std::string(TextOf(reason)));
+    row->set_text(voice.Say(reason));
   }
 }
 
@@ -33,8 +33,12 @@ int RoundWaitingAhead(int64_t exact) {
   return static_cast<int>(std::min<int64_t>(hundreds, std::numeric_limits<int>::max() / 100) * 100);
 }
 
-void TicketToProto(const Ticket& ticket, const std::optional<Offer>& offer, int64_t waiting_ahead,
-                   v1::Ticket* proto) {
+void ShowOffer(const Offer& offer, const Voice& voice, v1::Ticket* proto) {
+  ReasonsToProto(offer.explanation.reasons, voice, proto->mutable_reasons());
+  TimeToProto(offer.expire_time, proto->mutable_offer_expire_time());
+}
+
+void TicketToProto(const Ticket& ticket, int64_t waiting_ahead, v1::Ticket* proto) {
   proto->set_name(ticket.id.Name());
   proto->set_relationship_type(static_cast<common::v1::RelationshipType>(ticket.relationship_type));
   proto->set_philosophy(static_cast<common::v1::Philosophy>(ticket.philosophy));
@@ -45,10 +49,6 @@ void TicketToProto(const Ticket& ticket, const std::optional<Offer>& offer, int6
   proto->set_version(ticket.version);
   if (ticket.pairing.has_value()) proto->set_pairing(ticket.pairing->Name());
   if (ticket.conversation.has_value()) proto->set_conversation(ticket.conversation->Name());
-  if (ticket.state == TicketState::kOffered && offer.has_value()) {
-    ReasonsToProto(offer->explanation.reasons, proto->mutable_reasons());
-    TimeToProto(offer->expire_time, proto->mutable_offer_expire_time());
-  }
   if (ticket.state == TicketState::kWaiting) {
     proto->set_waiting_ahead(RoundWaitingAhead(waiting_ahead));
   }
@@ -60,7 +60,7 @@ void TicketToProto(const Ticket& ticket, const std::optional<Offer>& offer, int6
   }
 }
 
-void OfferToProto(const Offer& offer, v1::Offer* proto) {
+void OfferToProto(const Offer& offer, const Voice& voice, v1::Offer* proto) {
   proto->set_name(offer.id.Name());
   proto->set_state(static_cast<v1::OfferState>(offer.state));
   proto->set_relationship_type(static_cast<common::v1::RelationshipType>(offer.relationship_type));
@@ -75,7 +75,7 @@ void OfferToProto(const Offer& offer, v1::Offer* proto) {
     row->set_points(factor.points);
     row->set_max_points(factor.max_points);
   }
-  ReasonsToProto(offer.explanation.reasons, proto->mutable_reasons());
+  ReasonsToProto(offer.explanation.reasons, voice, proto->mutable_reasons());
   for (const Language language : offer.explanation.shared_languages) {
     proto->add_shared_languages(language.Tag());
   }

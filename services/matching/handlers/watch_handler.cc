@@ -25,7 +25,8 @@ grpc::ServerWriteReactor<v1::WatchTicketResponse>* MatchingHandler::WatchTicket(
   auto stream = rpc::StreamWriter<Response>::Open(
       in_.streams, context, OptionsFor<Response>(std::move(admitted->slot), in_.hub, topic, end));
   auto sent = std::make_shared<std::string>();
-  const auto refresh = [this, stream, sent, id = *id, call = admitted->call]() -> bool {
+  const auto refresh = [this, stream, sent, id = *id, call = admitted->call,
+                        asked = LanguagesOf(*context)]() -> bool {
     if (stream->IsClosed()) return false;
     if (in_.revocations.IsRevoked(call.who.device)) {
       stream->Close(RevokedError());
@@ -34,7 +35,8 @@ grpc::ServerWriteReactor<v1::WatchTicketResponse>* MatchingHandler::WatchTicket(
     Call read = call;
     read.deadline = in_.clock.Now() + kWatchReadTimeout;
     Response response;
-    if (const absl::Status status = ReadTicket(read, id, response.mutable_ticket()); !status.ok()) {
+    if (const absl::Status status = ReadTicket(read, id, asked, response.mutable_ticket());
+        !status.ok()) {
       if (IsTransient(status)) return true;
       stream->Close(status);
       return false;
@@ -66,7 +68,8 @@ grpc::ServerWriteReactor<v1::WatchOffersResponse>* MatchingHandler::WatchOffers(
   auto stream = rpc::StreamWriter<Response>::Open(
       in_.streams, context, OptionsFor<Response>(std::move(admitted->slot), in_.hub, topic, end));
   auto news = std::make_shared<OfferNews>();
-  const auto refresh = [this, stream, news, call = admitted->call]() -> bool {
+  const auto refresh = [this, stream, news, call = admitted->call,
+                        asked = LanguagesOf(*context)]() -> bool {
     if (stream->IsClosed()) return false;
     if (in_.revocations.IsRevoked(call.who.device)) {
       stream->Close(RevokedError());
@@ -85,7 +88,7 @@ grpc::ServerWriteReactor<v1::WatchOffersResponse>* MatchingHandler::WatchOffers(
     }
     for (const Offer& offer : changes->wanted) {
       Response response;
-      OfferToProto(offer, response.mutable_offer());
+      OfferToProto(offer, in_.voices.For(read, asked), response.mutable_offer());
       if (!stream->TryWrite(std::move(response))) return !stream->IsClosed();
       news->Told(offer.id, offer.version);
     }

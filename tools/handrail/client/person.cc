@@ -52,6 +52,7 @@ absl::StatusOr<std::unique_ptr<Services>> Services::Create(const Endpoints& endp
   services->safety_ = profiles::v1::SafetyService::NewStub(profiles_channel);
   services->matching_ = matching::v1::MatchingService::NewStub(matching_channel);
   services->care_ = matching::v1::CareService::NewStub(matching_channel);
+  services->candidates_ = matching::v1::CandidateService::NewStub(matching_channel);
   services->help_ = matching::v1::HelpService::NewStub(matching_channel);
   services->operators_ = matching::v1::OperatorService::NewStub(matching_channel);
   services->messaging_ = messaging::v1::MessagingService::NewStub(messaging_channel);

@@ -15,6 +15,7 @@
 #include "common/base/status.h"
 #include "common/crypto/ed25519.h"
 #include "common/rpc/status_conversion.h"
+#include "handrail/matching/v1/candidates.grpc.pb.h"
 #include "handrail/matching/v1/care.grpc.pb.h"
 #include "handrail/matching/v1/help.grpc.pb.h"
 #include "handrail/matching/v1/matching.grpc.pb.h"
@@ -38,6 +39,7 @@ class Services {
   profiles::v1::SafetyService::Stub& safety() { return *safety_; }
   matching::v1::MatchingService::Stub& matching() { return *matching_; }
   matching::v1::CareService::Stub& care() { return *care_; }
+  matching::v1::CandidateService::Stub& candidates() { return *candidates_; }
   matching::v1::HelpService::Stub& help() { return *help_; }
   matching::v1::OperatorService::Stub& operators() { return *operators_; }
   messaging::v1::MessagingService::Stub& messaging() { return *messaging_; }
@@ -50,6 +52,7 @@ class Services {
   std::unique_ptr<profiles::v1::SafetyService::Stub> safety_;
   std::unique_ptr<matching::v1::MatchingService::Stub> matching_;
   std::unique_ptr<matching::v1::CareService::Stub> care_;
+  std::unique_ptr<matching::v1::CandidateService::Stub> candidates_;
   std::unique_ptr<matching::v1::HelpService::Stub> help_;
   std::unique_ptr<matching::v1::OperatorService::Stub> operators_;
   std::unique_ptr<messaging::v1::MessagingService::Stub> messaging_;
