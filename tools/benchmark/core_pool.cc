@@ -52,10 +52,10 @@ void CorePool::AddSponsors(bool taken) {
     seats.accepting = true;
     seats.pairing_count = taken ? kSeats : static_cast<int>(random_.Below(kSeats));
     seats.last_offer_time = now_ - absl::Minutes(static_cast<int64_t>(random_.Below(100'000)));
+    seats.responsiveness = random_.Unit();
     seats.version = 1;
     index_.PutMember(traits, now_);
     index_.PutSeats(seats);
-    index_.SetResponsiveness(seats.sponsor, static_cast<float>(random_.Unit()));
     seats_.push_back(std::move(seats));
   }
 }
