@@ -95,8 +95,7 @@ absl::Status MatchIndex::PutTickets(absl::Time deadline, absl::Time now,
   RETURN_IF_ERROR(LoadMembers(deadline, missing));
   RETURN_IF_ERROR(RefreshPairs(deadline, now, newcomers));
   for (const TicketChange& ticket : tickets) {
-    const auto held = tickets_.find(ticket.ticket);
-    if (held != tickets_.end() && held->second.version > ticket.version) continue;
+    if (tickets_.VersionOf(ticket.ticket) > ticket.version) continue;
     const MemberCache::Member traits =
         IsOpen(ticket.state) ? members_.Find(ticket.newcomer) : nullptr;
     if (IsOpen(ticket.state) && traits == nullptr) continue;  // their copy is on its way
@@ -104,9 +103,9 @@ absl::Status MatchIndex::PutTickets(absl::Time deadline, absl::Time now,
     pool.PutTicket(ToTicket(ticket), traits, now);
     if (traits != nullptr) pool.PutMember(traits, now);
     if (IsOpen(ticket.state)) {
-      tickets_[ticket.ticket] = ticket;
+      tickets_.Put(ticket);
     } else {
-      tickets_.erase(ticket.ticket);
+      tickets_.Erase(ticket.ticket);
     }
   }
   return absl::OkStatus();
@@ -165,13 +164,13 @@ absl::Status MatchIndex::PutSponsors(absl::Time deadline, absl::Time now,
 
 std::optional<Match> MatchIndex::ToMatch(const PoolKey& pool, const Candidate& candidate,
                                          absl::Time now) {
-  const auto ticket = tickets_.find(candidate.ticket->ticket);
+  std::optional<TicketChange> ticket = tickets_.Find(candidate.ticket->ticket);
   const auto sponsor = sponsors_.find(candidate.sponsor->member);
-  if (ticket == tickets_.end() || sponsor == sponsors_.end()) return std::nullopt;
+  if (!ticket.has_value() || sponsor == sponsors_.end()) return std::nullopt;
   if (sponsor->second.traits == nullptr) return std::nullopt;
   Match match;
   match.pool = pool;
-  match.ticket = ticket->second;
+  match.ticket = *std::move(ticket);
   match.sponsor = sponsor->first;
   // Of the traits that were judged, not of the newest copy: the ledger compares it and refuses what
   // was decided from older ones.
@@ -184,9 +183,9 @@ std::optional<Match> MatchIndex::ToMatch(const PoolKey& pool, const Candidate& c
 
 std::optional<Match> MatchIndex::FindForTicket(const TicketId& ticket, const Taken& taken,
                                                absl::Time now) {
-  const auto held = tickets_.find(ticket);
-  if (held == tickets_.end()) return std::nullopt;
-  const PoolKey pool = held->second.pool;
+  const std::optional<TicketChange> held = tickets_.Find(ticket);
+  if (!held.has_value()) return std::nullopt;
+  const PoolKey& pool = held->pool;
   const Choice choice = PoolOf(pool).FindSponsors(ticket, now, kCandidates);
   for (const Candidate& candidate : choice.candidates) {
     const auto used = taken.find(candidate.sponsor->member);
@@ -241,19 +240,14 @@ Choice MatchIndex::AddTicketsFor(const MemberId& sponsor, absl::Time now,
 
 std::optional<Match> MatchIndex::MatchOf(const TicketId& ticket, const MemberId& sponsor,
                                          absl::Time now) {
-  const auto held = tickets_.find(ticket);
-  if (held == tickets_.end()) return std::nullopt;
-  const PoolKey pool = held->second.pool;
+  const std::optional<TicketChange> held = tickets_.Find(ticket);
+  if (!held.has_value()) return std::nullopt;
+  const PoolKey& pool = held->pool;
   const Choice choice = PoolOf(pool).FindTickets(sponsor, now, Chooser::kMaxCandidates);
   for (const Candidate& candidate : choice.candidates) {
     if (candidate.ticket->ticket == ticket) return ToMatch(pool, candidate, now);
   }
   return std::nullopt;
-}
-
-const TicketChange* MatchIndex::FindTicket(const TicketId& id) const {
-  const auto found = tickets_.find(id);
-  return found == tickets_.end() ? nullptr : &found->second;
 }
 
 const SponsorSeats* MatchIndex::FindSponsor(const MemberId& id) const {

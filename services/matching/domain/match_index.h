@@ -20,6 +20,7 @@
 #include "services/matching/domain/member_cache.h"
 #include "services/matching/domain/pair_table.h"
 #include "services/matching/domain/pool_index.h"
+#include "services/matching/domain/ticket_table.h"
 
 namespace handrail::matching {
 
@@ -81,7 +82,7 @@ class MatchIndex {
   // The two as they are known now; nothing when the ticket is none of the sponsor's best any more.
   std::optional<Match> MatchOf(const TicketId& ticket, const MemberId& sponsor, absl::Time now);
 
-  const TicketChange* FindTicket(const TicketId& id) const;
+  std::optional<TicketChange> FindTicket(const TicketId& id) const { return tickets_.Find(id); }
   const SponsorSeats* FindSponsor(const MemberId& id) const;
   // The pools that a sponsor is to be found in.
   std::vector<PoolKey> PoolsOf(const MemberId& sponsor) const;
@@ -110,7 +111,7 @@ class MatchIndex {
   const ProgramPolicies& policies_;
   PairTable pairs_;
   std::map<PoolKey, std::unique_ptr<PoolIndex>> pools_;
-  absl::flat_hash_map<TicketId, TicketChange> tickets_;  // that may be put before somebody
+  TicketTable tickets_;  // that may be put before somebody
   absl::flat_hash_map<MemberId, SponsorEntry> sponsors_;
 };
 

@@ -217,8 +217,8 @@ std::vector<Matcher::Attempt> Matcher::Choose() {
     const TicketId id = tickets_to_match_.front();
     tickets_to_match_.pop_front();
     tickets_queued_.erase(id);
-    const TicketChange* ticket = index_.FindTicket(id);
-    if (ticket == nullptr || !MayMatch(ticket->pool) || busy.contains(id)) continue;
+    const std::optional<TicketChange> ticket = index_.FindTicket(id);
+    if (!ticket.has_value() || !MayMatch(ticket->pool) || busy.contains(id)) continue;
     const bool waits = policies_.Of(ticket->relationship_type).parallel_offers == 1;
     if (auto match = index_.FindForTicket(id, taken, now); match.has_value()) {
       if (waits && window_.Holds(match->sponsor)) continue;  // the window will see to it
