@@ -243,5 +243,42 @@ TEST_F(ChooseEngineTest, ATemporaryContactIsPutBeforeThreeAtOnce) {
   env_.ExpectWhole();
 }
 
+// One of three passed it on, so that there is room for one more; then everything in memory is lost.
+TEST_F(ChooseEngineTest, ATicketWithRoomForMoreOffersIsQueuedAndLoadedAgain) {
+  AddSponsors(2);
+  const auto ticket = env_.Open(env_.As(env_.AddNewcomer()), RelationshipType::kTemporaryContact);
+  ASSERT_TRUE(ticket.ok()) << ticket.status();
+  matcher_->Notify(ticket->effects);
+  matcher_->RunRoundForTest();
+  ASSERT_THAT(Asked(), SizeIs(2));
+  ASSERT_EQ(StateOf(ticket->value), TicketState::kOffered);
+  ASSERT_TRUE(reconciler_->Reconcile().ok());
+  EXPECT_EQ(Depth().waiting, 1);
+  server_.FlushAll();
+  ASSERT_EQ(Depth().waiting, 0);
+  // By a reconciler and a matcher that know nothing of it, and with no mark to be sent again.
+  env_.Execute("UPDATE tickets SET index_pending = 0");
+  matcher_ = NewMatcher();
+  matcher_->RunRoundForTest();
+  reconciler_ = NewReconciler();
+  ASSERT_TRUE(reconciler_->Reconcile().ok());
+  EXPECT_EQ(Depth().waiting, 1) << "queued by the rebuild";
+  const MemberId third = Offer(1);
+  sponsors_.push_back(third);
+  // The other two are not known to have it yet: a refused search is repeated a little later.
+  for (int round = 0; round < 20 && Asked().size() < 3; ++round) {
+    matcher_->RunRoundForTest();
+    env_.clock.Advance(absl::Milliseconds(500));
+  }
+  EXPECT_THAT(Asked(), SizeIs(3));
+  matcher_->RunRoundForTest();
+  ASSERT_TRUE(reconciler_->Reconcile().ok());
+  server_.FlushAll();
+  reconciler_ = NewReconciler();
+  ASSERT_TRUE(reconciler_->Reconcile().ok());
+  EXPECT_EQ(Depth().waiting, 0) << "three are as many as may be";
+  env_.ExpectWhole();
+}
+
 }  // namespace
 }  // namespace handrail::matching

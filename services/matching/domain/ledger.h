@@ -314,12 +314,18 @@ class Ledger {
 
   // ---- For the index ----
 
+  // Pools with tickets that wait, or that are offered side by side; each once.
   virtual absl::StatusOr<std::vector<PoolKey>> ListWaitingPools(absl::Time deadline) = 0;
   // Waiting tickets of a pool, longest waiting first, after (create_time, id).
   virtual absl::StatusOr<std::vector<TicketChange>> LoadWaiting(absl::Time deadline,
                                                                 const PoolKey& pool, int limit,
                                                                 std::optional<PageStart> after) = 0;
-  // The same tickets in the same order, and as little of each as can be: for whole pools.
+  // Tickets of a pool that are OFFERED with offers side by side, by id, after `after`. Those with
+  // room for one more are to be queued like waiting ones (TicketChange::HasRoomForOffer).
+  virtual absl::StatusOr<std::vector<TicketChange>> LoadOfferedInParallel(
+      absl::Time deadline, const PoolKey& pool, int limit, const TicketId& after) = 0;
+  // The same tickets as LoadWaiting in the same order, and as little of each as can be: for whole
+  // pools.
   virtual absl::StatusOr<std::vector<WaitingTicket>> ScanWaiting(
       absl::Time deadline, const PoolKey& pool, int limit, std::optional<PageStart> after) = 0;
   // Tickets by id, in whatever state; those that are not there are left out.

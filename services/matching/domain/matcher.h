@@ -135,6 +135,7 @@ class Matcher {
     std::string cursor;
     absl::Time poll_at = absl::InfinitePast();
     std::optional<PageStart> scrub_after;
+    TicketId scrub_offered;
   };
 
   // A pool whose waiting tickets are being read.
@@ -177,6 +178,9 @@ class Matcher {
   void StartLoading(const PoolKey& pool);
   // Some pages of waiting tickets, longest waiting first, the pools in turn.
   void LoadSome();
+  // A page of those that have an offer and may have one more. False at the end, where `after`
+  // begins anew, and when they cannot be read now.
+  bool LoadOffered(const PoolKey& pool, int limit, TicketId& after);
   // Looks for tickets in the next round if there is a free seat.
   void LetLook(const MemberId& id);
   bool MayMatch(const PoolKey& pool) const;

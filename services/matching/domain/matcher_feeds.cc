@@ -17,6 +17,8 @@ constexpr int kLoadChunk = 500;
 constexpr absl::Duration kLoadSlice = absl::Milliseconds(20);
 constexpr absl::Duration kLoadPause = absl::Milliseconds(500);  // after a failure
 constexpr int kEventsAtOnce = 500;
+// Tickets that are offered side by side are few; what lies beyond is found by the scrub.
+constexpr int kOfferedPages = 20;
 
 }  // namespace
 
@@ -106,6 +108,10 @@ void Matcher::LoadSome() {
       return;
     }
     const bool last = tickets->size() < static_cast<size_t>(kLoadChunk);
+    TicketId offered;
+    for (int page = 0; last && page < kOfferedPages; ++page) {
+      if (!LoadOffered(loading.pool, kLoadChunk, offered)) break;
+    }
     // Free seats look at those who wait longest at once, and at everybody in the end.
     if (first || last) {
       for (const MemberId& id : index_.SponsorsIn(loading.pool)) LetLook(id);
@@ -158,6 +164,14 @@ std::optional<absl::Duration> Matcher::WantedHold(const PoolKey& pool, PoolLease
   if (lease.seen && !turn) return std::nullopt;
   lease.turn_at = now + options_.lease;
   return options_.lease;
+}
+
+bool Matcher::LoadOffered(const PoolKey& pool, int limit, TicketId& after) {
+  const auto tickets = ledger_.LoadOfferedInParallel(LedgerDeadline(), pool, limit, after);
+  if (!tickets.ok()) return false;  // the scrub comes by again
+  after = tickets->empty() ? TicketId() : tickets->back().ticket;
+  index_.PutTickets(LedgerDeadline(), clock_.Now(), *tickets).IgnoreError();
+  return !tickets->empty();
 }
 
 void Matcher::KeepLeases() {
@@ -247,6 +261,7 @@ void Matcher::Scrub() {
                             : std::optional<PageStart>(
                                   PageStart{tickets->back().create_time, tickets->back().ticket});
     index_.PutTickets(LedgerDeadline(), now, *tickets).IgnoreError();
+    LoadOffered(pool, options_.scrub_chunk, lease.scrub_offered);
   }
 }
 

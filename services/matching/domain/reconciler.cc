@@ -218,7 +218,28 @@ absl::Status Reconciler::RebuildTickets(Marks& ours, ChunkWriter& writer) {
     }));
     if (more) places.push_back(std::move(place));
   }
+  for (const auto& [pool, mark] : ours) RETURN_IF_ERROR(RebuildOffered(ours, pool, writer));
   return absl::OkStatus();
+}
+
+absl::Status Reconciler::RebuildOffered(Marks& ours, const PoolKey& pool, ChunkWriter& writer) {
+  TicketId after;
+  while (true) {
+    RETURN_IF_ERROR(GoOn(ours));
+    ASSIGN_OR_RETURN(
+        const std::vector<TicketChange> tickets,
+        ledger_.LoadOfferedInParallel(LedgerDeadline(), pool, Queue::kRebuildChunk, after));
+    if (tickets.empty()) return absl::OkStatus();
+    after = tickets.back().ticket;
+    std::vector<QueueTicket> entries;
+    for (const TicketChange& ticket : tickets) {
+      if (ticket.HasRoomForOffer()) entries.push_back(QueueTicketOf(ticket));
+    }
+    if (entries.empty()) continue;
+    RETURN_IF_ERROR(writer.Add([this, pool, entries = std::move(entries)] {
+      return queue_.RebuildTickets(QueueDeadline(), pool, entries);
+    }));
+  }
 }
 
 absl::Status Reconciler::RebuildSponsors(Marks& ours, ChunkWriter& writer) {

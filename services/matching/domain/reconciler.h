@@ -100,6 +100,8 @@ class Reconciler {
   std::string NextMark();
   absl::Status Rebuild(Marks& ours, const Runs& runs);
   absl::Status RebuildTickets(Marks& ours, ChunkWriter& writer);
+  // Those that have an offer and may have one more.
+  absl::Status RebuildOffered(Marks& ours, const PoolKey& pool, ChunkWriter& writer);
   absl::Status RebuildSponsors(Marks& ours, ChunkWriter& writer);
   // The pools that hold anything already: only there can be something that should not be.
   absl::StatusOr<std::vector<PoolKey>> NotEmpty(Marks& ours);

@@ -90,6 +90,9 @@ class SqlLedger final : public Ledger {
   absl::StatusOr<std::vector<TicketChange>> LoadWaiting(absl::Time deadline, const PoolKey& pool,
                                                         int limit,
                                                         std::optional<PageStart> after) override;
+  absl::StatusOr<std::vector<TicketChange>> LoadOfferedInParallel(absl::Time deadline,
+                                                                  const PoolKey& pool, int limit,
+                                                                  const TicketId& after) override;
   absl::StatusOr<std::vector<WaitingTicket>> ScanWaiting(absl::Time deadline, const PoolKey& pool,
                                                          int limit,
                                                          std::optional<PageStart> after) override;

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -32,22 +34,29 @@ namespace {
 }  // namespace
 
 absl::StatusOr<std::vector<PoolKey>> SqlLedger::ListWaitingPools(absl::Time deadline) {
-  // One step of the index a pool, however many tickets wait in it.
-  std::vector<PoolKey> pools;
+  std::set<std::string> names;
   RETURN_IF_ERROR(database_.Read(deadline, [&](Transaction& tx) -> absl::Status {
-    pools.clear();
-    std::string last;
-    while (true) {
-      ASSIGN_OR_RETURN(const Rows rows,
-                       tx.Query("SELECT pool FROM tickets WHERE state = 1 AND pool > $1 "
-                                "ORDER BY pool LIMIT 1",
-                                {Blob{last}}));
-      if (rows.empty()) return absl::OkStatus();
-      last = std::string(rows.front().Bytes(0));
-      ASSIGN_OR_RETURN(PoolKey pool, context_.pools.Reveal(last));
-      pools.push_back(std::move(pool));
+    names.clear();
+    // One step of the index a pool, however many tickets are in it.
+    for (const absl::string_view next :
+         {"SELECT pool FROM tickets WHERE state = 1 AND pool > $1 ORDER BY pool LIMIT 1",
+          "SELECT pool FROM offers WHERE state = 1 AND exclusive = 0 AND pool > $1 "
+          "ORDER BY pool LIMIT 1"}) {
+      std::string last;
+      while (true) {
+        ASSIGN_OR_RETURN(const Rows rows, tx.Query(next, {Blob{last}}));
+        if (rows.empty()) break;
+        last = std::string(rows.front().Bytes(0));
+        names.insert(last);
+      }
     }
+    return absl::OkStatus();
   }));
+  std::vector<PoolKey> pools;
+  for (const std::string& name : names) {
+    ASSIGN_OR_RETURN(PoolKey pool, context_.pools.Reveal(name));
+    pools.push_back(std::move(pool));
+  }
   return pools;
 }
 
@@ -74,6 +83,18 @@ absl::StatusOr<std::vector<TicketChange>> SqlLedger::LoadWaiting(absl::Time dead
                            " FROM tickets WHERE state = 1 AND pool = $1 AND created_at >= $2 "
                            "AND (created_at > $2 OR id > $3) ORDER BY created_at, id LIMIT $4",
                            {Blob{context_.pools.Opaque(pool)}, start.create_time, start.id, limit});
+}
+
+absl::StatusOr<std::vector<TicketChange>> SqlLedger::LoadOfferedInParallel(absl::Time deadline,
+                                                                           const PoolKey& pool,
+                                                                           int limit,
+                                                                           const TicketId& after) {
+  return ReadTicketChanges(deadline,
+                           "SELECT " HANDRAIL_TICKET_COLUMNS
+                           " FROM tickets WHERE state = 2 AND id IN (SELECT DISTINCT ticket "
+                           "FROM offers WHERE state = 1 AND exclusive = 0 AND pool = $1 "
+                           "AND ticket > $2 ORDER BY ticket LIMIT $3) ORDER BY id",
+                           {Blob{context_.pools.Opaque(pool)}, after, limit});
 }
 
 absl::StatusOr<std::vector<WaitingTicket>> SqlLedger::ScanWaiting(absl::Time deadline,

@@ -184,6 +184,10 @@ const std::vector<storage::Migration>& LedgerMigrations() {
       // How soon a sponsor tends to answer, in millionths; -1 when that is not known.
       {"0013_responsiveness",
        {"ALTER TABLE sponsors ADD COLUMN responsiveness {int} NOT NULL DEFAULT -1"}},
+      // What may have one more offer is queued and loaded like what waits.
+      {"0014_offers_side_by_side",
+       {"CREATE INDEX offers_side_by_side ON offers (pool, ticket) "
+        "WHERE state = 1 AND exclusive = 0"}},
   };
   return *migrations;
 }
