@@ -300,6 +300,47 @@ TEST_F(MainFlowTest, ACancelledTicketTakesItsOfferBack) {
   EXPECT_NE(again->name(), ticket->name());
 }
 
+TEST_F(MainFlowTest, WhomSomebodyKnowsIsNotOfferedToThemUntilTheyAreTakenOffTheList) {
+  program_ = common::v1::PHILOSOPHY_FAMILY_ALANON;
+  auto sponsor = Sponsor(1);
+  auto newcomer = Newcomer();
+  profiles::v1::AvoidMemberRequest avoid;
+  avoid.set_member(sponsor->member());
+  avoid.set_relation(profiles::v1::RELATION_CLINICIAN);
+  avoid.set_request_id(newcomer->NewRequestId());
+  const auto avoided = newcomer->Call(cluster_->services().avoid(),
+                                      &profiles::v1::AvoidService::Stub::AvoidMember, avoid);
+  ASSERT_TRUE(avoided.ok()) << avoided.status();
+  const auto list = newcomer->Call(cluster_->services().avoid(),
+                                   &profiles::v1::AvoidService::Stub::ListAvoidedMembers,
+                                   profiles::v1::ListAvoidedMembersRequest());
+  ASSERT_TRUE(list.ok()) << list.status();
+  ASSERT_EQ(list->members_size(), 1);
+  EXPECT_EQ(list->members(0).member(), sponsor->member());
+  EXPECT_EQ(list->members(0).relation(), profiles::v1::RELATION_CLINICIAN);
+  // Matching has heard of whoever joined later, and so of the list.
+  auto later = Newcomer();
+  const auto ticket = Ask(*newcomer);
+  ASSERT_TRUE(ticket.ok()) << ticket.status();
+  // The seat goes to whoever asked later.
+  const auto second = Ask(*later);
+  ASSERT_TRUE(second.ok()) << second.status();
+  ASSERT_TRUE(WaitUntil(
+      [&] { return Look(*later, second->name()).state() == matching::v1::TICKET_STATE_OFFERED; }));
+  EXPECT_EQ(Look(*newcomer, ticket->name()).state(), matching::v1::TICKET_STATE_WAITING);
+  ASSERT_TRUE(Named(*later, &MatchingService::Stub::CancelTicket, second->name()).ok());
+  profiles::v1::StopAvoidingMemberRequest stop;
+  stop.set_member(sponsor->member());
+  stop.set_request_id(newcomer->NewRequestId());
+  ASSERT_TRUE(newcomer
+                  ->Call(cluster_->services().avoid(),
+                         &profiles::v1::AvoidService::Stub::StopAvoidingMember, stop)
+                  .ok());
+  EXPECT_TRUE(WaitUntil([&] {
+    return Look(*newcomer, ticket->name()).state() == matching::v1::TICKET_STATE_OFFERED;
+  })) << "nothing else stands between the two";
+}
+
 TEST_F(MainFlowTest, ABlockEndsThePairingAndTheConversation) {
   program_ = common::v1::PHILOSOPHY_TWELVE_STEP_MA;
   auto sponsor = Sponsor(1);

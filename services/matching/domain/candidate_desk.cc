@@ -34,7 +34,7 @@ absl::Status HandleError() {
 // What stands between one newcomer and sponsors.
 class KnownPairs final : public PairHistory {
  public:
-  void Put(const MemberId& sponsor, const PairFacts& facts) { facts_[sponsor] = facts; }
+  void Add(const MemberId& sponsor, const PairFacts& facts) { facts_[sponsor].Add(facts); }
   PairFacts Between(const MemberId&, const MemberId& sponsor) const override {
     const auto found = facts_.find(sponsor);
     return found == facts_.end() ? PairFacts() : found->second;
@@ -94,7 +94,7 @@ absl::StatusOr<CandidateDesk::Scope> CandidateDesk::FindScope(const Call& call,
                    ledger_.ListPairings(call, kPairingsLimit, std::nullopt));
   KnownPairs pairs;
   for (const Ledger::PairRecord& pair : facts) {
-    if (pair.newcomer == ticket.newcomer) pairs.Put(pair.sponsor, pair.facts);
+    if (pair.newcomer == ticket.newcomer) pairs.Add(pair.sponsor, pair.facts);
   }
   absl::flat_hash_set<MemberId> together = {ticket.newcomer};
   for (const Pairing& pairing : pairings.items) {

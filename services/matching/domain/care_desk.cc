@@ -162,12 +162,7 @@ absl::StatusOr<QueueStatus> CareDesk::GetQueueStatus(const Call& call, const Tic
   PairFactsOf facts;
   ASSIGN_OR_RETURN(const std::vector<Ledger::PairRecord> records,
                    ledger_.LoadPairFacts(call.deadline, now, {&call.who.member, 1}));
-  for (const Ledger::PairRecord& record : records) {
-    PairFacts& between = facts[record.sponsor];
-    between.blocked |= record.facts.blocked;
-    between.ended_for_safety |= record.facts.ended_for_safety;
-    between.cooldown_until = std::max(between.cooldown_until, record.facts.cooldown_until);
-  }
+  for (const Ledger::PairRecord& record : records) facts[record.sponsor].Add(record.facts);
   status.outlook = LookAhead(rules_, policies_, *member, ticket.philosophy,
                              ticket.relationship_type, *sponsors, facts, now);
   return status;

@@ -170,6 +170,26 @@ TEST(ChoiceTest, OptionsNameTheirFaults) {
               ::testing::AllOf(::testing::HasSubstr("aging"), ::testing::HasSubstr("balance")));
 }
 
+TEST(PairTableTest, WhoIsAvoidedIsReplacedAndAllElseStays) {
+  const auto a = NumberedId<MemberId>(1), b = NumberedId<MemberId>(2), c = NumberedId<MemberId>(3);
+  PairTable table;
+  table.Block(a, b);
+  table.SetAvoided(a, {{{b, true, false}, {c, false, true}, {c, true, false}}});
+  EXPECT_TRUE(table.Between(a, b).avoided);
+  EXPECT_TRUE(table.Between(a, c).avoided && table.Between(a, c).dual_role);
+  EXPECT_TRUE(table.Between(c, a).IsClear()) << "one direction";
+  table.SetAvoided(a, {{{c, true, false}}});
+  EXPECT_FALSE(table.Between(a, b).avoided);
+  EXPECT_TRUE(table.Between(a, b).blocked) << "a block stays";
+  EXPECT_TRUE(table.Between(a, c).avoided);
+  EXPECT_FALSE(table.Between(a, c).dual_role);
+  table.SetAvoided(a, {});
+  EXPECT_TRUE(table.Between(a, c).IsClear());
+  table.Prune(TestNow());
+  EXPECT_EQ(table.size(), 2u) << "the block, both ways";
+  EXPECT_FALSE(table.HasAny(c));
+}
+
 TEST(PairTableTest, CooldownsPassAndBlocksStay) {
   const auto a = NumberedId<MemberId>(1), b = NumberedId<MemberId>(2), c = NumberedId<MemberId>(3);
   PairTable table;

@@ -95,7 +95,7 @@ absl::StatusOr<ChosenOffers::Outcome> ChosenOffers::Try(const ChoiceLedger::Next
                    ledger_.LoadPairFacts(Deadline(), now, {ticket.newcomer}));
   PairFacts facts;
   for (const Ledger::PairRecord& pair : pairs) {
-    if (pair.sponsor == next.sponsor) facts = pair.facts;
+    if (pair.sponsor == next.sponsor) facts.Add(pair.facts);
   }
   const absl::Time week = UtcWeekStart(now);
   NewcomerRecord asks = MakeNewcomerRecord(*newcomer, ticket.pool.philosophy,

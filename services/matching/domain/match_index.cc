@@ -68,6 +68,17 @@ absl::Status MatchIndex::RefreshPairs(absl::Time deadline, absl::Time now,
   if (newcomers.empty()) return absl::OkStatus();
   ASSIGN_OR_RETURN(const std::vector<Ledger::PairRecord> records,
                    ledger_.LoadPairFacts(deadline, now, newcomers));
+  absl::flat_hash_map<MemberId, std::vector<PairTable::Avoided>> avoided;
+  for (const Ledger::PairRecord& record : records) {
+    if (!record.facts.avoided && !record.facts.dual_role) continue;
+    avoided[record.newcomer].push_back(
+        {record.sponsor, record.facts.avoided, record.facts.dual_role});
+  }
+  for (const MemberId& newcomer : newcomers) {
+    const auto found = avoided.find(newcomer);
+    pairs_.SetAvoided(
+        newcomer, found == avoided.end() ? absl::Span<const PairTable::Avoided>() : found->second);
+  }
   for (const Ledger::PairRecord& record : records) {
     if (record.facts.blocked) pairs_.Block(record.newcomer, record.sponsor);
     if (record.facts.ended_for_safety) {

@@ -1,12 +1,26 @@
 #include "services/matching/domain/member_sync.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "common/base/status.h"
 #include "services/matching/domain/match_record.h"
 #include "services/matching/domain/utc_week.h"
 
 namespace handrail::matching {
+
+namespace {
+
+// One of them does not wish to be matched with the other.
+bool AreKeptApart(const std::vector<Ledger::PairRecord>& pairs, const Offer& offer) {
+  return std::any_of(pairs.begin(), pairs.end(), [&offer](const Ledger::PairRecord& pair) {
+    return pair.newcomer == offer.newcomer && pair.sponsor == offer.sponsor &&
+           (pair.facts.avoided || pair.facts.dual_role);
+  });
+}
+
+}  // namespace
 
 MemberSync::MemberSync(Ledger& ledger, MemberCache& members, const ProgramPolicies& policies,
                        const RuleSet& rules, const Clock& clock, Sink sink)
@@ -19,7 +33,9 @@ MemberSync::MemberSync(Ledger& ledger, MemberCache& members, const ProgramPolici
 
 absl::Status MemberSync::ApplyMember(absl::Time deadline, const MemberTraits& member) {
   ASSIGN_OR_RETURN(const Effects effects, ledger_.ApplyMember(deadline, clock_.Now(), member));
-  members_.Put(member);
+  MemberTraits kept = member;
+  kept.avoided.clear();  // as the ledger gives it
+  members_.Put(std::move(kept));
   sink_(effects);
   return RecheckOffers(deadline, member.member);
 }
@@ -36,12 +52,18 @@ absl::Status MemberSync::RecheckOffers(absl::Time deadline, const MemberId& memb
   ASSIGN_OR_RETURN(const std::vector<Offer> offers, ledger_.OpenOffersOf(deadline, member));
   const absl::Time now = clock_.Now();
   const absl::Time week = UtcWeekStart(now);
+  std::vector<MemberId> newcomers;
+  for (const Offer& offer : offers) newcomers.push_back(offer.newcomer);
+  std::vector<Ledger::PairRecord> pairs;
+  if (!offers.empty()) {
+    ASSIGN_OR_RETURN(pairs, ledger_.LoadPairFacts(deadline, now, newcomers));
+  }
   for (const Offer& offer : offers) {
     ASSIGN_OR_RETURN(const auto newcomer, ledger_.LoadMember(deadline, offer.newcomer));
     ASSIGN_OR_RETURN(const auto sponsor, ledger_.LoadMember(deadline, offer.sponsor));
     const bool both = newcomer.has_value() && newcomer->newcomer.has_value() &&
                       sponsor.has_value() && sponsor->sponsor.has_value();
-    if (both) {
+    if (both && !AreKeptApart(pairs, offer)) {
       const NewcomerRecord asks =
           MakeNewcomerRecord(*newcomer, offer.philosophy, offer.relationship_type, policies_, week);
       const SponsorRecord gives = MakeSponsorRecord(*sponsor, offer.philosophy, policies_, week);

@@ -76,7 +76,7 @@ absl::Status OperatorDesk::TallySponsors(const Call& call, absl::Time now,
   ASSIGN_OR_RETURN(const std::vector<Ledger::PairRecord> pairs,
                    ledger_.LoadPairFacts(call.deadline, now, {ticket.newcomer}));
   absl::flat_hash_map<MemberId, PairFacts> facts;
-  for (const Ledger::PairRecord& pair : pairs) facts[pair.sponsor] = pair.facts;
+  for (const Ledger::PairRecord& pair : pairs) facts[pair.sponsor].Add(pair.facts);
 
   MemberId after;
   while (true) {

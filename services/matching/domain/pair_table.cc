@@ -30,6 +30,24 @@ void PairTable::CoolDown(const MemberId& a, const MemberId& b, absl::Time until)
   back.cooldown_until = std::max(back.cooldown_until, until);
 }
 
+void PairTable::SetAvoided(const MemberId& newcomer, absl::Span<const Avoided> sponsors) {
+  if (const auto before = avoided_.find(newcomer); before != avoided_.end()) {
+    for (const MemberId& sponsor : before->second) {
+      PairFacts& facts = Slot(newcomer, sponsor);
+      facts.avoided = facts.dual_role = false;
+    }
+    avoided_.erase(before);
+  }
+  if (sponsors.empty()) return;
+  std::vector<MemberId>& now = avoided_[newcomer];
+  for (const Avoided& one : sponsors) {
+    PairFacts& facts = Slot(newcomer, one.sponsor);
+    facts.avoided |= one.avoided;
+    facts.dual_role |= one.dual_role;
+    now.push_back(one.sponsor);
+  }
+}
+
 void PairTable::Put(const MemberId& newcomer, const MemberId& sponsor, const PairFacts& facts) {
   Slot(newcomer, sponsor) = facts;
 }

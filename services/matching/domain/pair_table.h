@@ -2,9 +2,11 @@
 #define HANDRAIL_SERVICES_MATCHING_DOMAIN_PAIR_TABLE_H_
 
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "services/matching/domain/traits.h"
 
 namespace handrail::matching {
@@ -17,6 +19,14 @@ class PairTable final : public PairHistory {
   // The pair is not suggested before `until`. A shorter cooldown never shortens a longer one. Both
   // ways: a pair that is to rest does so whoever of the two asks.
   void CoolDown(const MemberId& a, const MemberId& b, absl::Time until);
+  // Whom the newcomer is not to be matched with because one of them asked for it, all of them: what
+  // was known before is forgotten, since it can be taken back.
+  struct Avoided {
+    MemberId sponsor;
+    bool avoided = false;
+    bool dual_role = false;
+  };
+  void SetAvoided(const MemberId& newcomer, absl::Span<const Avoided> sponsors);
   // Replaces what is known in one direction.
   void Put(const MemberId& newcomer, const MemberId& sponsor, const PairFacts& facts);
   // Forgets cooldowns that have passed. O(size).
@@ -33,7 +43,8 @@ class PairTable final : public PairHistory {
   void Forget(const MemberId& member);
 
   absl::flat_hash_map<Key, PairFacts> pairs_;
-  absl::flat_hash_map<MemberId, int> members_;  // in how many pairs
+  absl::flat_hash_map<MemberId, int> members_;                    // in how many pairs
+  absl::flat_hash_map<MemberId, std::vector<MemberId>> avoided_;  // by newcomer
 };
 
 }  // namespace handrail::matching

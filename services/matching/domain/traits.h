@@ -1,6 +1,7 @@
 #ifndef HANDRAIL_SERVICES_MATCHING_DOMAIN_TRAITS_H_
 #define HANDRAIL_SERVICES_MATCHING_DOMAIN_TRAITS_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -335,6 +336,13 @@ struct MemberTraits {
   bool consents_to_health_data = false;
   std::optional<NewcomerTraits> newcomer;
   std::optional<SponsorTraits> sponsor;
+  // Whom they do not wish to be matched with, as profiles tells it, all of them. The ledger keeps
+  // it by pair (PairFacts) and leaves it empty in what it gives.
+  struct Avoided {
+    MemberId other;
+    bool dual_role = false;
+  };
+  std::vector<Avoided> avoided;
 
   // May be put before somebody, as far as the member alone decides (H1, H2, H3 of domain.md).
   bool MayTakePart() const {
@@ -347,7 +355,9 @@ struct PairFacts {
   bool blocked = false;  // either asked not to meet the other: permanent, both ways
   // On the private avoid-list of either (workplace, household, same treatment).
   bool avoided = false;
-  bool dual_role = false;  // the sponsor is the newcomer's clinician, employer or facility staff
+  // One of them treats or employs the other, or is of the staff where the other is treated. Both
+  // ways: who cares for somebody is no more their newcomer than their sponsor.
+  bool dual_role = false;
   bool ended_for_safety = false;  // never again
   // Until when the pair is not suggested: a decline, an end or a timeout. InfinitePast when free.
   absl::Time cooldown_until = absl::InfinitePast();
@@ -355,6 +365,14 @@ struct PairFacts {
   bool IsClear() const {
     return !blocked && !avoided && !dual_role && !ended_for_safety &&
            cooldown_until == absl::InfinitePast();
+  }
+  // What is known from another source stands between them too.
+  void Add(const PairFacts& more) {
+    blocked |= more.blocked;
+    avoided |= more.avoided;
+    dual_role |= more.dual_role;
+    ended_for_safety |= more.ended_for_safety;
+    cooldown_until = std::max(cooldown_until, more.cooldown_until);
   }
 };
 

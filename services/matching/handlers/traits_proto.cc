@@ -148,6 +148,10 @@ absl::StatusOr<MemberTraits> MemberTraitsFromProto(const common::v1::MemberSnaps
     member.sponsor->candidate_fields =
         SetFromProto<CandidateField, common::v1::CandidateField>(snapshot.candidate_fields());
   }
+  for (const common::v1::AvoidedPair& pair : snapshot.avoided()) {
+    ASSIGN_OR_RETURN(const MemberId other, MemberId::FromName(pair.member()));
+    member.avoided.push_back({other, pair.dual_role()});
+  }
   return member;
 }
 

@@ -254,7 +254,9 @@ absl::StatusOr<std::vector<MemberId>> SqlHelpStore::FindOnCall(absl::Time deadli
                "m.has_sponsor = 1 AND m.attested_at >= $3 AND NOT EXISTS (SELECT 1 FROM "
                "help_asks a WHERE a.help_call = $4 AND a.member = o.member) AND NOT EXISTS "
                "(SELECT 1 FROM blocks b WHERE (b.blocker = $2 AND b.blocked = o.member) OR "
-               "(b.blocker = o.member AND b.blocked = $2)) "
+               "(b.blocker = o.member AND b.blocked = $2)) AND NOT EXISTS (SELECT 1 FROM avoided "
+               "v WHERE (v.member = $2 AND v.other = o.member) OR (v.member = o.member AND "
+               "v.other = $2)) "
                "ORDER BY o.last_asked_at, o.member LIMIT $5 OFFSET $6",
                {now, caller, now - options_.attestation_lifetime, id, limit, skip}));
   std::vector<MemberId> members;

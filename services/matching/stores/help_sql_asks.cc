@@ -74,6 +74,16 @@ absl::Status MayTakePartAsHelper(const LedgerSteps::MemberRow* me) {
   return me->may_match ? absl::OkStatus() : RefusedError(reason::kConsentRequired);
 }
 
+// As if the call had been taken back, for this one alone.
+absl::Status EndAsk(LedgerSteps& steps, const HelpCallId& id, const MemberId& helper) {
+  return steps.tx()
+      .Execute(
+          "UPDATE help_asks SET over_version = (SELECT h.version + 1 FROM help_calls h WHERE "
+          "h.id = $1) WHERE help_call = $1 AND member = $2 AND over_version = 0",
+          {id, helper})
+      .status();
+}
+
 }  // namespace
 
 absl::StatusOr<Page<HelpAsk>> SqlHelpStore::ListAsks(const Call& call, bool include_closed,
@@ -162,6 +172,12 @@ absl::Status SqlHelpStore::AnswerStep(Steps& steps, const MemberId& helper, cons
   if (static_cast<HelpState>(still.front().Int(2)) != HelpState::kOpen) return absl::OkStatus();
   ASSIGN_OR_RETURN(const bool may, MayHelp(steps, call.member, helper));
   if (!may) return NotFoundError();
+  if (static_cast<HelpStage>(still.front().Int(8)) == HelpStage::kOnCall) {
+    // Whoever is on call does not know who calls. Two of whom one avoids the other are not brought
+    // together, and that is not told: the call is over for this one.
+    ASSIGN_OR_RETURN(const bool avoided, steps.IsAvoided(call.member, helper));
+    if (avoided) return EndAsk(steps, id, helper);
+  }
   return TakeCall(steps, call, helper);
 }
 

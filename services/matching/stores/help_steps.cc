@@ -35,6 +35,9 @@ absl::StatusOr<bool> MayBeAsked(LedgerSteps& steps, const HelpOptions& options,
                      steps.tx().Query("SELECT 1 FROM on_call WHERE member = $1 AND until > $2",
                                       {helper, steps.now()}));
     if (duty.empty()) return false;
+    // Sponsors and backups are people whom the caller is with, or was; these would be new to them.
+    ASSIGN_OR_RETURN(const bool avoided, steps.IsAvoided(caller, helper));
+    if (avoided) return false;
   }
   return MayHelp(steps, caller, helper);
 }

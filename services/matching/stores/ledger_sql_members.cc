@@ -38,6 +38,7 @@ absl::Status ForgetErased(LedgerSteps& steps, const MemberId& id,
            "DELETE FROM notices WHERE member = $1",
            "DELETE FROM check_ins WHERE member = $1",
            "DELETE FROM safety_words WHERE member = $1",
+           "DELETE FROM avoided WHERE other = $1",  // their own list went with their copy
            "DELETE FROM candidates_seen WHERE member = $1",
            "DELETE FROM candidate_questions WHERE member = $1",
            "DELETE FROM ticket_choices WHERE ticket IN (SELECT id FROM tickets WHERE member = $1)",
@@ -56,6 +57,21 @@ absl::Status ForgetErased(LedgerSteps& steps, const MemberId& id,
                          "RETURNING " HANDRAIL_TICKET_COLUMNS,
                          {ticket, steps.now()}));
     for (const storage::Row& row : rows) RETURN_IF_ERROR(steps.NoteTicket(row));
+  }
+  return absl::OkStatus();
+}
+
+// The list as it is now: with the member's row locked, no offer is decided beside it.
+absl::Status StoreAvoided(LedgerSteps& steps, const MemberTraits& member) {
+  RETURN_IF_ERROR(
+      steps.tx().Execute("DELETE FROM avoided WHERE member = $1", {member.member}).status());
+  if (member.standing == Standing::kErased) return absl::OkStatus();
+  for (const MemberTraits::Avoided& avoided : member.avoided) {
+    RETURN_IF_ERROR(steps.tx()
+                        .Execute("INSERT INTO avoided (member, other, dual_role) "
+                                 "VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                                 {member.member, avoided.other, avoided.dual_role})
+                        .status());
   }
   return absl::OkStatus();
 }
@@ -210,6 +226,7 @@ absl::StatusOr<Effects> SqlLedger::ApplyMember(absl::Time deadline, absl::Time n
     ASSIGN_OR_RETURN(const std::optional<Steps::MemberRow> held, steps.LockMember(member.member));
     if (held.has_value() && held->version >= member.version) return absl::OkStatus();
     RETURN_IF_ERROR(StoreMember(steps, member, held));
+    RETURN_IF_ERROR(StoreAvoided(steps, member));
     RETURN_IF_ERROR(Withdraw(steps, member));
     ASSIGN_OR_RETURN(const Rows tickets,
                      steps.tx().Query("SELECT " HANDRAIL_TICKET_COLUMNS
@@ -296,6 +313,19 @@ absl::StatusOr<std::vector<Ledger::PairRecord>> SqlLedger::LoadPairFacts(
     for (const storage::Row& row : blocks) {
       PairRecord record{row.Id<MemberId>(0), row.Id<MemberId>(1), {}};
       record.facts.blocked = true;
+      records.push_back(record);
+    }
+    ASSIGN_OR_RETURN(
+        const Rows avoided,
+        ReadRows(deadline,
+                 absl::StrCat("SELECT member, other, dual_role FROM avoided WHERE member IN ", list,
+                              " UNION SELECT other, member, dual_role FROM avoided "
+                              "WHERE other IN ",
+                              list),
+                 args));
+    for (const storage::Row& row : avoided) {
+      PairRecord record{row.Id<MemberId>(0), row.Id<MemberId>(1), {}};
+      (row.Bool(2) ? record.facts.dual_role : record.facts.avoided) = true;
       records.push_back(record);
     }
     ASSIGN_OR_RETURN(const Rows together,

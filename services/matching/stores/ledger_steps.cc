@@ -90,6 +90,14 @@ absl::StatusOr<bool> LedgerSteps::IsBlocked(const MemberId& a, const MemberId& b
   return !rows.empty();
 }
 
+absl::StatusOr<bool> LedgerSteps::IsAvoided(const MemberId& a, const MemberId& b) {
+  ASSIGN_OR_RETURN(const Rows rows,
+                   tx_.Query("SELECT 1 FROM avoided WHERE (member = $1 AND other = $2) "
+                             "OR (member = $2 AND other = $1) LIMIT 1",
+                             {a, b}));
+  return !rows.empty();
+}
+
 absl::StatusOr<bool> LedgerSteps::MayMeet(const MemberId& newcomer, const MemberId& sponsor,
                                           const Two& rows) {
   if (newcomer == sponsor || !rows.newcomer.has_value() || !rows.sponsor.has_value()) return false;
@@ -99,7 +107,9 @@ absl::StatusOr<bool> LedgerSteps::MayMeet(const MemberId& newcomer, const Member
   if (!gives.MayTakePart() || !gives.has_sponsor) return false;
   if (gives.attested_at < now_ - context_.options.attestation_lifetime) return false;
   ASSIGN_OR_RETURN(const bool blocked, IsBlocked(newcomer, sponsor));
-  return !blocked;
+  if (blocked) return false;
+  ASSIGN_OR_RETURN(const bool avoided, IsAvoided(newcomer, sponsor));
+  return !avoided;
 }
 
 absl::Status LedgerSteps::LockSponsors(std::vector<MemberId> ids) {

@@ -72,6 +72,8 @@ class LedgerSteps {
   // True when nothing that may change by itself forbids an offer between these two.
   absl::StatusOr<bool> MayMeet(const MemberId& newcomer, const MemberId& sponsor, const Two& rows);
   absl::StatusOr<bool> IsBlocked(const MemberId& a, const MemberId& b);
+  // Either does not wish to be matched with the other.
+  absl::StatusOr<bool> IsAvoided(const MemberId& a, const MemberId& b);
 
   absl::Status LockSponsors(std::vector<MemberId> ids);
   absl::Status LockTickets(std::vector<TicketId> ids);

@@ -12,12 +12,25 @@ constexpr char kSafetyWords[] =
     "said_at {int} NOT NULL, "
     "PRIMARY KEY (pairing, member)) {strict}";
 
+constexpr char kAvoided[] =
+    "CREATE TABLE avoided ("
+    "member {blob} NOT NULL CHECK (length(member) = 16), "  // whose list it is
+    "other {blob} NOT NULL CHECK (length(other) = 16), "
+    "dual_role {int} NOT NULL CHECK (dual_role BETWEEN 0 AND 1), "
+    "PRIMARY KEY (member, other)) {strict}";
+
 }  // namespace
 
 const storage::Migration& SafetyWordsMigration() {
   static const auto* const migration = new storage::Migration{
       "0012_safety_words",
       {kSafetyWords, "CREATE INDEX safety_words_by_member ON safety_words (member, other)"}};
+  return *migration;
+}
+
+const storage::Migration& AvoidedMigration() {
+  static const auto* const migration = new storage::Migration{
+      "0014_avoided", {kAvoided, "CREATE INDEX avoided_by_other ON avoided (other)"}};
   return *migration;
 }
 

@@ -188,6 +188,7 @@ const std::vector<storage::Migration>& LedgerMigrations() {
       {"0014_offers_side_by_side",
        {"CREATE INDEX offers_side_by_side ON offers (pool, ticket) "
         "WHERE state = 1 AND exclusive = 0"}},
+      AvoidedMigration(),
   };
   return *migrations;
 }

@@ -91,6 +91,13 @@ absl::Status ToSnapshotForMatching(const MemberSnapshot& snapshot,
   ToSnapshotForMessaging(snapshot, out);
   out->mutable_consent()->set_matching(snapshot.consents_to_matching);
   out->mutable_consent()->set_health_data(snapshot.consents_to_health_data);
+  if (snapshot.MayShareTraits()) {
+    for (const AvoidedPair& pair : snapshot.avoided) {
+      common::v1::AvoidedPair* avoided = out->add_avoided();
+      avoided->set_member(pair.other.Name());
+      avoided->set_dual_role(pair.dual_role);
+    }
+  }
   if (snapshot.newcomer.has_value()) {
     RETURN_IF_ERROR(FillSide(snapshot, "newcomer", *snapshot.newcomer, out->mutable_newcomer()));
   }

@@ -35,6 +35,26 @@ TEST(SnapshotProtoTest, WithoutBothConsentsASideIsThereButEmpty) {
   }
 }
 
+TEST(SnapshotProtoTest, WhoIsAvoidedIsForMatchingAloneAndNeedsBothConsents) {
+  MemberSnapshot snapshot = Consenting();
+  ::handrail::testing::SeededRandom random(9);
+  const MemberId other = MemberId::Random(random);
+  snapshot.avoided = {{other, true}, {MemberId::Random(random), false}};
+  common::v1::MemberSnapshot out;
+  ASSERT_TRUE(ToSnapshotForMatching(snapshot, &out).ok());
+  ASSERT_EQ(out.avoided_size(), 2);
+  EXPECT_EQ(out.avoided(0).member(), other.Name());
+  EXPECT_TRUE(out.avoided(0).dual_role());
+  EXPECT_FALSE(out.avoided(1).dual_role());
+  common::v1::MemberSnapshot for_messaging;
+  ToSnapshotForMessaging(snapshot, &for_messaging);
+  EXPECT_EQ(for_messaging.avoided_size(), 0);
+  snapshot.consents_to_health_data = false;
+  common::v1::MemberSnapshot without;
+  ASSERT_TRUE(ToSnapshotForMatching(snapshot, &without).ok());
+  EXPECT_EQ(without.avoided_size(), 0);
+}
+
 TEST(SnapshotProtoTest, FieldsForNobodyStayHere) {
   MemberSnapshot snapshot = Consenting();
   common::v1::SponsorTraits traits;

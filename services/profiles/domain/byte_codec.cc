@@ -5,7 +5,14 @@
 namespace handrail::profiles {
 namespace {
 
-enum class Format : int64_t { kDevice = 1, kProfile = 2, kReceipt = 3, kBlock = 4, kAudiences = 5 };
+enum class Format : int64_t {
+  kDevice = 1,
+  kProfile = 2,
+  kReceipt = 3,
+  kBlock = 4,
+  kAudiences = 5,
+  kAvoided = 6,
+};
 
 class Writer {
  public:
@@ -197,6 +204,24 @@ absl::Status Decode(absl::string_view bytes, Block& block) {
   reader.Id(block.blocker);
   reader.Id(block.blocked);
   block.create_time = reader.Time();
+  return reader.Finish();
+}
+
+std::string Encode(const AvoidedMember& avoided) {
+  return Writer(Format::kAvoided)
+      .Text(avoided.member.Bytes())
+      .Text(avoided.other.Bytes())
+      .Int(static_cast<int64_t>(avoided.relation))
+      .Time(avoided.create_time)
+      .Take();
+}
+
+absl::Status Decode(absl::string_view bytes, AvoidedMember& avoided) {
+  Reader reader(bytes, Format::kAvoided);
+  reader.Id(avoided.member);
+  reader.Id(avoided.other);
+  avoided.relation = static_cast<Relation>(reader.Int());
+  avoided.create_time = reader.Time();
   return reader.Finish();
 }
 

@@ -17,12 +17,14 @@ std::string Encode(const Device& device);
 std::string Encode(const Profile& profile);
 std::string Encode(const ConsentReceipt& receipt);
 std::string Encode(const Block& block);
+std::string Encode(const AvoidedMember& avoided);
 std::string EncodeAudiences(const std::map<std::string, Audience>& audiences);
 
 absl::Status Decode(absl::string_view bytes, Device& device);
 absl::Status Decode(absl::string_view bytes, Profile& profile);
 absl::Status Decode(absl::string_view bytes, ConsentReceipt& receipt);
 absl::Status Decode(absl::string_view bytes, Block& block);
+absl::Status Decode(absl::string_view bytes, AvoidedMember& avoided);
 absl::StatusOr<std::map<std::string, Audience>> DecodeAudiences(absl::string_view bytes);
 
 }  // namespace handrail::profiles

@@ -29,6 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   profiles::Try<profiles::Profile>(bytes);
   profiles::Try<profiles::ConsentReceipt>(bytes);
   profiles::Try<profiles::Block>(bytes);
+  profiles::Try<profiles::AvoidedMember>(bytes);
   if (const auto audiences = profiles::DecodeAudiences(bytes); audiences.ok()) {
     const auto again = profiles::DecodeAudiences(profiles::EncodeAudiences(*audiences));
     FUZZ_CHECK(again.ok() && *again == *audiences);

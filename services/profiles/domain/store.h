@@ -101,6 +101,18 @@ class Unit {
   // By or against this member, oldest first.
   virtual absl::StatusOr<std::vector<Block>> BlocksConcerning(const MemberId& member) = 0;
 
+  // Puts the person on the list or, when they are on it, changes the relation; the time stays that
+  // of the first. Returns what now stands.
+  virtual absl::StatusOr<AvoidedMember> PutAvoided(const AvoidedMember& avoided) = 0;
+  // False when the person is not on it.
+  virtual absl::StatusOr<bool> RemoveAvoided(const MemberId& member, const MemberId& other) = 0;
+  virtual absl::StatusOr<std::optional<AvoidedMember>> FindAvoided(const MemberId& member,
+                                                                   const MemberId& other) = 0;
+  virtual absl::StatusOr<int> CountAvoided(const MemberId& member) = 0;
+  // Newest first.
+  virtual absl::StatusOr<Page<AvoidedMember>> ListAvoided(const MemberId& member,
+                                                          const PageRequest& page) = 0;
+
   // Nothing when the member is unknown.
   virtual absl::StatusOr<std::optional<MemberSnapshot>> GetSnapshot(const MemberId& member) = 0;
 };

@@ -117,6 +117,37 @@ struct Block {
   friend bool operator==(const Block&, const Block&) = default;
 };
 
+// Where two people know each other from. The numbers are stored and equal those of profiles.v1.
+enum class Relation {
+  kUnspecified = 0,
+  kWorkplace = 1,
+  kHousehold = 2,
+  kSameTreatment = 3,
+  kClinician = 4,
+  kEmployer = 5,
+  kFacilityStaff = 6,
+};
+// One has a say over the other, or cares for them: no peers (domain.md H16).
+constexpr bool IsDualRole(Relation relation) { return relation >= Relation::kClinician; }
+
+// Somebody whom a member knows and does not wish to be matched with.
+struct AvoidedMember {
+  MemberId member;  // whose list it is
+  MemberId other;
+  Relation relation = Relation::kUnspecified;
+  absl::Time create_time;
+
+  friend bool operator==(const AvoidedMember&, const AvoidedMember&) = default;
+};
+
+// What matching must know of an AvoidedMember.
+struct AvoidedPair {
+  MemberId other;
+  bool dual_role = false;
+
+  friend bool operator==(const AvoidedPair&, const AvoidedPair&) = default;
+};
+
 // What the other services may know of a member, as of `version`.
 struct MemberSnapshot {
   MemberId member;
@@ -129,6 +160,7 @@ struct MemberSnapshot {
   std::map<std::string, Audience> audiences;
   std::optional<absl::Time> attest_time;
   std::vector<DeviceId> devices;  // not revoked
+  std::vector<AvoidedPair> avoided;
 
   // Traits are about health: without both consents they stay here.
   bool MayShareTraits() const { return consents_to_matching && consents_to_health_data; }

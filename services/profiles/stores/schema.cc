@@ -95,11 +95,25 @@ storage::Migration Safety() {
           }};
 }
 
+storage::Migration Avoided() {
+  return {"profiles_0004_avoided",
+          {
+              "CREATE TABLE avoided ("
+              "member_id {blob} NOT NULL REFERENCES members (member_id), "
+              "other_id {blob} NOT NULL REFERENCES members (member_id), "
+              "sealed_relation {blob} NOT NULL, "
+              "created_at {int} NOT NULL, "
+              "PRIMARY KEY (member_id, other_id), CHECK (member_id <> other_id)) {strict}",
+              "CREATE INDEX avoided_by_member ON avoided (member_id, created_at, other_id)",
+              "CREATE INDEX avoided_by_other ON avoided (other_id)",
+          }};
+}
+
 }  // namespace
 
 absl::Span<const storage::Migration> ProfilesMigrations() {
   static const auto* const migrations = new std::vector<storage::Migration>{
-      storage::RequestLogMigration(), Members(), Profiles(), Safety()};
+      storage::RequestLogMigration(), Members(), Profiles(), Safety(), Avoided()};
   return *migrations;
 }
 

@@ -55,6 +55,14 @@ class SqlUnit final : public Unit {
   absl::StatusOr<int> CountBlocks(const MemberId& blocker) override;
   absl::StatusOr<std::vector<Block>> BlocksConcerning(const MemberId& member) override;
 
+  absl::StatusOr<AvoidedMember> PutAvoided(const AvoidedMember& avoided) override;
+  absl::StatusOr<bool> RemoveAvoided(const MemberId& member, const MemberId& other) override;
+  absl::StatusOr<std::optional<AvoidedMember>> FindAvoided(const MemberId& member,
+                                                           const MemberId& other) override;
+  absl::StatusOr<int> CountAvoided(const MemberId& member) override;
+  absl::StatusOr<Page<AvoidedMember>> ListAvoided(const MemberId& member,
+                                                  const PageRequest& page) override;
+
   // For the outbox: the block itself, which must exist.
   absl::StatusOr<Block> GetBlock(const BlockId& id);
 
@@ -70,6 +78,9 @@ class SqlUnit final : public Unit {
 
   absl::StatusOr<Device> ReadDevice(const storage::Row& row);
   absl::StatusOr<ConsentReceipt> ReadReceipt(const storage::Row& row);
+  absl::StatusOr<AvoidedMember> ReadAvoided(const storage::Row& row);
+  // By the other's id.
+  absl::StatusOr<std::vector<AvoidedPair>> AvoidedPairs(const MemberId& member);
   absl::Status UpsertOutbox(Receiver receiver, OutboxEntry::Kind kind, const RawId& subject,
                             int64_t version, absl::Time now);
 

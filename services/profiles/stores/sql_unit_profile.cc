@@ -170,6 +170,9 @@ absl::StatusOr<std::optional<MemberSnapshot>> SqlUnit::GetSnapshot(const MemberI
     if (purpose == ConsentPurpose::kMatching) snapshot.consents_to_matching = true;
     if (purpose == ConsentPurpose::kHealthData) snapshot.consents_to_health_data = true;
   }
+  if (snapshot.MayShareTraits()) {
+    ASSIGN_OR_RETURN(snapshot.avoided, AvoidedPairs(id));
+  }
   ASSIGN_OR_RETURN(Profile profile, GetProfile(id));
   snapshot.newcomer = std::move(profile.newcomer);
   snapshot.sponsor = std::move(profile.sponsor);

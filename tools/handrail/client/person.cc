@@ -50,6 +50,7 @@ absl::StatusOr<std::unique_ptr<Services>> Services::Create(const Endpoints& endp
   services->identity_ = profiles::v1::IdentityService::NewStub(profiles_channel);
   services->profile_ = profiles::v1::ProfileService::NewStub(profiles_channel);
   services->safety_ = profiles::v1::SafetyService::NewStub(profiles_channel);
+  services->avoid_ = profiles::v1::AvoidService::NewStub(profiles_channel);
   services->matching_ = matching::v1::MatchingService::NewStub(matching_channel);
   services->care_ = matching::v1::CareService::NewStub(matching_channel);
   services->candidates_ = matching::v1::CandidateService::NewStub(matching_channel);

@@ -21,6 +21,7 @@
 #include "handrail/matching/v1/matching.grpc.pb.h"
 #include "handrail/matching/v1/operator.grpc.pb.h"
 #include "handrail/messaging/v1/messaging.grpc.pb.h"
+#include "handrail/profiles/v1/avoid.grpc.pb.h"
 #include "handrail/profiles/v1/identity.grpc.pb.h"
 #include "handrail/profiles/v1/profile.grpc.pb.h"
 #include "handrail/profiles/v1/safety.grpc.pb.h"
@@ -37,6 +38,7 @@ class Services {
   profiles::v1::IdentityService::Stub& identity() { return *identity_; }
   profiles::v1::ProfileService::Stub& profile() { return *profile_; }
   profiles::v1::SafetyService::Stub& safety() { return *safety_; }
+  profiles::v1::AvoidService::Stub& avoid() { return *avoid_; }
   matching::v1::MatchingService::Stub& matching() { return *matching_; }
   matching::v1::CareService::Stub& care() { return *care_; }
   matching::v1::CandidateService::Stub& candidates() { return *candidates_; }
@@ -50,6 +52,7 @@ class Services {
   std::unique_ptr<profiles::v1::IdentityService::Stub> identity_;
   std::unique_ptr<profiles::v1::ProfileService::Stub> profile_;
   std::unique_ptr<profiles::v1::SafetyService::Stub> safety_;
+  std::unique_ptr<profiles::v1::AvoidService::Stub> avoid_;
   std::unique_ptr<matching::v1::MatchingService::Stub> matching_;
   std::unique_ptr<matching::v1::CareService::Stub> care_;
   std::unique_ptr<matching::v1::CandidateService::Stub> candidates_;

@@ -158,6 +158,68 @@ absl::Status BlockPerson(Context& context, const std::string& name, const std::s
   return absl::OkStatus();
 }
 
+// members/…, of a name here or as it is.
+absl::StatusOr<std::string> MemberOf(Context& context, const std::string& name) {
+  if (name.find('/') != std::string::npos) return name;
+  ASSIGN_OR_RETURN(std::unique_ptr<Person> person, context.LoadPerson(name));
+  return person->member();
+}
+
+absl::Status AvoidPerson(Context& context, const std::string& name, const std::string& other,
+                         const std::string& relation) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Person> person, context.LoadPerson(name));
+  profiles::v1::AvoidMemberRequest request;
+  ASSIGN_OR_RETURN(*request.mutable_member(), MemberOf(context, other));
+  if (!relation.empty()) {
+    ASSIGN_OR_RETURN(const auto known_from, FromWord<profiles::v1::Relation>(relation));
+    request.set_relation(known_from);
+  }
+  request.set_request_id(person->NewRequestId());
+  RETURN_IF_ERROR(person
+                      ->Call(person->services().avoid(),
+                             &profiles::v1::AvoidService::Stub::AvoidMember, request)
+                      .status());
+  std::cout << "The two are not offered to each other any more. Nothing that they have is ended, "
+               "and nobody is told.\n";
+  return absl::OkStatus();
+}
+
+absl::Status StopAvoidingPerson(Context& context, const std::string& name,
+                                const std::string& other) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Person> person, context.LoadPerson(name));
+  profiles::v1::StopAvoidingMemberRequest request;
+  ASSIGN_OR_RETURN(*request.mutable_member(), MemberOf(context, other));
+  request.set_request_id(person->NewRequestId());
+  RETURN_IF_ERROR(person
+                      ->Call(person->services().avoid(),
+                             &profiles::v1::AvoidService::Stub::StopAvoidingMember, request)
+                      .status());
+  std::cout << "Not on the list any more.\n";
+  return absl::OkStatus();
+}
+
+void AddAvoidCommands(CLI::App& person, Context& context) {
+  auto name = std::make_shared<std::string>();
+  auto other = std::make_shared<std::string>();
+  auto relation = std::make_shared<std::string>();
+  CLI::App* avoid = person.add_subcommand(
+      "avoid", "Puts someone on a private list of people not to be matched with; it is no block");
+  avoid->add_option("name", *name, "Whose list")->required();
+  avoid->add_option("other", *other, "Whom: a name here, or members/…")->required();
+  avoid->add_option("--relation", *relation,
+                    "Private: workplace, household, same-treatment, clinician, employer, "
+                    "facility-staff");
+  avoid->callback([=, &context] {
+    context.action = [=, &context] { return AvoidPerson(context, *name, *other, *relation); };
+  });
+  CLI::App* stop = person.add_subcommand("stop-avoiding", "Takes someone off that list");
+  stop->add_option("name", *name, "Whose list")->required();
+  stop->add_option("other", *other, "Whom: a name here, or members/…")->required();
+  stop->callback([=, &context] {
+    context.action = [=, &context] { return StopAvoidingPerson(context, *name, *other); };
+  });
+}
+
 void AddNewPerson(CLI::App& person, Context& context) {
   auto words = std::make_shared<NewPersonWords>();
   words->person.languages = {"en"};
@@ -209,6 +271,7 @@ void AddPersonCommands(CLI::App& app, Context& context) {
   show->add_option("name", *name, "The person")->required();
   show->callback(
       [=, &context] { context.action = [=, &context] { return ShowPerson(context, *name); }; });
+  AddAvoidCommands(*person, context);
   CLI::App* block = person->add_subcommand("block", "Blocks someone, for good and both ways");
   block->add_option("name", *name, "Who blocks")->required();
   block->add_option("other", *other, "Who is blocked: a name here, or members/…")->required();
