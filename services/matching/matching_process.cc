@@ -336,6 +336,9 @@ absl::Status MatchingProcess::Start() {
   sweeper_.AddTrim("choices", [this](absl::Time deadline, absl::Time now, int limit) {
     return choices_.Trim(deadline, now, limit);
   });
+  sweeper_.AddTrim("operator_record", [this](absl::Time deadline, absl::Time now, int limit) {
+    return operators_.TrimActions(deadline, now - kOperatorRecordKept, limit);
+  });
   sweeper_.Start();
   care_sweeper_.Start();
   outbox_.Start();

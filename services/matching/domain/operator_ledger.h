@@ -83,6 +83,9 @@ struct OperatorAction {
   std::string detail;
 };
 
+// How long the record of what operators did is kept (domain.md 4.2).
+inline constexpr absl::Duration kOperatorRecordKept = absl::Hours(24 * 365);
+
 struct AuditReport {
   bool whole = true;
   int64_t last_sequence = 0;
@@ -169,8 +172,14 @@ class OperatorLedger {
                                                            std::optional<MemberId> who, int limit,
                                                            int64_t before) = 0;
   // Reads the whole record as it is when the call begins, in parts.
+  // INVALID_ARGUMENT / FIELD_INVALID when the known row is older than what is kept.
   virtual absl::StatusOr<AuditReport> VerifyActions(absl::Time deadline,
                                                     const KnownSeal& known) = 0;
+  // Forgets rows from before `before`, the oldest first, at most `limit`, and never the newest;
+  // what is left verifies as before. How many there were. DATA_LOSS / DATA_CORRUPT, and nothing is
+  // forgotten, when one of them is not as it was written.
+  virtual absl::StatusOr<int64_t> TrimActions(absl::Time deadline, absl::Time before,
+                                              int limit) = 0;
 };
 
 }  // namespace handrail::matching

@@ -432,6 +432,93 @@ TEST_P(OperatorLedgerTest, AnotherKeyDoesNotVerifyTheRecord) {
   EXPECT_FALSE(forger.Verify(*env.database, kNever, {})->whole);
 }
 
+TEST_P(OperatorLedgerTest, OldRowsAreTrimmedAndTheRestVerifies) {
+  const auto record = [&](int rows) {
+    for (int i = 0; i < rows; ++i) {
+      ASSERT_TRUE(operators.Record(Operator(), env.clock.Now(), "", "OK", absl::StrCat(i)).ok());
+    }
+  };
+  const auto trim = [&](int limit) {
+    const auto trimmed =
+        operators.TrimActions(kNever, env.clock.Now() - kOperatorRecordKept, limit);
+    EXPECT_TRUE(trimmed.ok()) << trimmed.status();
+    return trimmed.value_or(-1);
+  };
+  record(5);
+  const AuditReport old = Verified();
+  env.clock.Advance(absl::Hours(24));
+  record(3);
+  const AuditReport young = Verified();
+  EXPECT_EQ(trim(100), 0) << "nothing is a year old";
+  env.clock.Advance(kOperatorRecordKept - absl::Hours(1));
+  EXPECT_EQ(trim(2), 2) << "a part";
+  EXPECT_TRUE(Verified().whole);
+  EXPECT_EQ(trim(100), 3);
+  EXPECT_EQ(trim(100), 0);
+  EXPECT_EQ(env.Count("SELECT MIN(sequence) FROM operator_actions"), 6);
+  EXPECT_EQ(Verified().last_sequence, 8);
+  EXPECT_EQ(Verified().last_seal, young.last_seal);
+  // What was seen before: still there, the last that went, and older than what is left.
+  EXPECT_TRUE(operators.VerifyActions(kNever, {8, young.last_seal})->known_found);
+  EXPECT_FALSE(operators.VerifyActions(kNever, {8, old.last_seal})->known_found);
+  EXPECT_TRUE(operators.VerifyActions(kNever, {5, old.last_seal})->known_found);
+  EXPECT_FALSE(operators.VerifyActions(kNever, {5, young.last_seal})->known_found);
+  EXPECT_TRUE(HasReason(operators.VerifyActions(kNever, {4, old.last_seal}).status(),
+                        reason::kFieldInvalid));
+  // It goes on, and the newest row stays however old it is.
+  record(1);
+  EXPECT_TRUE(Verified().whole);
+  env.clock.Advance(2 * kOperatorRecordKept);
+  EXPECT_EQ(trim(100), 3);
+  EXPECT_EQ(env.Count("SELECT COUNT(*) FROM operator_actions"), 1);
+  record(2);
+  EXPECT_TRUE(Verified().whole);
+  EXPECT_EQ(Verified().last_sequence, 11);
+}
+
+TEST_P(OperatorLedgerTest, WhatIsPlantedIsFoundAfterATrimAndNotTrimmedItself) {
+  // Rows 1 to 4 are trimmed, 5 to 8 are left; the first row that does not verify.
+  const std::vector<std::pair<std::string, int64_t>> damages = {
+      {"UPDATE operator_actions SET detail = 'x' WHERE sequence = 5", 5},
+      {"UPDATE operator_actions SET acted_at = acted_at + 1 WHERE sequence = 7", 7},
+      {"DELETE FROM operator_actions WHERE sequence = 5", 5},
+      {"DELETE FROM operator_actions WHERE sequence = 6", 6},
+      {"DELETE FROM operator_actions WHERE sequence = 8", 8},
+      // The checkpoint is forgotten, moved over a row that was removed, or made up.
+      {"DELETE FROM operator_record_trims", 1},
+      {"UPDATE operator_record_trims SET sequence = 5, last_seal = (SELECT seal FROM "
+       "operator_actions WHERE sequence = 5); DELETE FROM operator_actions WHERE sequence = 5",
+       6},
+      {"UPDATE operator_record_trims SET seal = last_seal", 5},
+  };
+  for (const auto& [damage, first_broken] : damages) {
+    LedgerTestEnv fresh(GetParam());
+    SqlOperatorLedger ledger(
+        *fresh.database, fresh.vault, fresh.pools, fresh.random, BuiltInPrograms(), LedgerOptions(),
+        OperatorRecord([](absl::string_view bytes) { return crypto::HmacSha256("key", bytes); }));
+    for (int i = 0; i < 8; ++i) {
+      if (i == 4) fresh.clock.Advance(absl::Hours(24));
+      ASSERT_TRUE(ledger.Record(Operator(), fresh.clock.Now(), "", "OK", absl::StrCat(i)).ok());
+    }
+    const absl::Time before = fresh.clock.Now() - absl::Hours(1);
+    ASSERT_EQ(*ledger.TrimActions(kNever, before, 100), 4);
+    ASSERT_TRUE(ledger.VerifyActions(kNever, {})->whole);
+    for (const absl::string_view statement : absl::StrSplit(damage, "; ")) {
+      fresh.Execute(std::string(statement));
+    }
+    const auto report = ledger.VerifyActions(kNever, {});
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_FALSE(report->whole) << damage;
+    EXPECT_EQ(report->first_broken, first_broken) << damage;
+    // A year later it is still there to be found: evidence is not trimmed.
+    fresh.clock.Advance(kOperatorRecordKept);
+    for (int i = 0; i < 3; ++i) {
+      ledger.TrimActions(kNever, fresh.clock.Now(), 100).IgnoreError();
+    }
+    EXPECT_FALSE(ledger.VerifyActions(kNever, {})->whole) << damage;
+  }
+}
+
 TEST_P(OperatorLedgerTest, ManyOperatorsAtOnceMakeOneRecord) {
   constexpr int kThreads = 4;
   constexpr int kEach = 25;

@@ -476,6 +476,16 @@ absl::StatusOr<Page<OperatorAction>> SqlOperatorLedger::ListActions(absl::Time d
   return page;
 }
 
+absl::StatusOr<int64_t> SqlOperatorLedger::TrimActions(absl::Time deadline, absl::Time before,
+                                                       int limit) {
+  int64_t trimmed = 0;
+  RETURN_IF_ERROR(database_.Write(deadline, [&](Transaction& tx) -> absl::Status {
+    ASSIGN_OR_RETURN(trimmed, record_.Trim(tx, before, limit));
+    return absl::OkStatus();
+  }));
+  return trimmed;
+}
+
 absl::StatusOr<AuditReport> SqlOperatorLedger::VerifyActions(absl::Time deadline,
                                                              const KnownSeal& known) {
   return record_.Verify(database_, deadline, known);

@@ -58,6 +58,7 @@ class SqlOperatorLedger final : public OperatorLedger {
                       absl::string_view outcome, absl::string_view detail) override;
   absl::StatusOr<Page<OperatorAction>> ListActions(absl::Time deadline, std::optional<MemberId> who,
                                                    int limit, int64_t before) override;
+  absl::StatusOr<int64_t> TrimActions(absl::Time deadline, absl::Time before, int limit) override;
   absl::StatusOr<AuditReport> VerifyActions(absl::Time deadline, const KnownSeal& known) override;
 
  private:

@@ -40,6 +40,13 @@ constexpr char kDrains[] =
     "pool {blob} NOT NULL PRIMARY KEY CHECK (length(pool) = 16), "
     "until {int} NOT NULL) {strict}";
 
+constexpr char kTrims[] =
+    "CREATE TABLE operator_record_trims ("
+    "id {int} NOT NULL PRIMARY KEY CHECK (id = 1), "
+    "sequence {int} NOT NULL CHECK (sequence > 0), "  // of the last row that was trimmed
+    "last_seal {blob} NOT NULL CHECK (length(last_seal) = 32), "
+    "seal {blob} NOT NULL CHECK (length(seal) = 32)) {strict}";
+
 #define HANDRAIL_ACTION_COLUMNS \
   "sequence, acted_at, who, method, subject, request_id, outcome, detail"
 
@@ -94,6 +101,68 @@ const storage::Migration& OperatorMigration() {
           kDrains,
       }};
   return *migration;
+}
+
+const storage::Migration& OperatorTrimMigration() {
+  static const auto* const migration = new storage::Migration{"0015_operator_trims", {kTrims}};
+  return *migration;
+}
+
+std::string OperatorRecord::SealOf(const Checkpoint& checkpoint) const {
+  std::string bytes = "handrail-operator-record-trim-v1;";
+  Put(absl::StrCat(checkpoint.sequence), bytes);
+  Put(checkpoint.seal, bytes);
+  return mac_(bytes);
+}
+
+absl::StatusOr<OperatorRecord::Checkpoint> OperatorRecord::ReadCheckpoint(Transaction& tx) const {
+  Checkpoint checkpoint;
+  ASSIGN_OR_RETURN(const Rows rows, tx.Query("SELECT sequence, last_seal, seal FROM "
+                                             "operator_record_trims WHERE id = 1",
+                                             {}));
+  if (rows.empty()) return checkpoint;
+  checkpoint.sequence = rows.front().Int(0);
+  checkpoint.seal = std::string(rows.front().Bytes(1));
+  checkpoint.sound = rows.front().Bytes(2) == SealOf(checkpoint);
+  return checkpoint;
+}
+
+absl::StatusOr<int64_t> OperatorRecord::Trim(Transaction& tx, absl::Time before, int limit) const {
+  // Whoever appends holds the head; whoever trims beside this waits, and finds less.
+  ASSIGN_OR_RETURN(
+      const Rows head,
+      tx.Query("SELECT sequence FROM operator_record_head WHERE id = 1 {for_update}", {}));
+  ASSIGN_OR_RETURN(Checkpoint checkpoint, ReadCheckpoint(tx));
+  const int64_t begin = checkpoint.sequence;
+  // The newest row stays: the next one is sealed over it.
+  ASSIGN_OR_RETURN(const Rows rows, tx.Query("SELECT " HANDRAIL_ACTION_COLUMNS
+                                             ", seal FROM operator_actions WHERE sequence < $1 "
+                                             "ORDER BY sequence LIMIT $2",
+                                             {head.empty() ? 0 : head.front().Int(0), limit}));
+  for (const storage::Row& row : rows) {
+    const OperatorAction action = ReadAction(row);
+    const std::string seal(row.Bytes(8));
+    // What was tampered with is evidence, and stays for Verify to find.
+    if (!checkpoint.sound || action.sequence != checkpoint.sequence + 1 ||
+        seal != SealOf(action, checkpoint.seal)) {
+      return Error(absl::StatusCode::kDataLoss, reason::kDataCorrupt)
+          .Message("the record of operators is not as it was written");
+    }
+    if (action.time >= before) break;
+    checkpoint.sequence = action.sequence;
+    checkpoint.seal = seal;
+  }
+  if (checkpoint.sequence == begin) return 0;
+  RETURN_IF_ERROR(
+      tx.Execute("DELETE FROM operator_actions WHERE sequence <= $1", {checkpoint.sequence})
+          .status());
+  RETURN_IF_ERROR(tx.Execute("INSERT INTO operator_record_trims (id, sequence, last_seal, seal) "
+                             "VALUES (1, $1, $2, $3) ON CONFLICT (id) DO UPDATE SET "
+                             "sequence = excluded.sequence, last_seal = excluded.last_seal, "
+                             "seal = excluded.seal",
+                             {checkpoint.sequence, Blob{checkpoint.seal}, Blob{SealOf(checkpoint)}})
+                      .status());
+  return checkpoint.sequence - begin;
 }
 
 std::string OperatorRecord::SealOf(const OperatorAction& action, absl::string_view previous) const {
@@ -172,14 +241,31 @@ absl::StatusOr<AuditReport> OperatorRecord::Verify(storage::Database& database, 
   int64_t next = 1;
   while (next <= ends.last && report.whole) {
     Rows rows;
+    Checkpoint checkpoint;
+    const int64_t expected = next;
     RETURN_IF_ERROR(database.Read(deadline, [&](Transaction& tx) -> absl::Status {
+      ASSIGN_OR_RETURN(checkpoint, ReadCheckpoint(tx));
+      // At the beginning, or when rows were trimmed while this went on.
+      if (checkpoint.sequence >= next) {
+        next = checkpoint.sequence + 1;
+        previous = checkpoint.seal;
+      }
       ASSIGN_OR_RETURN(rows, tx.Query("SELECT " HANDRAIL_ACTION_COLUMNS
                                       ", seal FROM operator_actions WHERE sequence >= $1 AND "
                                       "sequence <= $2 ORDER BY sequence LIMIT $3",
                                       {next, ends.last, kChunk}));
       return absl::OkStatus();
     }));
-    if (rows.empty()) broken(next);
+    if (known.sequence >= expected && known.sequence < checkpoint.sequence && checkpoint.sound) {
+      return FieldError("known_sequence", "names a row that is older than what is kept");
+    }
+    if (known.sequence >= expected && known.sequence == checkpoint.sequence) {
+      report.known_found = checkpoint.seal == known.seal;
+    }
+    if (rows.empty() || !checkpoint.sound) {
+      broken(next);
+      break;
+    }
     for (const storage::Row& row : rows) {
       const OperatorAction action = ReadAction(row);
       const std::string seal(row.Bytes(8));

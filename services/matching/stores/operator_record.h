@@ -13,11 +13,15 @@ namespace handrail::matching {
 
 // The tables of what operators do: the record and the drained pools.
 const storage::Migration& OperatorMigration();
+// What is left of rows that were trimmed: the last one's sequence and seal.
+const storage::Migration& OperatorTrimMigration();
 
 // The append-only record of what operators did. Each row carries a seal: a MAC over its fields and
 // the seal of the row before, under a key that lies outside the database. Whoever can write the
 // database can therefore not change, remove or move a row unseen. What they can do is restore an
-// old copy whole; a seal that was written down elsewhere shows that. Thread-safe.
+// old copy whole; a seal that was written down elsewhere shows that. Old rows are trimmed from the
+// beginning; a checkpoint, sealed too, says where the rest begins, so that rows can be missing
+// there and nowhere else. Thread-safe.
 class OperatorRecord {
  public:
   // 32 bytes for any bytes, under a secret key.
@@ -34,12 +38,23 @@ class OperatorRecord {
                                                    std::optional<MemberId> who, int limit,
                                                    int64_t before);
 
+  // See OperatorLedger::TrimActions.
+  absl::StatusOr<int64_t> Trim(storage::Transaction& tx, absl::Time before, int limit) const;
+
   // Every row as it is when this begins.
   absl::StatusOr<AuditReport> Verify(storage::Database& database, absl::Time deadline,
                                      const KnownSeal& known) const;
 
  private:
+  // The row that the first kept one follows: sequence 0 while nothing was trimmed.
+  struct Checkpoint {
+    int64_t sequence = 0;
+    std::string seal;
+    bool sound = true;  // it was written by us
+  };
+  absl::StatusOr<Checkpoint> ReadCheckpoint(storage::Transaction& tx) const;
   std::string SealOf(const OperatorAction& action, absl::string_view previous) const;
+  std::string SealOf(const Checkpoint& checkpoint) const;
 
   const Mac mac_;
 };

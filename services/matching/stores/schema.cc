@@ -189,6 +189,7 @@ const std::vector<storage::Migration>& LedgerMigrations() {
        {"CREATE INDEX offers_side_by_side ON offers (pool, ticket) "
         "WHERE state = 1 AND exclusive = 0"}},
       AvoidedMigration(),
+      OperatorTrimMigration(),
   };
   return *migrations;
 }
