@@ -176,6 +176,24 @@ absl::Status AuditMessages(const History::Content& told, Database& messaging, Fi
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::set<MemberId>> ErasedMembers(Database& matching) {
+  ASSIGN_OR_RETURN(const Rows rows, Select(matching, "SELECT id FROM members WHERE standing = 3"));
+  std::set<MemberId> erased;
+  for (const Row& row : rows) erased.insert(row.Id<MemberId>(0));
+  return erased;
+}
+
+// A row of matching that has a conversation, and who its two are. Whoever answered a call for help
+// and was erased has no name in it any more, but is one of the erased.
+bool AreMembers(const Row& row, const std::set<MemberId>& members,
+                const std::set<MemberId>& erased) {
+  if (!row.IsNull(4)) return members == std::set{row.Id<MemberId>(3), row.Id<MemberId>(4)};
+  if (members.size() != 2 || !members.contains(row.Id<MemberId>(3))) return false;
+  return std::any_of(members.begin(), members.end(), [&](const MemberId& member) {
+    return member != row.Id<MemberId>(3) && erased.contains(member);
+  });
+}
+
 // M3 over both ledgers: every pairing has exactly one conversation, and its two are its members.
 absl::Status AuditConversations(Database& matching, Database& messaging, Findings& findings) {
   ASSIGN_OR_RETURN(
@@ -184,7 +202,8 @@ absl::Status AuditConversations(Database& matching, Database& messaging, Finding
              // A contact that came of a call for help has a conversation by the call's id.
              "SELECT id, state, conversation, newcomer, sponsor FROM pairings UNION ALL "
              "SELECT id, CASE WHEN contact_open = 1 THEN 1 ELSE 5 END, conversation, member, "
-             "answered_by FROM help_calls WHERE contact_end > 0 AND answered_by IS NOT NULL"));
+             "answered_by FROM help_calls WHERE contact_end > 0"));
+  ASSIGN_OR_RETURN(const std::set<MemberId> erased, ErasedMembers(matching));
   ASSIGN_OR_RETURN(const Rows rows,
                    Select(messaging,
                           "SELECT c.pairing_id, c.conversation_id, c.state, p.member_id "
@@ -216,7 +235,7 @@ absl::Status AuditConversations(Database& matching, Database& messaging, Finding
     } else if (!talk.ids.contains(row.Id<ConversationId>(2))) {
       findings.Wrong("M3: matching and messaging name different conversations");
     }
-    if (talk.members != std::set{row.Id<MemberId>(3), row.Id<MemberId>(4)}) {
+    if (!AreMembers(row, talk.members, erased)) {
       findings.Wrong("C5: a conversation has other members than its pairing");
     }
     if (ended != (talk.state == 2)) {
@@ -225,8 +244,15 @@ absl::Status AuditConversations(Database& matching, Database& messaging, Finding
     }
     talks.erase(entry);
   }
-  for (size_t i = 0; i < talks.size(); ++i) {
-    findings.Doubled("M3: a conversation that no pairing has");
+  for (const auto& [id, talk] : talks) {
+    // An erased member's calls for help are forgotten; what came of them is closed, and stays.
+    const bool forgotten =
+        std::any_of(talk.members.begin(), talk.members.end(),
+                    [&erased](const MemberId& member) { return erased.contains(member); });
+    if (!forgotten) findings.Doubled("M3: a conversation that no pairing has");
+    if (forgotten && talk.state != 2) {
+      findings.Wrong("M3: a member was erased and their conversation is open");
+    }
   }
   return absl::OkStatus();
 }

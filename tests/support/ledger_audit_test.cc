@@ -9,6 +9,8 @@
 
 #include "absl/strings/match.h"
 #include "common/base/status.h"
+#include "services/matching/adapters/program_table.h"
+#include "services/matching/stores/help_sql.h"
 #include "tests/crash/world.h"
 
 // The audit on two sound ledgers, and on ledgers that are damaged by hand: it must be silent on the
@@ -49,6 +51,25 @@ class Story {
         AuditLedgers(history(), world_.matching_disk(), world_.messaging_disk(), Now());
     EXPECT_TRUE(report.ok()) << report.status();
     return report.value_or(AuditReport());
+  }
+  // A call for help that somebody on call has answered; then one of the two is erased.
+  enum class Erased { kNobody, kCaller, kHelper };
+  void Contact(Erased erased) {
+    matching::SqlHelpStore help(*env().database, env().vault, env().pools, env().random,
+                                matching::BuiltInPrograms(), matching::HelpOptions());
+    const MemberId caller = env().AddNewcomer();
+    const MemberId helper = env().AddSponsor(0);
+    ASSERT_TRUE(help.SetOnCall(env().As(helper), Now(), absl::Hours(2)).ok());
+    const auto id = matching::HelpCallId::Random(env().random);
+    ASSERT_TRUE(help.Reach(env().As(caller), Now(), id, {&helper, 1}).ok());
+    ASSERT_TRUE(help.Answer(env().As(helper), Now(), id).ok());
+    Deliver();
+    if (erased == Erased::kNobody) return;
+    matching::MemberTraits gone =
+        erased == Erased::kCaller ? env().Newcomer(caller, 2) : env().Sponsor(helper, 2);
+    gone.standing = matching::Standing::kErased;
+    ASSERT_TRUE(ledger().ApplyMember(kNoDeadline, Now(), gone).ok());
+    Deliver();
   }
   History& history() { return world_.history(); }
   storage::Database& matching() { return world_.matching_disk(); }
@@ -350,6 +371,33 @@ TEST(LedgerAuditTest, SoundLedgersHaveNoFinding) {
   EXPECT_THAT(report.findings, IsEmpty());
   EXPECT_EQ(report.acknowledged, story.history().acknowledged());
   EXPECT_GT(report.acknowledged, 10);
+}
+
+TEST(LedgerAuditTest, WhatCameOfACallForHelpIsNoExtraConversationWhoeverWasErased) {
+  for (const auto erased :
+       {Story::Erased::kNobody, Story::Erased::kCaller, Story::Erased::kHelper}) {
+    Story story;
+    story.Contact(erased);
+    const AuditReport report = story.Audit();
+    EXPECT_TRUE(report.clean()) << report.ToString();
+    if (erased == Story::Erased::kNobody) continue;
+    // It must be closed, and its members must be those whom matching still knows.
+    {
+      Story open;
+      open.Contact(erased);
+      Break(open.messaging(), {"UPDATE conversations SET state = 1, closed_at = NULL"});
+      EXPECT_FALSE(open.Audit().clean());
+      EXPECT_THAT(
+          open.Audit().findings,
+          Contains(StartsWith(erased == Story::Erased::kCaller
+                                  ? "M3: a member was erased and their conversation is open"
+                                  : "M3: a pairing has ended and its conversation is open")));
+    }
+    Break(story.messaging(),
+          {"UPDATE conversation_members SET member_id = " ANOTHER_ID
+           " WHERE conversation_key = (SELECT MAX(conversation_key) FROM conversations)"});
+    EXPECT_FALSE(story.Audit().clean());
+  }
 }
 
 TEST(LedgerAuditTest, WhatWasAcknowledgedAndIsNotThereOrIsThereTwiceIsFound) {
