@@ -53,6 +53,7 @@ absl::Status MemberSync::RecheckOffers(absl::Time deadline, const MemberId& memb
   const absl::Time now = clock_.Now();
   const absl::Time week = UtcWeekStart(now);
   std::vector<MemberId> newcomers;
+  newcomers.reserve(offers.size());
   for (const Offer& offer : offers) newcomers.push_back(offer.newcomer);
   std::vector<Ledger::PairRecord> pairs;
   if (!offers.empty()) {
