@@ -104,7 +104,7 @@ const storage::Migration& OperatorMigration() {
 }
 
 const storage::Migration& OperatorTrimMigration() {
-  static const auto* const migration = new storage::Migration{"0015_operator_trims", {kTrims}};
+  static const auto* const migration = new storage::Migration{"0016_operator_trims", {kTrims}};
   return *migration;
 }
 

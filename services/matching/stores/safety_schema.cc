@@ -30,7 +30,7 @@ const storage::Migration& SafetyWordsMigration() {
 
 const storage::Migration& AvoidedMigration() {
   static const auto* const migration = new storage::Migration{
-      "0014_avoided", {kAvoided, "CREATE INDEX avoided_by_other ON avoided (other)"}};
+      "0015_avoided", {kAvoided, "CREATE INDEX avoided_by_other ON avoided (other)"}};
   return *migration;
 }
 
