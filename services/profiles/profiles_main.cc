@@ -3,6 +3,7 @@
 
 #include "common/rpc/main_support.h"
 #include "common/rpc/server_options.h"
+#include "handrail/profiles/v1/avoid.grpc.pb.h"
 #include "handrail/profiles/v1/directory.grpc.pb.h"
 #include "handrail/profiles/v1/identity.grpc.pb.h"
 #include "handrail/profiles/v1/profile.grpc.pb.h"
@@ -39,9 +40,9 @@ int main(int argc, char** argv) {
   rpc::MainSpec spec;
   spec.service = "profiles";
   spec.description = "Handrail profiles: devices and tokens, profiles, consents, blocks.";
-  spec.public_services = {rpc::DescriptorOf<v1::IdentityService>(),
-                          rpc::DescriptorOf<v1::ProfileService>(),
-                          rpc::DescriptorOf<v1::SafetyService>()};
+  spec.public_services = {
+      rpc::DescriptorOf<v1::IdentityService>(), rpc::DescriptorOf<v1::ProfileService>(),
+      rpc::DescriptorOf<v1::SafetyService>(), rpc::DescriptorOf<v1::AvoidService>()};
   spec.internal_services = {rpc::DescriptorOf<v1::DirectoryService>()};
   spec.add_flags = [&options](CLI::App& app) { AddFlags(app, &options); };
   spec.validate = [&options](const rpc::CommonOptions& common) {

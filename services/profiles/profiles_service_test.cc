@@ -93,7 +93,7 @@ TEST_F(ProfilesServiceTest, EveryMethodLetsInWhoItsPolicySays) {
     return rpc::MakeServiceContext(absl::Seconds(15), name);
   };
   int methods = 0;
-  for (const char* file : {"identity", "profile", "safety", "directory"}) {
+  for (const char* file : {"identity", "profile", "safety", "avoid", "directory"}) {
     const auto* descriptor =
         google::protobuf::DescriptorPool::generated_pool()
             ->FindFileByName(absl::StrCat("handrail/profiles/v1/", file, ".proto"))
@@ -137,7 +137,7 @@ TEST_F(ProfilesServiceTest, EveryMethodLetsInWhoItsPolicySays) {
       }
     }
   }
-  EXPECT_EQ(methods, 17);
+  EXPECT_EQ(methods, 20);
 }
 
 TEST_F(ProfilesServiceTest, AProfileTravelsWholeAndReachesMatchingWithConsentOnly) {
