@@ -16,6 +16,7 @@
 #include "handrail/matching/v1/care.pb.h"
 #include "handrail/matching/v1/help.pb.h"
 #include "handrail/matching/v1/member_sync.grpc.pb.h"
+#include "handrail/matching/v1/messages.pb.h"
 #include "handrail/matching/v1/operator.pb.h"
 #include "handrail/matching/v1/program_service.pb.h"
 #include "handrail/matching/v1/weights.pb.h"
@@ -47,6 +48,7 @@ void LinkOtherProtos() {
   matching::v1::ListCrisisLinesRequest::descriptor();
   matching::v1::ListProgramsRequest::descriptor();
   matching::v1::ScoreWeights::descriptor();
+  matching::v1::MessageCatalogue::descriptor();
   messaging::v1::OpenConversationRequest::descriptor();
   messaging::v1::ClaimKeyPackagesRequest::descriptor();
   profiles::v1::GetMemberSnapshotRequest::descriptor();
