@@ -193,6 +193,7 @@ absl::StatusOr<Shown> CandidateDesk::Answer(const Call& call, const Ticket& tick
 
 absl::Status CandidateDesk::DropWithdrawn(absl::Time deadline, std::vector<ShownPerson>& people) {
   std::vector<MemberId> ids;
+  ids.reserve(people.size());
   for (const ShownPerson& person : people) ids.push_back(person.sponsor);
   ASSIGN_OR_RETURN(const std::vector<MemberTraits> members, ledger_.LoadMembers(deadline, ids));
   absl::flat_hash_set<MemberId> here;
