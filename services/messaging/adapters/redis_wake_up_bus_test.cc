@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -35,8 +36,12 @@ class Replica final : public WakeUpListener {
 
   RedisWakeUpBus& bus() { return *bus_; }
   void Listen(const DeviceId& device) {
+    const absl::Time deadline = clock_.Now() + kPatience;
     bus_->Listen(device);
-    ASSERT_TRUE(bus_->WaitUntilListening(device, clock_.Now() + kPatience));
+    ASSERT_TRUE(bus_->WaitUntilListening(device, deadline));
+    // What is published before the link is there goes nowhere.
+    while (!bus_->IsUp() && clock_.Now() < deadline) std::this_thread::yield();
+    ASSERT_TRUE(bus_->IsUp());
   }
   std::vector<std::string> WaitFor(size_t count) {
     MutexLock lock(mutex_);
