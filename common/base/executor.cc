@@ -12,11 +12,11 @@ Executor::Executor(int threads, size_t queue_limit) : queue_limit_(queue_limit) 
 Executor::~Executor() { Stop(); }
 
 bool Executor::TryRun(std::function<void()> work) {
-  {
-    MutexLock lock(mutex_);
-    if (stopping_ || queue_.size() >= queue_limit_) return false;
-    queue_.push_back(std::move(work));
-  }
+  MutexLock lock(mutex_);
+  if (stopping_ || queue_.size() >= queue_limit_) return false;
+  queue_.push_back(std::move(work));
+  // Under the lock: what the work ends may be all that keeps this executor, and then nothing of it
+  // may be touched any more once the work can run.
   wake_.Signal();
   return true;
 }
