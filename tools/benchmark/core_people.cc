@@ -8,7 +8,32 @@
 namespace handrail::benchmark {
 namespace {
 
-using namespace matching;  // NOLINT(google-build-using-namespace): its words are half of this file
+using matching::AccessNeed;
+using matching::AgeBand;
+using matching::Approach;
+using matching::CoarseCell;
+using matching::Community;
+using matching::ContactFrequency;
+using matching::EnumSet;
+using matching::Gender;
+using matching::GenderRule;
+using matching::Language;
+using matching::LifeSituation;
+using matching::MedicationStance;
+using matching::MemberTraits;
+using matching::Modality;
+using matching::NewcomerTraits;
+using matching::PersonTraits;
+using matching::Philosophy;
+using matching::RecoveryGoal;
+using matching::RelationshipType;
+using matching::SpiritualStance;
+using matching::SponsorProgram;
+using matching::SponsorTraits;
+using matching::Standing;
+using matching::StepWorkStyle;
+using matching::Substance;
+using matching::Training;
 
 // One of the values, by its share of a hundred; the last takes the rest.
 template <typename T, size_t kSize>
