@@ -25,7 +25,7 @@ absl::Status CheckComplete(const MemberTraits& member, Philosophy philosophy,
   }
   const auto missing = MissingForMatching(*member.newcomer, philosophy, policies);
   for (const MissingField& field : missing) {
-    incomplete.Field(absl::StrCat("newcomer.", field.path), field.text);
+    incomplete.Field(field.path, field.text);
   }
   return missing.empty() ? absl::OkStatus() : incomplete.ToStatus();
 }

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "services/matching/domain/rules.h"
 
@@ -48,14 +47,10 @@ absl::Status TicketDesk::Check(const Request& request, const MemberTraits& membe
   Error incomplete(absl::StatusCode::kFailedPrecondition, reason::kProfileIncomplete);
   incomplete.Message("a few things are missing before we can look for somebody");
   bool whole = true;
-  if (!member.newcomer->philosophies.Contains(request.wish.philosophy)) {
-    whole = false;
-    incomplete.Field("newcomer.philosophies", "must contain the program that is asked for");
-  }
   for (const MissingField& field :
        MissingForMatching(*member.newcomer, request.wish.philosophy, policies_)) {
     whole = false;
-    incomplete.Field(absl::StrCat("newcomer.", field.path), field.text);
+    incomplete.Field(field.path, field.text);
   }
   return whole ? absl::OkStatus() : incomplete.ToStatus();
 }
