@@ -46,6 +46,9 @@ inline constexpr absl::string_view kConversationClosed = "CONVERSATION_CLOSED";
 inline constexpr absl::string_view kCheckInNotDue = "CHECK_IN_NOT_DUE";
 inline constexpr absl::string_view kRematchNotAvailable = "REMATCH_NOT_AVAILABLE";
 inline constexpr absl::string_view kBackupNotPossible = "BACKUP_NOT_POSSIBLE";
+inline constexpr absl::string_view kBatchPlanOutdated = "BATCH_PLAN_OUTDATED";
+inline constexpr absl::string_view kBatchTooLarge = "BATCH_TOO_LARGE";
+inline constexpr absl::string_view kNotOnProbation = "NOT_ON_PROBATION";
 inline constexpr absl::string_view kMemberSuspended = "MEMBER_SUSPENDED";
 inline constexpr absl::string_view kSequenceInvalid = "SEQUENCE_INVALID";
 

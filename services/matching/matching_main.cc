@@ -3,12 +3,14 @@
 
 #include "common/rpc/main_support.h"
 #include "common/rpc/server_options.h"
+#include "handrail/matching/v1/batch.grpc.pb.h"
 #include "handrail/matching/v1/candidates.grpc.pb.h"
 #include "handrail/matching/v1/care.grpc.pb.h"
 #include "handrail/matching/v1/help.grpc.pb.h"
 #include "handrail/matching/v1/matching.grpc.pb.h"
 #include "handrail/matching/v1/member_sync.grpc.pb.h"
 #include "handrail/matching/v1/operator.grpc.pb.h"
+#include "handrail/matching/v1/operator_care.grpc.pb.h"
 #include "handrail/matching/v1/program_service.grpc.pb.h"
 #include "services/matching/matching_process.h"
 
@@ -65,9 +67,10 @@ int main(int argc, char** argv) {
   spec.description = "Handrail matching: tickets, offers, pairings.";
   // Every service that MatchingProcess::Services registers; a missing one stops the start.
   spec.public_services = {
-      rpc::DescriptorOf<v1::CandidateService>(), rpc::DescriptorOf<v1::CareService>(),
-      rpc::DescriptorOf<v1::HelpService>(),      rpc::DescriptorOf<v1::MatchingService>(),
-      rpc::DescriptorOf<v1::OperatorService>(),  rpc::DescriptorOf<v1::ProgramService>(),
+      rpc::DescriptorOf<v1::BatchService>(),        rpc::DescriptorOf<v1::CandidateService>(),
+      rpc::DescriptorOf<v1::CareService>(),         rpc::DescriptorOf<v1::HelpService>(),
+      rpc::DescriptorOf<v1::MatchingService>(),     rpc::DescriptorOf<v1::OperatorService>(),
+      rpc::DescriptorOf<v1::OperatorCareService>(), rpc::DescriptorOf<v1::ProgramService>(),
   };
   spec.internal_services = {rpc::DescriptorOf<v1::MemberSyncService>()};
   spec.add_flags = [&options](CLI::App& app) { AddFlags(app, &options); };

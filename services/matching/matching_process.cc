@@ -24,6 +24,7 @@
 #include "services/matching/adapters/sealed_handles.h"
 #include "services/matching/adapters/weights_file.h"
 #include "services/matching/care_metrics.h"
+#include "services/matching/domain/batch_desk.h"
 #include "services/matching/domain/candidate_desk.h"
 #include "services/matching/domain/care_desk.h"
 #include "services/matching/domain/chosen_offers.h"
@@ -34,13 +35,16 @@
 #include "services/matching/domain/pool_drains.h"
 #include "services/matching/domain/reconciler.h"
 #include "services/matching/domain/sweeper.h"
+#include "services/matching/handlers/batch_handler.h"
 #include "services/matching/handlers/candidate_handler.h"
 #include "services/matching/handlers/care_handler.h"
 #include "services/matching/handlers/handlers.h"
 #include "services/matching/handlers/help_handler.h"
+#include "services/matching/handlers/operator_care_handler.h"
 #include "services/matching/handlers/operator_handler.h"
 #include "services/matching/help_metrics.h"
 #include "services/matching/matching_metrics.h"
+#include "services/matching/stores/batch_store_sql.h"
 #include "services/matching/stores/care_sql.h"
 #include "services/matching/stores/choice_ledger_sql.h"
 #include "services/matching/stores/help_sql.h"
@@ -77,6 +81,13 @@ crypto::SecretKey PageKey(const crypto::KeyRing& ring) {
 OperatorRecord::Mac RecordMac(const crypto::KeyRing& ring) {
   return [key = crypto::HmacSha256(ring.index_key().Reveal(),
                                    "handrail-derived-key-v1\nmatching/operator-record")](
+             absl::string_view bytes) { return crypto::HmacSha256(key, bytes); };
+}
+
+// Keeps who is in a plan out of its name.
+BatchDesk::Mac PlanMac(const crypto::KeyRing& ring) {
+  return [key = crypto::HmacSha256(ring.index_key().Reveal(),
+                                   "handrail-derived-key-v1\nmatching/batch-plan")](
              absl::string_view bytes) { return crypto::HmacSha256(key, bytes); };
 }
 
@@ -144,6 +155,9 @@ class MatchingProcess final : public rpc::ServiceProcess {
   SealedHandles handles_;
   CandidateDesk candidates_;
   ChosenOffers chosen_;
+  SqlBatchStore batch_runs_;
+  BatchOffers batch_offers_;
+  BatchDesk batches_;
   Voices voices_;
   HandlerContext handlers_;
   MatchingHandler matching_handler_;
@@ -151,6 +165,8 @@ class MatchingProcess final : public rpc::ServiceProcess {
   ProgramHandler program_handler_;
   CandidateHandler candidate_handler_;
   OperatorHandler operator_handler_;
+  BatchHandler batch_handler_;
+  OperatorCareHandler operator_care_handler_;
   HelpHandler help_handler_;
   MemberSyncHandler sync_handler_;
   std::atomic<bool> had_database_ = false;
@@ -182,6 +198,12 @@ ChosenOffersOptions MakeChosenOptions(const MatchingOptions& options) {
   ChosenOffersOptions chosen;
   chosen.response_deadline = options.response_deadline;
   return chosen;
+}
+
+BatchOffersOptions MakeBatchOffersOptions(const MatchingOptions& options) {
+  BatchOffersOptions offers;
+  offers.response_deadline = options.response_deadline;
+  return offers;
 }
 
 LedgerOptions MakeLedgerOptions(const MatchingOptions& options) {
@@ -258,6 +280,17 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
           CandidateOptions()),
       chosen_(ledger_, choices_, queue_, chooser_, policies_, clock_, context.random,
               MakeChosenOptions(options), [this](const Effects& effects) { OnEffects(effects); }),
+      batch_runs_(*parts_.database, context.random, OperatorRecord(RecordMac(parts_.ring))),
+      batch_offers_(ledger_, batch_runs_, queue_, chooser_, policies_, clock_,
+                    MakeBatchOffersOptions(options),
+                    [this](const Effects& effects) { OnEffects(effects); }),
+      batches_(
+          ledger_, operators_, batch_runs_, batch_offers_, chooser_, policies_, clock_,
+          context.random, PlanMac(parts_.ring),
+          [this](absl::Time deadline, const PoolKey& pool) {
+            return matcher_.SponsorsIn(deadline, pool);
+          },
+          BatchDesk::Options()),
       voices_(parts_.messages, members_, ledger_),
       handlers_{context.edge,
                 context.streams,
@@ -278,6 +311,9 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
       operator_handler_({context.edge, operators_, operator_desk_, drains_, queue_, pages_, clock_,
                          [this] { return matcher_.Pools(); },
                          [this](const Effects& effects) { OnEffects(effects); }}),
+      batch_handler_(context.edge, operators_, operator_desk_, batches_),
+      operator_care_handler_(context.edge, operators_, operator_desk_, clock_,
+                             [this](const Effects& effects) { OnEffects(effects); }),
       help_handler_(HelpContext{context.edge, context.streams, help_store_, help_desk_, ledger_,
                                 members_, hub_, pages_, clock_, parts_.crisis,
                                 [this](const Effects& effects) { OnEffects(effects); },
@@ -313,7 +349,9 @@ rpc::ServerServices MatchingProcess::Services() {
                               rpc::Registered<v1::HelpService>(&help_handler_),
                               rpc::Registered<v1::ProgramService>(&program_handler_),
                               rpc::Registered<v1::CandidateService>(&candidate_handler_),
-                              rpc::Registered<v1::OperatorService>(&operator_handler_)};
+                              rpc::Registered<v1::OperatorService>(&operator_handler_),
+                              rpc::Registered<v1::BatchService>(&batch_handler_),
+                              rpc::Registered<v1::OperatorCareService>(&operator_care_handler_)};
   services.internal_services = {rpc::Registered<v1::MemberSyncService>(&sync_handler_)};
   services.readiness.push_back({"database", [this] { return CheckDatabase(); }});
   services.refresh_metrics.push_back([this] {
@@ -338,6 +376,9 @@ absl::Status MatchingProcess::Start() {
   });
   sweeper_.AddTrim("operator_record", [this](absl::Time deadline, absl::Time now, int limit) {
     return operators_.TrimActions(deadline, now - kOperatorRecordKept, limit);
+  });
+  sweeper_.AddTrim("batch_runs", [this](absl::Time deadline, absl::Time now, int limit) {
+    return batch_runs_.TrimRuns(deadline, now, limit);
   });
   sweeper_.Start();
   care_sweeper_.Start();

@@ -38,6 +38,7 @@ class OperatorsTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     Cluster::Options options;
+    options.matching_flags = {"--probation", "2160h"};  // as in production
     options.service_flags = {"--rate_limit_scale", "0"};
     auto cluster = Cluster::Start(options);
     ASSERT_TRUE(cluster.ok()) << cluster.status();
@@ -233,6 +234,115 @@ TEST_F(OperatorsTest, ADrainedPoolGetsNoOffersUntilItGoesOn) {
   const json seats = HandrailJson(absl::StrCat("drain sponsor ", first->member(), " --withdraw"));
   EXPECT_EQ(seats["accepting"], false);
   EXPECT_EQ(seats["open_offer_count"], 0);
+}
+
+TEST_F(OperatorsTest, ABatchIsTriedFirstAndThenMakesItsOffers) {
+  constexpr auto kProgram = common::v1::PHILOSOPHY_TWELVE_STEP_HA;
+  std::vector<std::unique_ptr<tools::Person>> people;
+  std::vector<std::string> tickets;
+  people.push_back(Unwrap(JoinAsNewcomer(cluster_->services(), clock_, random_, kProgram)));
+  tickets.push_back(Ask(*people.back(), kProgram));
+  ASSERT_EQ(Handrail("drain pool 'ha online' --minutes 10").status, 0);
+  for (int i = 0; i < 2; ++i) {
+    people.push_back(Unwrap(JoinAsNewcomer(cluster_->services(), clock_, random_, kProgram)));
+    tickets.push_back(Ask(*people.back(), kProgram));
+  }
+  std::vector<std::unique_ptr<tools::Person>> sponsors;
+  for (int i = 0; i < 2; ++i) {
+    sponsors.push_back(Unwrap(JoinAsSponsor(cluster_->services(), clock_, random_, 1, kProgram)));
+  }
+  // The index hears of the sponsors a moment after the ledger.
+  StopSignal pause;
+  const absl::Time give_up = clock_.Now() + absl::Seconds(20);
+  json plan = HandrailJson("batch plan 'ha online'");
+  while (plan["seats"] != 2 && clock_.Now() < give_up) {
+    pause.Pause(absl::Milliseconds(100));
+    plan = HandrailJson("batch plan 'ha online'");
+  }
+  EXPECT_EQ(plan["looked_at"], 3);
+  EXPECT_EQ(plan["tickets"], 3);
+  EXPECT_EQ(plan["sponsors"], 2);
+  EXPECT_EQ(plan["unmatched"], 1);
+  EXPECT_EQ(plan["blocking_pairs"], 0);
+  EXPECT_EQ(plan["drained"], true);
+  ASSERT_EQ(plan["pairs"].size(), 2u);
+  EXPECT_THAT(plan.dump(), Not(HasSubstr("members/"))) << "sponsors are numbers";
+  const auto open_offers = [&] { return HandrailJson("offers open --pool 'ha online'")["offers"]; };
+  EXPECT_TRUE(open_offers().empty()) << "a dry run";
+  const Ran text = Handrail("batch plan 'ha online'");
+  EXPECT_THAT(text.out, HasSubstr("nothing was changed, and nobody was asked"));
+  EXPECT_THAT(text.out, HasSubstr("handrail batch run 'ha online' --plan "));
+
+  // Who was in the plan waits no longer: it does not hold.
+  matching::v1::CancelTicketRequest cancel;
+  cancel.set_name(tickets[0]);
+  cancel.set_request_id(people[0]->NewRequestId());
+  Unwrap(people[0]->Call(cluster_->services().matching(), &MatchingService::Stub::CancelTicket,
+                         cancel));
+  const Ran stale =
+      Handrail(absl::StrCat("batch run 'ha online' --plan ", plan["plan"].get<std::string>()));
+  EXPECT_EQ(stale.status, 1);
+  EXPECT_THAT(stale.out, HasSubstr("BATCH_PLAN_OUTDATED"));
+  EXPECT_TRUE(open_offers().empty());
+
+  plan = HandrailJson("batch plan 'ha online'");
+  ASSERT_EQ(plan["pairs"].size(), 2u);
+  const std::string run = absl::StrCat("batch run 'ha online' --request-id batch-1 --plan ",
+                                       plan["plan"].get<std::string>());
+  const json done = HandrailJson(run);
+  EXPECT_EQ(done["pairs"], 2);
+  EXPECT_EQ(done["offers"], 2);
+  EXPECT_EQ(done["passed_over"], 0);
+  const json offers = open_offers();
+  ASSERT_EQ(offers.size(), 2u);
+  for (const json& offer : offers) {
+    EXPECT_THAT(offer["ticket"].get<std::string>(),
+                ::testing::AnyOf(::testing::Eq(tickets[1]), ::testing::Eq(tickets[2])));
+  }
+  EXPECT_EQ(HandrailJson(run), done) << "the same request has one answer";
+  EXPECT_EQ(open_offers().size(), 2u);
+  // Nobody is paired without a word of their own.
+  matching::v1::ListOffersRequest list;
+  const auto offered = Unwrap(
+      sponsors[0]->Call(cluster_->services().matching(), &MatchingService::Stub::ListOffers, list));
+  ASSERT_EQ(offered.offers_size(), 1);
+  matching::v1::AcceptOfferRequest accept;
+  accept.set_name(offered.offers(0).name());
+  accept.set_request_id(sponsors[0]->NewRequestId());
+  const auto pairing = Unwrap(sponsors[0]->Call(cluster_->services().matching(),
+                                                &MatchingService::Stub::AcceptOffer, accept));
+  EXPECT_EQ(pairing.state(), matching::v1::PAIRING_STATE_INTRO);
+  EXPECT_EQ(Handrail("resume 'ha online'").status, 0);
+  EXPECT_EQ(Handrail("batch plan 'ha online' --max-tickets 501").status, 2);
+  EXPECT_EQ(Handrail("audit verify").status, 0);
+}
+
+TEST_F(OperatorsTest, AProbationEndsEarlyOnceAndForAReason) {
+  const auto sponsor = Unwrap(JoinAsSponsor(cluster_->services(), clock_, random_, 3,
+                                            common::v1::PHILOSOPHY_TWELVE_STEP_MA));
+  const auto availability = [&] {
+    return Unwrap(sponsor->Call(cluster_->services().matching(),
+                                &MatchingService::Stub::GetAvailability,
+                                matching::v1::GetAvailabilityRequest()));
+  };
+  EXPECT_TRUE(availability().has_probation_end_time());
+  const std::string command =
+      absl::StrCat("sponsors end-probation ", sponsor->member(), " --reason vouched");
+  const Ran ended = Handrail(command);
+  EXPECT_EQ(ended.status, 0) << ended.out;
+  EXPECT_THAT(ended.out, HasSubstr("The probation is over"));
+  EXPECT_FALSE(availability().has_probation_end_time());
+  const json actions = HandrailJson("audit list --limit 1");
+  EXPECT_EQ(actions["actions"][0]["method"], "EndProbation");
+  EXPECT_EQ(actions["actions"][0]["detail"], "VOUCHED");
+  const Ran again = Handrail(command);
+  EXPECT_EQ(again.status, 1);
+  EXPECT_THAT(again.out, HasSubstr("NOT_ON_PROBATION"));
+  const Ran nobody =
+      Handrail("sponsors end-probation members/00000000000000000000000000000000 --reason trained");
+  EXPECT_THAT(nobody.out, HasSubstr("NOT_FOUND"));
+  EXPECT_EQ(Handrail(absl::StrCat("sponsors end-probation ", sponsor->member())).status, 2);
+  EXPECT_FALSE(HandrailJson("sponsors --limit 1")["sponsors"].empty()) << "the list is as before";
 }
 
 TEST_F(OperatorsTest, EverythingIsOnRecordAndTamperingIsFound) {

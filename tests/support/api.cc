@@ -12,12 +12,14 @@
 #include "common/base/status.h"
 #include "common/rpc/client.h"
 #include "common/rpc/status_conversion.h"
+#include "handrail/matching/v1/batch.pb.h"
 #include "handrail/matching/v1/candidates.pb.h"
 #include "handrail/matching/v1/care.pb.h"
 #include "handrail/matching/v1/help.pb.h"
 #include "handrail/matching/v1/member_sync.grpc.pb.h"
 #include "handrail/matching/v1/messages.pb.h"
 #include "handrail/matching/v1/operator.pb.h"
+#include "handrail/matching/v1/operator_care.pb.h"
 #include "handrail/matching/v1/program_service.pb.h"
 #include "handrail/matching/v1/weights.pb.h"
 #include "handrail/messaging/v1/conversation_sync.grpc.pb.h"
@@ -42,9 +44,11 @@ constexpr absl::Duration kQuietStream = absl::Seconds(2);
 // joins here; until then AllMethods says so.
 void LinkOtherProtos() {
   matching::v1::ApplyMembersRequest::descriptor();
+  matching::v1::PlanBatchRequest::descriptor();
   matching::v1::ListCandidatesRequest::descriptor();
   matching::v1::ListNoticesRequest::descriptor();
   matching::v1::ListPoolsRequest::descriptor();
+  matching::v1::EndProbationRequest::descriptor();
   matching::v1::ListCrisisLinesRequest::descriptor();
   matching::v1::ListProgramsRequest::descriptor();
   matching::v1::ScoreWeights::descriptor();

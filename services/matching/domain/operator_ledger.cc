@@ -14,4 +14,15 @@ absl::string_view CodeOf(BoostReason reason) {
   return "UNSPECIFIED";
 }
 
+absl::string_view CodeOf(ProbationEndReason reason) {
+  switch (reason) {
+    case ProbationEndReason::kVouched: return "VOUCHED";
+    case ProbationEndReason::kExperienced: return "EXPERIENCED";
+    case ProbationEndReason::kTrained: return "TRAINED";
+    case ProbationEndReason::kServiceFault: return "SERVICE_FAULT";
+    case ProbationEndReason::kUnspecified: break;
+  }
+  return "UNSPECIFIED";
+}
+
 }  // namespace handrail::matching

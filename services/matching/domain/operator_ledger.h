@@ -71,6 +71,16 @@ enum class BoostReason : uint8_t {
 };
 absl::string_view CodeOf(BoostReason reason);  // "LONG_WAIT"
 
+// Same numbers as matching.v1.ProbationEndReason.
+enum class ProbationEndReason : uint8_t {
+  kUnspecified = 0,
+  kVouched = 1,
+  kExperienced = 2,
+  kTrained = 3,
+  kServiceFault = 4,
+};
+absl::string_view CodeOf(ProbationEndReason reason);  // "VOUCHED"
+
 // One row of the record. Texts are ours: names of resources and methods, codes, a few fixed words.
 struct OperatorAction {
   int64_t sequence = 0;
@@ -151,9 +161,14 @@ class OperatorLedger {
   virtual absl::StatusOr<Changed<SponsorReport>> DrainSponsor(const Call& call, absl::Time now,
                                                               const MemberId& sponsor,
                                                               OpenOffers offers) = 0;
+  // Ends the probation of a new sponsor before its time; the sponsor is told.
+  // FAILED_PRECONDITION / NOT_ON_PROBATION when there is none.
+  virtual absl::StatusOr<Changed<SponsorReport>> EndProbation(const Call& call, absl::Time now,
+                                                              const MemberId& sponsor,
+                                                              ProbationEndReason why) = 0;
   // Withdraws at most kDrainBatch open offers; the number is the value. Whoever was chosen by the
   // newcomer of a withdrawn one counts as not asked yet. From its commit on no step makes an offer
-  // in the pool.
+  // in the pool but a batch of an operator's.
   static constexpr int kDrainBatch = 200;
   virtual absl::StatusOr<Changed<int64_t>> DrainPool(const Call& call, absl::Time now,
                                                      const PoolKey& pool,

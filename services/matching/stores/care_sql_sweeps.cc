@@ -4,6 +4,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "common/base/status.h"
 #include "services/matching/stores/care_sql.h"
+#include "services/matching/stores/probation_step.h"
 #include "services/matching/stores/rows.h"
 
 // What time alone brings about. A row is found by the time at which it needs care next, and decided
@@ -289,21 +290,26 @@ absl::StatusOr<CareStore::Swept> SqlCareStore::CareForSponsors(absl::Time deadli
   return swept;
 }
 
+absl::StatusOr<bool> EndProbationStep(LedgerSteps& steps, const MemberId& sponsor) {
+  ASSIGN_OR_RETURN(const Rows ended,
+                   steps.tx().Query("UPDATE sponsors SET seat_limit = $2, probation_end = 0 "
+                                    "WHERE id = $1 AND seat_limit < $2 RETURNING version",
+                                    {sponsor, kMaxCapacity}));
+  if (ended.empty()) return false;
+  RETURN_IF_ERROR(steps.TouchSponsor(sponsor));
+  LedgerSteps::NoticeText text;
+  text.kind = NoticeKind::kProbationOver;
+  text.subject = sponsor;
+  text.once = ended.front().Int(0);
+  RETURN_IF_ERROR(steps.Notify(sponsor, text));
+  return true;
+}
+
 absl::StatusOr<Effects> SqlCareStore::EndProbation(absl::Time deadline, absl::Time now,
                                                    const MemberId& sponsor) {
   return runner_.Run(deadline, now, [&](Steps& steps) -> absl::Status {
     RETURN_IF_ERROR(steps.LockSponsors({sponsor}));
-    ASSIGN_OR_RETURN(const Rows ended,
-                     steps.tx().Query("UPDATE sponsors SET seat_limit = $2, probation_end = 0 "
-                                      "WHERE id = $1 AND seat_limit < $2 RETURNING version",
-                                      {sponsor, kMaxCapacity}));
-    if (ended.empty()) return absl::OkStatus();
-    RETURN_IF_ERROR(steps.TouchSponsor(sponsor));
-    Steps::NoticeText text;
-    text.kind = NoticeKind::kProbationOver;
-    text.subject = sponsor;
-    text.once = ended.front().Int(0);
-    return steps.Notify(sponsor, text);
+    return EndProbationStep(steps, sponsor).status();
   });
 }
 

@@ -33,6 +33,15 @@ void KeepTold(const Rows& choice, Offer& offer) {
                 [told](MatchReason reason) { return !told.Contains(reason); });
 }
 
+// In a drained pool only what an operator's batch wrote down is offered.
+absl::Status RequireOffersFlow(LedgerSteps& steps, const OfferId& offer) {
+  const absl::Status flows = steps.RequireNotDrained(steps.effects().tickets.back().pool);
+  if (!HasReason(flows, reason::kPoolDrained)) return flows;
+  ASSIGN_OR_RETURN(const Rows planned,
+                   steps.tx().Query("SELECT 1 FROM batch_pairs WHERE offer = $1", {offer}));
+  return planned.empty() ? flows : absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status SqlLedger::CheckProposal(Steps& steps, const Proposal& proposal, Steps::Two& two) {
@@ -83,7 +92,7 @@ absl::Status SqlLedger::MakeOfferStep(Steps& steps, const Proposal& proposal, Of
           {proposal.ticket, proposal.ticket_version, steps.now(), proposal.newcomer, parallel}));
   if (rows.empty()) return ChangedMeanwhileError();
   RETURN_IF_ERROR(steps.NoteTicket(rows.front()));
-  RETURN_IF_ERROR(steps.RequireNotDrained(steps.effects().tickets.back().pool));
+  RETURN_IF_ERROR(RequireOffersFlow(steps, proposal.offer));
   ++steps.effects().tickets.back().open_offers;
   if (steps.effects().tickets.back().choosing) {
     RETURN_IF_ERROR(steps.TakeChoice(proposal.ticket, proposal.sponsor));

@@ -598,6 +598,50 @@ TEST_P(OperatorLedgerTest, ExplainStopsInTimeAndSaysSo) {
   EXPECT_TRUE(HasReason(desk.Explain(call, ticket.id).status(), reason::kTicketNotOpen));
 }
 
+TEST_P(OperatorLedgerTest, AProbationEndsOnceAndTheSponsorIsTold) {
+  LedgerOptions options;
+  options.care.probation = absl::Hours(24 * 90);
+  SqlLedger ledger(*env.database, env.vault, env.pools, env.random, BuiltInPrograms(), options);
+  const MemberId sponsor = MemberId::Random(env.random);
+  ASSERT_TRUE(ledger.ApplyMember(kNever, env.clock.Now(), env.Sponsor(sponsor)).ok());
+  ASSERT_TRUE(ledger.SetAvailability(env.As(sponsor), env.clock.Now(), 3, true).ok());
+  ASSERT_EQ(env.SeatsOf(sponsor).FreeSeats(), 1);
+  const Call call = Operator("/x/EndProbation", "once");
+  const auto ended =
+      operators.EndProbation(call, env.clock.Now(), sponsor, ProbationEndReason::kVouched);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_THAT(ended->effects.sponsors, ElementsAre(sponsor));
+  EXPECT_EQ(ended->value.seats.availability.FreeSeats(), 3);
+  EXPECT_EQ(env.SeatsOf(sponsor).FreeSeats(), 3);
+  EXPECT_EQ(env.SeatsOf(sponsor).probation_end_time, absl::InfinitePast());
+  OperatorAction action = LastAction();
+  EXPECT_EQ(action.method, "EndProbation");
+  EXPECT_EQ(action.subject, sponsor.Name());
+  EXPECT_EQ(action.detail, "VOUCHED");
+  const auto notices =
+      env.care->ListNotices(env.As(sponsor), env.clock.Now(), false, 10, std::nullopt);
+  ASSERT_TRUE(notices.ok()) << notices.status();
+  ASSERT_EQ(notices->items.size(), 1u);
+  EXPECT_EQ(notices->items.front().kind, NoticeKind::kProbationOver);
+
+  // Repeated, the first answer, and on record.
+  ASSERT_TRUE(env.ledger->SetAvailability(env.As(sponsor), env.clock.Now(), 2, true).ok());
+  const auto again =
+      operators.EndProbation(call, env.clock.Now(), sponsor, ProbationEndReason::kVouched);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(again->effects.empty());
+  EXPECT_EQ(again->value.seats.availability.FreeSeats(), 3);
+  EXPECT_EQ(LastAction().detail, "repeated");
+  const auto over = operators.EndProbation(Operator("/x/EndProbation", "twice"), env.clock.Now(),
+                                           sponsor, ProbationEndReason::kTrained);
+  EXPECT_TRUE(HasReason(over.status(), reason::kNotOnProbation)) << over.status();
+  const auto nobody =
+      operators.EndProbation(Operator("/x/EndProbation", "nobody"), env.clock.Now(),
+                             MemberId::Random(env.random), ProbationEndReason::kVouched);
+  EXPECT_TRUE(HasReason(nobody.status(), reason::kNotFound)) << nobody.status();
+  EXPECT_TRUE(Verified().whole);
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, OperatorLedgerTest,
                          ::testing::Values(storage::TestBackend::kSqliteMemory,
                                            storage::TestBackend::kPostgres),

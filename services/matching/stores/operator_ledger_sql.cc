@@ -18,27 +18,6 @@ using storage::Blob;
 using storage::Rows;
 using storage::Transaction;
 
-namespace {
-
-// "BoostTicket" of "/handrail.matching.v1.OperatorService/BoostTicket".
-std::string ShortMethod(absl::string_view method) {
-  const size_t slash = method.rfind('/');
-  return std::string(slash == absl::string_view::npos ? method : method.substr(slash + 1));
-}
-
-OperatorAction ActionOf(const Call& call, absl::Time now, absl::string_view subject,
-                        absl::string_view outcome, absl::string_view detail) {
-  return {0,
-          now,
-          call.who.member,
-          ShortMethod(call.method),
-          std::string(subject),
-          call.request_id,
-          std::string(outcome),
-          std::string(detail)};
-}
-
-// Splits "<number> <rest>"; our own bytes.
 absl::StatusOr<int64_t> TakeNumber(absl::string_view& text) {
   const size_t space = text.find(' ');
   int64_t number = 0;
@@ -49,34 +28,6 @@ absl::StatusOr<int64_t> TakeNumber(absl::string_view& text) {
   text.remove_prefix(space + 1);
   return number;
 }
-
-#define HANDRAIL_SPONSOR_REPORT_QUERY                                                       \
-  "SELECT s.id, s.capacity, s.accepting, s.last_offer_at, s.version, "                      \
-  "COALESCE(m.attested_at, 0), "                                                            \
-  "CASE WHEN m.standing = 1 AND m.may_match = 1 AND m.has_sponsor = 1 THEN 1 ELSE 0 END, "  \
-  "(SELECT COUNT(*) FROM seats h WHERE h.sponsor = s.id AND h.held_by = 1), "               \
-  "(SELECT COUNT(*) FROM seats h WHERE h.sponsor = s.id AND h.held_by = 2), s.seat_limit, " \
-  "s.responsiveness "                                                                       \
-  "FROM sponsors s LEFT JOIN members m ON m.id = s.id "
-
-SponsorReport ReadSponsorReport(const storage::Row& row) {
-  SponsorReport report;
-  Availability& availability = report.seats.availability;
-  availability.sponsor = row.Id<MemberId>(0);
-  availability.capacity = static_cast<int>(row.Int(1));
-  availability.accepting = row.Bool(2);
-  availability.last_offer_time = TimeOrNever(row.Int(3));
-  availability.version = row.Int(4);
-  report.attest_time = TimeOrNever(row.Int(5));
-  report.seats.may_be_offered = row.Bool(6);
-  availability.open_offer_count = static_cast<int>(row.Int(7));
-  availability.pairing_count = static_cast<int>(row.Int(8));
-  availability.seat_limit = static_cast<int>(row.Int(9));
-  availability.responsiveness = ShareOfColumn(row.Int(10));
-  return report;
-}
-
-}  // namespace
 
 SqlOperatorLedger::SqlOperatorLedger(storage::Database& database, MemberVault& vault,
                                      const PoolNames& pools, Random& random,
@@ -242,22 +193,6 @@ absl::StatusOr<Page<OpenOfferReport>> SqlOperatorLedger::ListOpenOffers(
   return page;
 }
 
-absl::StatusOr<Page<SponsorReport>> SqlOperatorLedger::ListSponsors(
-    absl::Time deadline, int limit, std::optional<PageStart> after) {
-  const RawId start = after.has_value() ? after->id : RawId();
-  ASSIGN_OR_RETURN(
-      const Rows rows,
-      ReadRows(deadline, HANDRAIL_SPONSOR_REPORT_QUERY "WHERE s.id > $1 ORDER BY s.id LIMIT $2",
-               {start, limit + 1}));
-  Page<SponsorReport> page;
-  page.more = rows.size() > static_cast<size_t>(limit);
-  for (const storage::Row& row : rows) {
-    if (page.items.size() == static_cast<size_t>(limit)) break;
-    page.items.push_back(ReadSponsorReport(row));
-  }
-  return page;
-}
-
 absl::StatusOr<OpenTicketReport> SqlOperatorLedger::FindOpenTicket(absl::Time deadline,
                                                                    const TicketId& id) {
   ASSIGN_OR_RETURN(const Rows rows, ReadRows(deadline,
@@ -366,50 +301,6 @@ absl::StatusOr<Changed<OpenTicketReport>> SqlOperatorLedger::Boost(const Call& c
                       "UPDATE tickets SET boost = $3, version = version + 1, index_pending = $2 "
                       "WHERE id = $1 AND state IN (1, 2) RETURNING " HANDRAIL_TICKET_COLUMNS,
                       {id, now, BoostToColumn(boost)});
-}
-
-absl::StatusOr<std::string> SqlOperatorLedger::DrainSponsorStep(Steps& steps,
-                                                                const MemberId& sponsor,
-                                                                OpenOffers open_offers) {
-  // The sponsor first: an offer to them locks that row too, so none comes after it was looked for.
-  RETURN_IF_ERROR(steps.LockSponsors({sponsor}));
-  std::vector<Offer> offers;
-  if (open_offers == OpenOffers::kWithdraw) {
-    ASSIGN_OR_RETURN(offers, steps.OpenOffersWhere("sponsor = $1", sponsor, kMaxCapacity));
-  }
-  RETURN_IF_ERROR(steps.LockFor(offers, {sponsor}));
-  ASSIGN_OR_RETURN(
-      const int64_t found,
-      steps.tx().Execute("UPDATE sponsors SET accepting = 0, resume_at = 0 WHERE id = $1",
-                         {sponsor}));
-  if (found == 0) return NotFoundError();
-  RETURN_IF_ERROR(steps.TouchSponsor(sponsor));
-  RETURN_IF_ERROR(steps.CloseAndReturn(offers, OfferEvent::kRescind));
-  ASSIGN_OR_RETURN(const Rows rows,
-                   steps.tx().Query(HANDRAIL_SPONSOR_REPORT_QUERY "WHERE s.id = $1", {sponsor}));
-  const SponsorReport report = ReadSponsorReport(rows.front());
-  return absl::StrCat(NeverIsZero(report.attest_time), " ", report.seats.may_be_offered ? 1 : 0,
-                      " ", EncodeAvailability(report.seats.availability));
-}
-
-absl::StatusOr<Changed<SponsorReport>> SqlOperatorLedger::DrainSponsor(const Call& call,
-                                                                       absl::Time now,
-                                                                       const MemberId& sponsor,
-                                                                       OpenOffers offers) {
-  const std::string detail = offers == OpenOffers::kWithdraw ? "withdraw" : "keep";
-  ASSIGN_OR_RETURN(Answered answered,
-                   RunRecorded(call, now, sponsor.Name(), detail, [&](Steps& steps) {
-                     return DrainSponsorStep(steps, sponsor, offers);
-                   }));
-  absl::string_view answer = answered.answer;
-  Changed<SponsorReport> changed;
-  ASSIGN_OR_RETURN(const int64_t attested, TakeNumber(answer));
-  ASSIGN_OR_RETURN(const int64_t may_be_offered, TakeNumber(answer));
-  changed.value.attest_time = TimeOrNever(attested);
-  changed.value.seats.may_be_offered = may_be_offered != 0;
-  ASSIGN_OR_RETURN(changed.value.seats.availability, DecodeAvailability(answer));
-  changed.effects = std::move(answered.effects);
-  return changed;
 }
 
 absl::StatusOr<Changed<int64_t>> SqlOperatorLedger::DrainPool(const Call& call, absl::Time now,

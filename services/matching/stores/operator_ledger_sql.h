@@ -15,6 +15,10 @@
 
 namespace handrail::matching {
 
+// Takes "<number> " from the beginning of an answer of ours in the request log. DATA_LOSS /
+// DATA_CORRUPT when it is none.
+absl::StatusOr<int64_t> TakeNumber(absl::string_view& text);
+
 // OperatorLedger on the tables of SqlLedger and its own. Thread-safe; everything handed in must
 // outlive it.
 class SqlOperatorLedger final : public OperatorLedger {
@@ -49,6 +53,9 @@ class SqlOperatorLedger final : public OperatorLedger {
   absl::StatusOr<Changed<SponsorReport>> DrainSponsor(const Call& call, absl::Time now,
                                                       const MemberId& sponsor,
                                                       OpenOffers offers) override;
+  absl::StatusOr<Changed<SponsorReport>> EndProbation(const Call& call, absl::Time now,
+                                                      const MemberId& sponsor,
+                                                      ProbationEndReason why) override;
   absl::StatusOr<Changed<int64_t>> DrainPool(const Call& call, absl::Time now, const PoolKey& pool,
                                              absl::Duration how_long) override;
   absl::StatusOr<Effects> ResumePool(const Call& call, absl::Time now,

@@ -88,7 +88,25 @@ absl::StatusOr<Ends> ReadEnds(storage::Database& database, absl::Time deadline) 
   return ends;
 }
 
+// "BoostTicket" of "/handrail.matching.v1.OperatorService/BoostTicket".
+std::string ShortMethod(absl::string_view method) {
+  const size_t slash = method.rfind('/');
+  return std::string(slash == absl::string_view::npos ? method : method.substr(slash + 1));
+}
+
 }  // namespace
+
+OperatorAction ActionOf(const Call& call, absl::Time now, absl::string_view subject,
+                        absl::string_view outcome, absl::string_view detail) {
+  return {0,
+          now,
+          call.who.member,
+          ShortMethod(call.method),
+          std::string(subject),
+          call.request_id,
+          std::string(outcome),
+          std::string(detail)};
+}
 
 const storage::Migration& OperatorMigration() {
   static const auto* const migration = new storage::Migration{

@@ -6,6 +6,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/base/call.h"
 #include "common/storage/database.h"
 #include "services/matching/domain/operator_ledger.h"
 
@@ -15,6 +17,10 @@ namespace handrail::matching {
 const storage::Migration& OperatorMigration();
 // What is left of rows that were trimmed: the last one's sequence and seal.
 const storage::Migration& OperatorTrimMigration();
+
+// What a call did, as a row of the record.
+OperatorAction ActionOf(const Call& call, absl::Time now, absl::string_view subject,
+                        absl::string_view outcome, absl::string_view detail);
 
 // The append-only record of what operators did. Each row carries a seal: a MAC over its fields and
 // the seal of the row before, under a key that lies outside the database. Whoever can write the

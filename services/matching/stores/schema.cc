@@ -1,6 +1,7 @@
 #include "services/matching/stores/schema.h"
 
 #include "common/storage/request_log.h"
+#include "services/matching/stores/batch_store_sql.h"
 #include "services/matching/stores/care_schema.h"
 #include "services/matching/stores/choice_schema.h"
 #include "services/matching/stores/help_schema.h"
@@ -190,6 +191,7 @@ const std::vector<storage::Migration>& LedgerMigrations() {
         "WHERE state = 1 AND exclusive = 0"}},
       AvoidedMigration(),
       OperatorTrimMigration(),
+      BatchMigration(),
   };
   return *migrations;
 }

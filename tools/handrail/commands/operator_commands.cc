@@ -8,12 +8,16 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "common/base/status.h"
+#include "common/rpc/client.h"
+#include "handrail/matching/v1/operator_care.grpc.pb.h"
 #include "tools/handrail/client/words.h"
+#include "tools/handrail/commands/batch_commands.h"
 #include "tools/handrail/commands/operator_context.h"
 #include "tools/handrail/operators/tables.h"
 
 namespace handrail::tools {
 
+using matching::v1::OperatorCareService;
 using matching::v1::OperatorService;
 using matching::v1::Pool;
 
@@ -22,6 +26,13 @@ std::shared_ptr<OperatorOptions> AddOperatorOptions(CLI::App& command) {
   command.add_option("--as", options->as, "The operator, made by `handrail up` or `operator new`");
   command.add_flag("--json", options->json, "One JSON document instead of a table");
   return options;
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> MatchingChannel(Context& context) {
+  ASSIGN_OR_RETURN(const Endpoints endpoints, context.GetEndpoints());
+  rpc::ClientOptions options;
+  options.address = endpoints.matching;
+  return rpc::MakeChannel(options);
 }
 
 std::string FullName(const std::string& collection, const std::string& given) {
@@ -193,6 +204,24 @@ absl::Status DrainSponsor(Context& context, Person& person, const OperatorOption
   return absl::OkStatus();
 }
 
+absl::Status EndProbation(Context& context, Person& person, const OperatorOptions& options,
+                          const std::string& member, const std::string& reason_word) {
+  matching::v1::EndProbationRequest request;
+  request.set_member(FullName("members", member));
+  request.set_request_id(person.NewRequestId());
+  ASSIGN_OR_RETURN(const auto why, FromWord<matching::v1::ProbationEndReason>(reason_word));
+  request.set_reason(why);
+  ASSIGN_OR_RETURN(const auto channel, MatchingChannel(context));
+  OperatorCareService::Stub care(channel);
+  ASSIGN_OR_RETURN(const auto seats,
+                   person.Call(care, &OperatorCareService::Stub::EndProbation, request));
+  if (options.json) return PrintJson(seats);
+  std::cout
+      << SponsorTable({seats}, context.clock.Now())
+      << "The probation is over: the seats above hold from now on, and the sponsor is told.\n";
+  return absl::OkStatus();
+}
+
 // Calls until nothing is left to withdraw, and for as long as another replica may not have heard.
 absl::Status DrainPool(Context& context, Person& person, const OperatorOptions& options,
                        const std::string& word, int minutes) {
@@ -253,6 +282,7 @@ void AddLists(CLI::App& app, Context& context) {
     command->add_option("--limit", options->limit, "At most so many rows")
         ->check(CLI::Range(1, 10'000));
     command->callback([=, &context] {
+      if (!command->get_subcommands().empty()) return;  // that one acts
       context.action = [=, &context]() -> absl::Status {
         ASSIGN_OR_RETURN(std::unique_ptr<Person> person, context.LoadOperator(options->as));
         return show(context, *person, *options);
@@ -325,6 +355,18 @@ void AddLevers(CLI::App& app, Context& context) {
     return Boost(context, person, options, *subject, *number, *word);
   });
 
+  CLI::App* probation =
+      app.get_subcommand("sponsors")
+          ->add_subcommand(
+              "end-probation",
+              "Ends a new sponsor's probation early; the seats they chose hold at once");
+  probation->add_option("member", *subject, "members/…")->required();
+  probation->add_option("--reason", *word, WordsOf(matching::v1::ProbationEndReason_descriptor()))
+      ->required();
+  run(probation, [=, &context](Person& person, const OperatorOptions& options) {
+    return EndProbation(context, person, options, *subject, *word);
+  });
+
   CLI::App* drain = app.add_subcommand("drain", "For operators: stops offers, gently");
   drain->require_subcommand(1);
   CLI::App* sponsor = drain->add_subcommand("sponsor", "No new offers to one sponsor");
@@ -372,6 +414,7 @@ absl::StatusOr<Pool> FindPool(Person& person, const std::string& word) {
 }
 
 void AddOperatorCommands(CLI::App& app, Context& context) {
+  AddBatchCommands(app, context);
   AddLists(app, context);
   AddLevers(app, context);
   CLI::App* people = app.add_subcommand("operator", "For operators: who may act as one");

@@ -28,6 +28,9 @@ std::string FullName(const std::string& collection, const std::string& given);
 // One JSON document on standard output, field names as in the proto.
 absl::Status PrintJson(const google::protobuf::Message& message);
 
+// A channel to matching, for what only operators call.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> MatchingChannel(Context& context);
+
 // The pool that `word` means: its name, or words such as "aa online"; the program alone means
 // online. NOT_FOUND that lists the pools there are.
 absl::StatusOr<matching::v1::Pool> FindPool(Person& person, const std::string& word);

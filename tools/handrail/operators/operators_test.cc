@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "tools/handrail/operators/batch_view.h"
 #include "tools/handrail/operators/metrics_text.h"
 #include "tools/handrail/operators/tables.h"
 #include "tools/handrail/operators/top_view.h"
@@ -192,6 +193,70 @@ TEST(TopTest, NothingReadYetIsAScreenToo) {
   const std::string screen = TopScreen(nothing, nothing, 24, Paint::kPlain);
   EXPECT_THAT(screen, HasSubstr("not read yet"));
   EXPECT_THAT(screen, HasSubstr("waiting ?   offers open ?"));
+}
+
+matching::v1::BatchPlan APlan() {
+  matching::v1::BatchPlan plan;
+  plan.set_plan("1780000000000000-500-00112233445566778899aabbccddeeff");
+  plan.set_looked_at(57);
+  plan.set_complete(true);
+  plan.set_tickets(3);
+  plan.set_sponsors(1);
+  plan.set_seats(2);
+  for (const char* ticket : {"tickets/a", "tickets/b"}) {
+    matching::v1::BatchPair* pair = plan.add_pairs();
+    pair->set_ticket(ticket);
+    pair->set_sponsor_number(1);
+  }
+  plan.set_unmatched(1);
+  plan.set_mean_score(71.6);
+  plan.mutable_matched_waits()->mutable_p50()->set_seconds(7200);
+  plan.mutable_unmatched_waits()->mutable_p99()->set_seconds(90);
+  plan.set_drained(true);
+  return plan;
+}
+
+TEST(BatchViewTest, ADryRunSaysWhatItFoundAndHowToGoOn) {
+  const std::string text = BatchPlanText(APlan(), "aa online", 200);
+  EXPECT_THAT(text, HasSubstr("Dry run for aa online: nothing was changed, and nobody was asked."));
+  EXPECT_THAT(text, HasSubstr("Looked at 57 waiting tickets. For 3 there is somebody now: "
+                              "1 sponsor with 2 free seats."));
+  EXPECT_THAT(text, HasSubstr("Would make 2 offers; 1 would go on waiting, in their place."));
+  EXPECT_THAT(text, HasSubstr("Pairs who would both rather have each other: 0."));
+  EXPECT_THAT(text, HasSubstr("Mean score 72 of 100. They have waited: half up to 2 h"));
+  EXPECT_THAT(text, HasSubstr("The others: half up to 0 s, 90% up to 0 s, 99% up to 90 s"));
+  EXPECT_THAT(text, HasSubstr("tickets/a"));
+  EXPECT_THAT(text, HasSubstr("handrail batch run 'aa online' --plan "
+                              "1780000000000000-500-00112233445566778899aabbccddeeff\n"));
+  EXPECT_THAT(text, Not(HasSubstr("drain pool")));
+}
+
+TEST(BatchViewTest, WhatIsLeftOutOrWillNotHoldIsSaid) {
+  matching::v1::BatchPlan plan = APlan();
+  plan.set_complete(false);
+  plan.set_drained(false);
+  const std::string text = BatchPlanText(plan, "aa online", 1);
+  EXPECT_THAT(text, HasSubstr("57 waiting tickets, the longest waiting; there are more."));
+  EXPECT_THAT(text, HasSubstr("… and 1 more; see --limit."));
+  EXPECT_THAT(text, Not(HasSubstr("tickets/b")));
+  EXPECT_THAT(text, HasSubstr("handrail drain pool 'aa online' --minutes 30"));
+  plan.clear_pairs();
+  const std::string nothing = BatchPlanText(plan, "aa online", 1);
+  EXPECT_THAT(nothing, HasSubstr("There is nothing to run."));
+  EXPECT_THAT(nothing, Not(HasSubstr("--plan")));
+}
+
+TEST(BatchViewTest, ARunSaysWhoWasPassedOver) {
+  matching::v1::BatchRun run;
+  run.set_pairs(3);
+  run.set_offers(3);
+  EXPECT_THAT(BatchRunText(run, "aa online"),
+              HasSubstr("Made 3 of 3 offers. The sponsors were told; each decides."));
+  EXPECT_THAT(BatchRunText(run, "aa online"), Not(HasSubstr("passed over")));
+  run.set_offers(2);
+  run.set_passed_over(1);
+  EXPECT_THAT(BatchRunText(run, "aa online"), HasSubstr("1 ticket was passed over"));
+  EXPECT_THAT(BatchRunText(run, "aa online"), HasSubstr("keeps its place"));
 }
 
 }  // namespace
