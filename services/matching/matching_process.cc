@@ -1,28 +1,15 @@
 #include "services/matching/matching_process.h"
 
 #include <atomic>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "common/base/log.h"
 #include "common/base/status.h"
-#include "common/crypto/hash.h"
 #include "common/storage/database_metrics.h"
 #include "common/storage/invariant_monitor.h"
-#include "common/storage/redis.h"
-#include "common/storage/redis_url_check.h"
-#include "services/matching/adapters/crisis_table.h"
 #include "services/matching/adapters/crypto_vault.h"
 #include "services/matching/adapters/flow_solver.h"
-#include "services/matching/adapters/message_catalogue.h"
-#include "services/matching/adapters/peers.h"
-#include "services/matching/adapters/program_table.h"
 #include "services/matching/adapters/redis_queue.h"
-#include "services/matching/adapters/redis_wake_channel.h"
 #include "services/matching/adapters/sealed_handles.h"
-#include "services/matching/adapters/weights_file.h"
 #include "services/matching/care_metrics.h"
 #include "services/matching/domain/batch_desk.h"
 #include "services/matching/domain/candidate_desk.h"
@@ -44,6 +31,7 @@
 #include "services/matching/handlers/operator_handler.h"
 #include "services/matching/help_metrics.h"
 #include "services/matching/matching_metrics.h"
+#include "services/matching/matching_parts.h"
 #include "services/matching/stores/batch_store_sql.h"
 #include "services/matching/stores/care_sql.h"
 #include "services/matching/stores/choice_ledger_sql.h"
@@ -51,7 +39,6 @@
 #include "services/matching/stores/invariants.h"
 #include "services/matching/stores/ledger_sql.h"
 #include "services/matching/stores/operator_ledger_sql.h"
-#include "services/matching/stores/schema.h"
 
 namespace handrail::matching {
 namespace {
@@ -60,54 +47,10 @@ constexpr absl::Duration kLargestClockError = absl::Seconds(1);
 constexpr absl::Duration kDrainInterval = absl::Seconds(1);
 constexpr int kDeskThreads = 8;
 
-std::string InFolder(const std::string& folder, const std::string& name) {
-  return std::filesystem::absolute(std::filesystem::path(folder) / name).lexically_normal();
-}
-
-std::string DatabaseUrl(const rpc::CommonOptions& common) {
-  if (!common.database_url.empty() || common.data_folder.empty()) return common.database_url;
-  return absl::StrCat("sqlite://", InFolder(common.data_folder, "matching.db"));
-}
-
-crypto::SecretKey PageKey(const crypto::KeyRing& ring) {
-  std::string bytes = crypto::HmacSha256(ring.index_key().Reveal(),
-                                         "handrail-derived-key-v1\nmatching/page-tokens");
-  crypto::SecretKey key = *crypto::SecretKey::FromBytes(bytes);  // HMAC-SHA-256 gives 32 bytes
-  crypto::Wipe(bytes);
-  return key;
-}
-
-// The key of the record's seals stays in here.
-OperatorRecord::Mac RecordMac(const crypto::KeyRing& ring) {
-  return [key = crypto::HmacSha256(ring.index_key().Reveal(),
-                                   "handrail-derived-key-v1\nmatching/operator-record")](
-             absl::string_view bytes) { return crypto::HmacSha256(key, bytes); };
-}
-
-// Keeps who is in a plan out of its name.
-BatchDesk::Mac PlanMac(const crypto::KeyRing& ring) {
-  return [key = crypto::HmacSha256(ring.index_key().Reveal(),
-                                   "handrail-derived-key-v1\nmatching/batch-plan")](
-             absl::string_view bytes) { return crypto::HmacSha256(key, bytes); };
-}
-
-// What is opened before anything is built on it.
-struct Parts {
-  ProgramTable programs;
-  ScoreWeights weights;
-  MessageCatalogue messages;
-  v1::CrisisTable crisis;
-  crypto::KeyRing ring;
-  std::unique_ptr<storage::Database> database;
-  std::unique_ptr<storage::Redis> redis;
-  std::unique_ptr<RedisWakeChannel> channel;
-  std::unique_ptr<Conversations> conversations;
-  std::unique_ptr<MemberDirectory> directory;
-};
-
 class MatchingProcess final : public rpc::ServiceProcess {
  public:
-  MatchingProcess(const MatchingOptions& options, const rpc::MainContext& context, Parts parts);
+  MatchingProcess(const MatchingOptions& options, const rpc::MainContext& context,
+                  MatchingParts parts);
   ~MatchingProcess() override { Stop(); }
 
   rpc::ServerServices Services() override;
@@ -119,7 +62,7 @@ class MatchingProcess final : public rpc::ServiceProcess {
   absl::Status CheckDatabase();
 
   Clock& clock_;
-  Parts parts_;
+  MatchingParts parts_;
   storage::DatabaseMetrics database_metrics_;
   MatchingMetrics metrics_;
   CareMetrics care_metrics_;
@@ -213,7 +156,7 @@ LedgerOptions MakeLedgerOptions(const MatchingOptions& options) {
 }
 
 MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::MainContext& context,
-                                 Parts parts)
+                                 MatchingParts parts)
     : clock_(context.clock),
       parts_(std::move(parts)),
       database_metrics_(*parts_.database, context.registry),
@@ -405,160 +348,11 @@ void MatchingProcess::Stop() {
   parts_.channel->Stop();
 }
 
-absl::Status CreateMissingKeyRing(const MatchingOptions& options, storage::Database& database,
-                                  const Clock& clock, Random& random) {
-  namespace fs = std::filesystem;
-  if (!options.create_keys || fs::exists(options.key_ring_file)) return absl::OkStatus();
-  bool empty = false;
-  RETURN_IF_ERROR(
-      database.Read(clock.Now() + absl::Seconds(10), [&](storage::Transaction& tx) -> absl::Status {
-        ASSIGN_OR_RETURN(const storage::Rows rows, tx.Query("SELECT id FROM members LIMIT 1", {}));
-        empty = rows.empty();
-        return absl::OkStatus();
-      }));
-  if (!empty) {
-    return Error(absl::StatusCode::kFailedPrecondition, reason::kConfigurationInvalid)
-        .Message(absl::StrCat(options.key_ring_file,
-                              " is missing, and the database holds members whose data only it "
-                              "can open: restore it from a backup"));
-  }
-  std::error_code error;
-  const fs::path folder = fs::path(options.key_ring_file).parent_path();
-  if (!folder.empty() && !fs::exists(folder, error)) {
-    fs::create_directories(folder, error);
-    if (!error) fs::permissions(folder, fs::perms::owner_all, error);
-    if (error) {
-      return Error(absl::StatusCode::kFailedPrecondition, reason::kConfigurationInvalid)
-          .Message(absl::StrCat(folder.string(), " cannot be made: ", error.message()));
-    }
-  }
-  return crypto::KeyRing::Generate(options.key_ring_file, "first", random);
-}
-
 }  // namespace
-
-void SetDefaults(const rpc::CommonOptions& common, MatchingOptions& options) {
-  if (common.data_folder.empty() || !options.key_ring_file.empty()) return;
-  options.key_ring_file = InFolder(common.data_folder, "keys/matching.keyring");
-  options.create_keys = true;
-}
-
-std::vector<std::string> Validate(const rpc::CommonOptions& common,
-                                  const MatchingOptions& options) {
-  std::vector<std::string> faults;
-  const auto need = [&faults](bool ok, const char* text) {
-    if (!ok) faults.emplace_back(text);
-  };
-  need(!DatabaseUrl(common).empty(), "--database_url or --data_folder must be set");
-  need(!common.redis_url.empty(), "--redis_url must be set");
-  for (std::string& fault : storage::RedisUrlFaults(common.redis_url)) {
-    faults.push_back(std::move(fault));
-  }
-  need(!common.server.internal_address.empty(), "--internal_address must be set");
-  need(!common.profiles_internal_address.empty(), "--profiles_internal_address must be set");
-  need(!common.messaging_internal_address.empty(), "--messaging_internal_address must be set");
-  need(options.waiting_limit > 0, "--waiting_limit must be positive");
-  need(options.member_cache > 0, "--member_cache must be positive");
-  need(options.coalesce >= absl::ZeroDuration() && options.coalesce <= absl::Milliseconds(10),
-       "--coalesce must lie between 0 and 10ms");
-  need(options.window >= absl::ZeroDuration() && options.window <= absl::Hours(24),
-       "--window must lie between 0 and 24h");
-  need(options.response_deadline >= absl::ZeroDuration() &&
-           options.response_deadline <= absl::Hours(168),
-       "--response_deadline must lie between 0 and 168h");
-  if (const absl::Status care = options.care.Validate(); !care.ok()) {
-    faults.emplace_back(care.message());
-  }
-  need(!options.key_ring_file.empty(), "--key_ring_file or --data_folder must be set");
-  if (!options.programs_file.empty()) {
-    const absl::Status status = LoadProgramTable(options.programs_file).status();
-    if (!status.ok()) {
-      faults.push_back(absl::StrCat("--programs_file: ", absl::string_view(status.message())));
-    }
-  }
-  if (!options.messages_folder.empty()) {
-    const absl::Status status =
-        MessageCatalogue(BuiltInMessages()).AddFolder(options.messages_folder);
-    if (!status.ok()) {
-      faults.push_back(absl::StrCat("--messages_folder: ", absl::string_view(status.message())));
-    }
-  }
-  if (!options.weights_file.empty()) {
-    const absl::Status status = LoadWeights(options.weights_file).status();
-    if (!status.ok()) {
-      faults.push_back(absl::StrCat("--weights_file: ", absl::string_view(status.message())));
-    }
-  }
-  if (!options.crisis_file.empty()) {
-    // A row dated in the future is found a moment later, by the service's own clock.
-    const absl::Status status =
-        LoadCrisisTable(options.crisis_file, absl::CivilDay::max()).status();
-    if (!status.ok()) {
-      faults.push_back(absl::StrCat("--crisis_file: ", absl::string_view(status.message())));
-    }
-  }
-  if (!options.key_ring_file.empty() &&
-      (!options.create_keys || std::filesystem::exists(options.key_ring_file))) {
-    const auto policy = options.group_readable_keys ? crypto::KeyFilePolicy::kGroupMayRead
-                                                    : crypto::KeyFilePolicy::kOwnerOnly;
-    const absl::Status status = crypto::KeyRing::Load(options.key_ring_file, policy).status();
-    if (!status.ok()) {
-      faults.push_back(absl::StrCat("--key_ring_file: ", absl::string_view(status.message())));
-    }
-  }
-  return faults;
-}
 
 absl::StatusOr<std::unique_ptr<rpc::ServiceProcess>> MakeMatchingProcess(
     const MatchingOptions& options, const rpc::MainContext& context) {
-  storage::DatabaseOptions database_options;
-  database_options.url = DatabaseUrl(context.options);
-  database_options.clock = &context.clock;
-  ASSIGN_OR_RETURN(auto database, storage::OpenDatabase(database_options));
-  RETURN_IF_ERROR(database->Migrate(LedgerMigrations()));
-  RETURN_IF_ERROR(CreateMissingKeyRing(options, *database, context.clock, context.random));
-  const auto policy = options.group_readable_keys ? crypto::KeyFilePolicy::kGroupMayRead
-                                                  : crypto::KeyFilePolicy::kOwnerOnly;
-  ASSIGN_OR_RETURN(crypto::KeyRing ring, crypto::KeyRing::Load(options.key_ring_file, policy));
-  storage::RedisOptions redis_options;
-  redis_options.url = context.options.redis_url;
-  redis_options.clock = &context.clock;
-  // SQL alone matches as well: what waits for a failover would only wait.
-  redis_options.owner_patience = absl::Milliseconds(250);
-  ASSIGN_OR_RETURN(auto redis, storage::ConnectRedis(redis_options));
-  ASSIGN_OR_RETURN(auto channel,
-                   RedisWakeChannel::Create(*redis, redis_options, context.clock, context.random));
-  ASSIGN_OR_RETURN(auto messaging,
-                   context.InternalChannel(context.options.messaging_internal_address));
-  ASSIGN_OR_RETURN(auto profiles,
-                   context.InternalChannel(context.options.profiles_internal_address));
-  ProgramTable programs = BuiltInProgramTable();
-  if (!options.programs_file.empty()) {
-    ASSIGN_OR_RETURN(programs, LoadProgramTable(options.programs_file));
-  }
-  ScoreWeights weights = BuiltInWeights();
-  if (!options.weights_file.empty()) {
-    ASSIGN_OR_RETURN(weights, LoadWeights(options.weights_file));
-  }
-  v1::CrisisTable crisis = BuiltInCrisisTable();
-  if (!options.crisis_file.empty()) {
-    const auto today = absl::ToCivilDay(context.clock.Now(), absl::UTCTimeZone());
-    ASSIGN_OR_RETURN(crisis, LoadCrisisTable(options.crisis_file, today));
-  }
-  MessageCatalogue messages = BuiltInMessages();
-  if (!options.messages_folder.empty()) {
-    RETURN_IF_ERROR(messages.AddFolder(options.messages_folder));
-  }
-  Parts parts{std::move(programs),
-              weights,
-              std::move(messages),
-              std::move(crisis),
-              std::move(ring),
-              std::move(database),
-              std::move(redis),
-              std::move(channel),
-              MakeConversations(std::move(messaging), context.clock),
-              MakeMemberDirectory(std::move(profiles), context.clock)};
+  ASSIGN_OR_RETURN(MatchingParts parts, OpenMatchingParts(options, context));
   return std::make_unique<MatchingProcess>(options, context, std::move(parts));
 }
 

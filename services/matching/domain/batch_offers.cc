@@ -155,6 +155,7 @@ std::vector<BatchOffers::Attempt> BatchOffers::Claimed(absl::Time deadline, cons
   // Whatever the queue had not heard of yet it knows after the first time.
   for (int round = 0; round < 2 && !attempts.empty(); ++round) {
     std::vector<Claim> claims;
+    claims.reserve(attempts.size());
     for (const Attempt& attempt : attempts) {
       claims.push_back({attempt.proposal.ticket, attempt.proposal.ticket_version,
                         attempt.proposal.sponsor, attempt.seats_version});
