@@ -43,6 +43,9 @@ const std::vector<Invariant>& LedgerInvariants() {
        "SELECT COUNT(*) FROM pairings p WHERE (NOT EXISTS (SELECT 1 FROM offers o "
        "WHERE o.id = p.offer AND o.state = 2) OR NOT EXISTS (SELECT 1 FROM tickets t "
        "WHERE t.id = p.ticket AND t.state = 3 AND t.member = p.newcomer)) AND $1 = $1"},
+      {"M3", "a ticket has two pairings",
+       "SELECT COUNT(*) FROM (SELECT 1 FROM pairings GROUP BY ticket HAVING COUNT(*) > 1) "
+       "AS broken WHERE $1 = $1"},
       {"M3", "a pairing has no conversation, and messaging is not going to be told",
        "SELECT COUNT(*) FROM pairings p WHERE p.state <> 5 AND p.conversation IS NULL AND "
        "NOT EXISTS (SELECT 1 FROM outbox o WHERE o.pairing = p.id AND o.step = 1) AND $1 = $1"},

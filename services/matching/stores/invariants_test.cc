@@ -50,6 +50,12 @@ const std::vector<Damage>& AllDamage() {
       {"an accepted offer has not exactly one pairing", {"DELETE FROM pairings"}},
       {"a pairing comes from an offer that was not accepted, or a ticket that is not paired",
        {"UPDATE offers SET state = 3 WHERE state = 2"}},
+      {"a ticket has two pairings",
+       {"CREATE TABLE loose AS SELECT * FROM pairings", "DROP TABLE pairings",
+        "ALTER TABLE loose RENAME TO pairings",
+        "INSERT INTO pairings SELECT x'04040404040404040404040404040404', offer, ticket, newcomer, "
+        "sponsor, relationship_type, pool, state, created_at, trial_end, newcomer_confirmed, "
+        "sponsor_confirmed, conversation, ended_at, end_reason, version, care_at FROM pairings"}},
       {"a pairing has no conversation, and messaging is not going to be told",
        {"DELETE FROM outbox"}},
       {"two pairings share a conversation",
