@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +13,7 @@
 #include "absl/time/time.h"
 #include "common/base/ids.h"
 #include "common/base/mutex.h"
+#include "services/matching/domain/help.h"
 
 namespace handrail::tests {
 
@@ -21,6 +24,7 @@ class History {
   struct Ticket {
     MemberId newcomer;
     bool cancelled = false;
+    std::optional<absl::Time> create_time;  // its age, which it keeps (M6)
   };
   struct Pairing {
     MemberId sponsor;
@@ -28,6 +32,27 @@ class History {
     // The sponsor surely held the seat from the answer to the accept until the end was asked for.
     absl::Time held_from;
     absl::Time held_until = absl::InfiniteFuture();
+    std::set<MemberId> confirmed;
+    std::optional<bool> paused;  // empty while it is being changed
+  };
+  struct HelpCall {
+    MemberId caller;
+    bool cancelled = false;
+    std::optional<MemberId> answered_by;
+    // Who was told that somebody else had been the first.
+    std::set<MemberId> too_late;
+  };
+  // What a newcomer chose for a ticket, once.
+  struct Choice {
+    int count = 0;
+    bool then_handrail = false;
+    bool changing = false;
+  };
+  struct Availability {
+    int capacity = 0;
+    bool accepting = false;
+    absl::Time resume = absl::InfiniteFuture();
+    bool changing = false;
   };
   struct Message {
     ConversationId conversation;
@@ -45,6 +70,13 @@ class History {
     std::map<CursorKey, int64_t> cursors;
     std::map<MemberId, int> capacities;
     std::vector<std::pair<MemberId, MemberId>> blocks;
+    std::map<matching::HelpCallId, HelpCall> help_calls;
+    std::map<TicketId, Choice> choices;
+    std::map<MemberId, Availability> availabilities;
+    std::map<MemberId, absl::Time> attested;             // not before this
+    std::map<PairingId, TicketId> rematches;             // the ticket that came of a pairing
+    std::set<std::pair<PairingId, MemberId>> check_ins;  // answered
+    std::map<std::string, int64_t> by_kind;  // what of help, choice and care was acknowledged
     std::vector<std::string> contradictions;
     int64_t acknowledged = 0;
   };
@@ -60,6 +92,32 @@ class History {
   void Blocked(const MemberId& blocker, const MemberId& blocked);
   void MessageSent(const MemberId& sender, const MessageId& id, Message message);
   void Acknowledged(const DeviceId& device, const ConversationId& conversation, int64_t sequence);
+
+  // ---- Care: what is acknowledged stays, whatever comes in between ----
+  // The age that the ticket was said to have.
+  void TicketHasAge(const TicketId& ticket, absl::Time create_time);
+  void Rematched(const PairingId& pairing, const TicketId& ticket);
+  void ContactConfirmed(const PairingId& pairing, const MemberId& member);
+  // Before the call that pauses or resumes it is sent, and when it was answered.
+  void ChangingPause(const PairingId& pairing);
+  void PauseChanged(const PairingId& pairing, bool paused);
+  void CheckInAnswered(const PairingId& pairing, const MemberId& member);
+  void ChangingAvailability(const MemberId& sponsor);
+  void AvailabilitySet(const MemberId& sponsor, const Availability& availability);
+  void Attested(const MemberId& sponsor, absl::Time not_before);
+
+  // ---- Let me choose ----
+  void Choosing(const TicketId& ticket);
+  void Chosen(const TicketId& ticket, int count, bool then_handrail);
+
+  // ---- Calls for help ----
+  // Also when the caller was given the call that was open already.
+  void HelpCallOpened(const matching::HelpCallId& call, const MemberId& caller);
+  void HelpCallCancelled(const matching::HelpCallId& call);
+  // The helper was told that they were the first, or that somebody else was.
+  void HelpCallAnswered(const matching::HelpCallId& call, const MemberId& helper);
+  void HelpCallTakenCareOf(const matching::HelpCallId& call, const MemberId& helper);
+
   // Any other acknowledged operation.
   void OtherDone();
   // A client saw something that must not be: two answers to one request, a hole in a conversation.
@@ -69,6 +127,8 @@ class History {
   Content Take() const;
 
  private:
+  void Count(const char* kind) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   mutable Mutex mutex_;
   Content content_ ABSL_GUARDED_BY(mutex_);
 };

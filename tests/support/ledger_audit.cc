@@ -12,50 +12,17 @@
 #include "services/matching/stores/invariants.h"
 #include "services/messaging/stores/invariants.h"
 #include "services/messaging/stores/schema.h"
+#include "tests/support/audit_findings.h"
+#include "tests/support/care_audit.h"
 
 namespace handrail::tests {
 namespace {
 
-using matching::OfferState;
 using matching::PairingState;
 using matching::TicketState;
 using storage::Database;
 using storage::Row;
 using storage::Rows;
-
-absl::StatusOr<Rows> Select(Database& database, absl::string_view sql) {
-  Rows rows;
-  RETURN_IF_ERROR(
-      database.Read(absl::InfiniteFuture(), [&](storage::Transaction& tx) -> absl::Status {
-        ASSIGN_OR_RETURN(rows, tx.Query(sql, {}));
-        return absl::OkStatus();
-      }));
-  return rows;
-}
-
-// Counts one kind of finding and says it once, however often it is made.
-class Findings {
- public:
-  explicit Findings(AuditReport& report) : report_(report) {}
-  ~Findings() {
-    for (const auto& [text, count] : counts_) {
-      report_.findings.push_back(absl::StrCat(text, " (", count, ")"));
-    }
-  }
-  void Lost(const std::string& what) {
-    ++report_.lost;
-    ++counts_[absl::StrCat("lost: ", what)];
-  }
-  void Doubled(const std::string& what) {
-    ++report_.doubled;
-    ++counts_[absl::StrCat("doubled: ", what)];
-  }
-  void Wrong(const std::string& what) { ++counts_[what]; }
-
- private:
-  AuditReport& report_;
-  std::map<std::string, int64_t> counts_;
-};
 
 absl::Status AuditTickets(const History::Content& told, Database& matching, Findings& findings) {
   ASSIGN_OR_RETURN(const Rows rows, Select(matching, "SELECT id, member, state FROM tickets"));
@@ -322,6 +289,8 @@ absl::StatusOr<AuditReport> AuditLedgers(const History& history, Database& match
     RETURN_IF_ERROR(AuditMessages(told, messaging, findings));
     RETURN_IF_ERROR(AuditConversations(matching, messaging, findings));
     AuditCapacity(told, findings);
+    RETURN_IF_ERROR(AuditCare(told, matching, now, findings));
+    RETURN_IF_ERROR(AuditHelp(told, matching, findings));
   }
   return report;
 }

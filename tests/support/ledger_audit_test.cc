@@ -62,7 +62,9 @@ class Story {
     ASSERT_TRUE(help.SetOnCall(env().As(helper), Now(), absl::Hours(2)).ok());
     const auto id = matching::HelpCallId::Random(env().random);
     ASSERT_TRUE(help.Reach(env().As(caller), Now(), id, {&helper, 1}).ok());
+    history().HelpCallOpened(id, caller);
     ASSERT_TRUE(help.Answer(env().As(helper), Now(), id).ok());
+    history().HelpCallAnswered(id, helper);
     Deliver();
     if (erased == Erased::kNobody) return;
     matching::MemberTraits gone =
