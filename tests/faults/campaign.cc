@@ -14,6 +14,7 @@
 #include "common/testing/seeded_random.h"
 #include "tests/faults/injector.h"
 #include "tests/faults/player.h"
+#include "tests/support/care_audit.h"
 
 namespace handrail::tests {
 namespace {
@@ -46,6 +47,8 @@ class Campaign {
     RETURN_IF_ERROR(ComeToRest());
     ASSIGN_OR_RETURN(report_.audit, AuditLedgers(history_, *matching_, *messaging_, clock_.Now()));
     report_.looks_while_running = looks_.load();
+    report_.lines_while_down = injector_->lines_while_down();
+    RETURN_IF_ERROR(CountWhatCame());
     report_.took = clock_.Now() - started;
     return std::move(report_);
   }
@@ -67,7 +70,7 @@ class Campaign {
     ASSIGN_OR_RETURN(profiles_, cluster_->OpenLedger("profiles"));
     stage_ = std::make_unique<Stage>(Stage{cluster_->services(), clock_, random_, history_});
     ASSIGN_OR_RETURN(auto observer, JoinAsNobody(cluster_->services(), clock_, random_));
-    injector_ = std::make_unique<Injector>(*cluster_, std::move(observer), clock_, chance_);
+    injector_ = std::make_unique<Injector>(*cluster_, std::move(observer), *stage_, chance_);
     return BringPeople();
   }
 
@@ -93,12 +96,19 @@ class Campaign {
       const int capacity = 1 + i % 4;
       ASSIGN_OR_RETURN(auto person, JoinAsSponsor(cluster_->services(), clock_, random_, capacity));
       history_.CapacitySet(*MemberId::FromName(person->member()), capacity);
-      players_[thread].push_back(std::make_unique<SponsorPlayer>(*stage_, std::move(person)));
+      players_[thread].push_back(
+          std::make_unique<SponsorPlayer>(*stage_, std::move(person), capacity));
     }
     for (int i = 0; i < options_.newcomers; ++i) {
       if (!mine(i)) continue;
       ASSIGN_OR_RETURN(auto person, JoinAsNewcomer(cluster_->services(), clock_, random_));
-      players_[thread].push_back(std::make_unique<NewcomerPlayer>(*stage_, std::move(person)));
+      // Of five newcomers one chooses, and one asks for a temporary contact.
+      const int kind = (i / options_.threads) % 5;
+      const Wish wish = kind == 0   ? Wish::kChoice
+                        : kind == 1 ? Wish::kTemporaryContact
+                                    : Wish::kSponsor;
+      players_[thread].push_back(
+          std::make_unique<NewcomerPlayer>(*stage_, std::move(person), wish));
     }
     return absl::OkStatus();
   }
@@ -129,6 +139,7 @@ class Campaign {
     absl::Status status;
     {
       PeriodicTask look(absl::Seconds(1), [this] { LookAtLedgers(); });
+      PeriodicTask age(absl::Seconds(1), [this] { LetDaysPass(); });
       status = InjectFaults();
     }
     stop.Stop();
@@ -168,8 +179,33 @@ class Campaign {
     return absl::OkStatus();
   }
 
+  // Of each pairing that is new, so that its first check-in is due. A database that is down just
+  // now lets no day pass.
+  void LetDaysPass() {
+    const absl::Time now = clock_.Now();
+    cluster_
+        ->ChangeMatching(
+            "UPDATE pairings SET created_at = created_at - $2, care_at = $1 "
+            "WHERE state <> 5 AND created_at > $3",
+            {now, absl::ToInt64Microseconds(absl::Hours(73)), now - absl::Hours(24)})
+        .IgnoreError();
+  }
+
+  absl::Status CountWhatCame() {
+    report_.acknowledged = history_.Take().by_kind;
+    ASSIGN_OR_RETURN(report_.acknowledged["offer rescinded beside an accepted one"],
+                     Count(*matching_,
+                           "SELECT COUNT(*) FROM offers o JOIN pairings p ON p.ticket = o.ticket "
+                           "WHERE o.state = 5 AND o.exclusive = 0"));
+    return absl::OkStatus();
+  }
+
   // What must hold in every committed state. A database that is down just now says nothing.
   void LookAtLedgers() {
+    const History::Content told = history_.Take();
+    if (const auto choices = CheckChoices(told, *matching_); choices.ok()) {
+      for (const std::string& text : *choices) history_.Contradiction(text);
+    }
     const auto broken = CheckWhileRunning(*matching_, *messaging_, clock_.Now());
     if (!broken.ok()) return;
     ++looks_;
@@ -187,7 +223,12 @@ class Campaign {
     int64_t waiting = 0;
     int64_t queued = 0;
     while (clock_.Now() < give_up) {
-      ASSIGN_OR_RETURN(waiting, Count(*matching_, "SELECT COUNT(*) FROM tickets WHERE state = 1"));
+      // Whoever waits, and whoever has room for one more offer beside those that are open.
+      ASSIGN_OR_RETURN(waiting,
+                       Count(*matching_,
+                             "SELECT COUNT(*) FROM tickets t WHERE t.state = 1 OR (t.state = 2 AND "
+                             "(SELECT COUNT(*) FROM offers o WHERE o.ticket = t.id AND "
+                             "o.state = 1 AND o.exclusive = 0) BETWEEN 1 AND 2)"));
       ASSIGN_OR_RETURN(queued, cluster_->CountQueued());
       if (waiting == queued) {
         const absl::Duration took = clock_.Now() - flushed;
@@ -248,6 +289,10 @@ std::string CampaignReport::ToString() const {
       faults, audit.ToString(), at(0.5), at(0.9), at(1.0), looks_while_running,
       absl::ToDoubleSeconds(took));
   for (const auto& [kind, count] : by_kind) absl::StrAppend(&text, "\n    ", count, " × ", kind);
+  absl::StrAppend(&text, "\n  ", lines_while_down, " reached out while every database was down");
+  for (const auto& [kind, count] : acknowledged) {
+    absl::StrAppend(&text, "\n  ", count, " × ", kind);
+  }
   return text;
 }
 

@@ -35,6 +35,10 @@ struct CampaignReport {
   std::map<std::string, int> by_kind;
   AuditReport audit;
   int64_t looks_while_running = 0;
+  // Replies to somebody who reached out while every database was down, all with the crisis lines.
+  int lines_while_down = 0;
+  // How often each kind of care, choice and help was acknowledged, and what came side by side.
+  std::map<std::string, int64_t> acknowledged;
   // From the fault until the first OK.
   std::vector<absl::Duration> recoveries;
   absl::Duration took;
@@ -44,8 +48,9 @@ struct CampaignReport {
 };
 
 // Newcomers and sponsors play the main job against real processes while these are killed, stopped
-// and flushed; then everything comes to rest, and the ledgers are held against what people were
-// told.
+// and flushed: with and without a choice of their own, with offers side by side, with calls for
+// help, and with the care around a pairing (days pass for each new one, so that its first check-in
+// comes). Then everything comes to rest, and the ledgers are held against what people were told.
 absl::StatusOr<CampaignReport> RunCampaign(const CampaignOptions& options);
 
 }  // namespace handrail::tests

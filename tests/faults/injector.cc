@@ -6,11 +6,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "tests/faults/help_part.h"
 #include "tests/support/stop_signal.h"
 
 namespace handrail::tests {
 namespace {
 
+using matching::v1::HelpService;
 using matching::v1::MatchingService;
 using messaging::v1::MessagingService;
 using profiles::v1::IdentityService;
@@ -71,9 +73,37 @@ std::string Injector::Freeze() {
 }
 
 absl::StatusOr<std::string> Injector::KillDatabase() {
+  // A token that outlasts the fault: profiles cannot give another one meanwhile.
+  RETURN_IF_ERROR(observer_->TokenGoodFor(absl::Minutes(2)).status());
   cluster_.postgres()->Kill();
+  ReachOutWithoutDatabases();
   RETURN_IF_ERROR(cluster_.postgres()->Restart());
   return "kill -9 postgres";
+}
+
+void Injector::ReachOutWithoutDatabases() {
+  matching::v1::ListCrisisLinesRequest list;
+  list.set_country(kCallersCountry);
+  matching::v1::ListCrisisLinesResponse lines;
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(clock_.Now() + absl::Seconds(10)));
+  const grpc::Status listed = cluster_.services().help().ListCrisisLines(&context, list, &lines);
+  if (!listed.ok()) {
+    return stage_.history.Contradiction("there were no crisis lines without a database");
+  }
+  CheckLines(stage_.history, lines.crisis());
+  matching::v1::ReachRequest reach;
+  reach.set_country(kCallersCountry);
+  reach.set_language("en");
+  reach.set_request_id(observer_->NewRequestId());
+  const auto reached = observer_->Call(cluster_.services().help(), &HelpService::Stub::Reach, reach,
+                                       {.total = absl::Seconds(10), .attempt = absl::Seconds(10)});
+  if (!reached.ok()) return Unexpected(stage_, "Reach without a database", reached.status());
+  CheckLines(stage_.history, reached->crisis());
+  if (reached->has_help_call()) {
+    stage_.history.Contradiction("a call for help was acknowledged without a database");
+  }
+  ++lines_while_down_;
 }
 
 absl::Status Injector::WaitUntilAllAnswer() {

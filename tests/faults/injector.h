@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
+#include "tests/faults/stage.h"
 #include "tests/support/cluster.h"
 #include "tests/support/people.h"
 
@@ -16,9 +17,14 @@ namespace handrail::tests {
 // service answers again. Used by the thread that made the cluster.
 class Injector {
  public:
-  // `observer` is a member whose calls tell whether a service answers.
-  Injector(Cluster& cluster, std::unique_ptr<tools::Person> observer, Clock& clock, Random& chance)
-      : cluster_(cluster), observer_(std::move(observer)), clock_(clock), chance_(chance) {}
+  // `observer` is a member whose calls tell whether a service answers; what they see that must not
+  // be goes to the history.
+  Injector(Cluster& cluster, std::unique_ptr<tools::Person> observer, Stage& stage, Random& chance)
+      : cluster_(cluster),
+        observer_(std::move(observer)),
+        stage_(stage),
+        clock_(stage.clock),
+        chance_(chance) {}
 
   struct Outcome {
     std::string kind;
@@ -26,19 +32,24 @@ class Injector {
   };
   // DEADLINE_EXCEEDED when a service is not back after a minute.
   absl::StatusOr<Outcome> InjectOne();
+  // How often somebody reached out while every database was down, and got the crisis lines.
+  int lines_while_down() const { return lines_while_down_; }
 
  private:
   std::string Kill();
   std::string Freeze();
   absl::StatusOr<std::string> KillDatabase();
+  void ReachOutWithoutDatabases();
   // One of the processes that the supervisor looks after.
   std::string SomeProcess();
   absl::Status WaitUntilAllAnswer();
 
   Cluster& cluster_;
   const std::unique_ptr<tools::Person> observer_;
+  Stage& stage_;
   Clock& clock_;
   Random& chance_;
+  int lines_while_down_ = 0;
 };
 
 }  // namespace handrail::tests

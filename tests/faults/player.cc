@@ -8,25 +8,11 @@
 namespace handrail::tests {
 namespace {
 
+using matching::v1::CareService;
 using matching::v1::MatchingService;
 using messaging::v1::MessagingService;
 using profiles::v1::SafetyService;
 using tools::Person;
-
-bool Chance(Stage& stage, uint64_t percent) { return stage.random.Below(100) < percent; }
-
-// What a service may answer although nothing is wrong is handled by the caller; the rest is a
-// finding.
-void Unexpected(Stage& stage, absl::string_view call, const absl::Status& status) {
-  stage.history.Contradiction(absl::StrCat(
-      call, " was answered with ", absl::StatusCodeToString(status.code()), " ", ReasonOf(status)));
-}
-
-template <typename IdType>
-IdType IdOf(absl::string_view name) {
-  const auto id = IdType::FromName(name);
-  return id.ok() ? *id : IdType();
-}
 
 absl::StatusOr<matching::v1::Pairing> EndPairing(Stage& stage, Person& person,
                                                  const std::string& name) {
@@ -116,6 +102,7 @@ void Talk::Read() {
 // ---- NewcomerPlayer ----
 
 void NewcomerPlayer::Step() {
+  help_.Step();
   if (talk_ != nullptr) {
     Chat();
   } else if (ticket_.empty()) {
@@ -127,10 +114,21 @@ void NewcomerPlayer::Step() {
   }
 }
 
+void NewcomerPlayer::TakeTicket(const matching::v1::Ticket& ticket) {
+  ticket_ = ticket.name();
+  asked_ = absl::FromUnixSeconds(ticket.create_time().seconds()) +
+           absl::Nanoseconds(ticket.create_time().nanos());
+  stage_.history.TicketOpened(IdOf<MemberId>(person_->member()), IdOf<TicketId>(ticket_));
+  stage_.history.TicketHasAge(IdOf<TicketId>(ticket_), asked_);
+}
+
 void NewcomerPlayer::Ask() {
   matching::v1::RequestMatchRequest request;
   request.set_philosophy(common::v1::PHILOSOPHY_TWELVE_STEP_AA);
-  request.set_relationship_type(common::v1::RELATIONSHIP_TYPE_SPONSOR);
+  request.set_relationship_type(wish_ == Wish::kTemporaryContact
+                                    ? common::v1::RELATIONSHIP_TYPE_TEMPORARY_CONTACT
+                                    : common::v1::RELATIONSHIP_TYPE_SPONSOR);
+  if (wish_ == Wish::kChoice) request.set_mode(matching::v1::MATCH_MODE_LET_ME_CHOOSE);
   request.set_request_id(person_->NewRequestId());
   const auto ask = [&] {
     return Insist(*person_, stage_.clock, stage_.services.matching(),
@@ -145,8 +143,7 @@ void NewcomerPlayer::Ask() {
     }
     return;
   }
-  ticket_ = ticket->name();
-  stage_.history.TicketOpened(IdOf<MemberId>(person_->member()), IdOf<TicketId>(ticket_));
+  TakeTicket(*ticket);
   if (Chance(stage_, 10)) {
     const auto again = ask();
     if (!again.ok()) {
@@ -168,10 +165,11 @@ void NewcomerPlayer::Look() {
     stage_.history.Contradiction("a ticket was closed that nobody closed");
     ticket_.clear();
   }
-  if (ticket->state() != matching::v1::TICKET_STATE_PAIRED) return;
+  if (ticket->state() != matching::v1::TICKET_STATE_PAIRED) return choice_.Look(*ticket);
   pairing_ = ticket->pairing();
   if (!ticket->conversation().empty()) {
     talk_ = std::make_unique<Talk>(stage_, *person_, IdOf<ConversationId>(ticket->conversation()));
+    care_ = std::make_unique<PairingCare>(stage_, *person_, pairing_, PairingCare::Side::kNewcomer);
   }
 }
 
@@ -192,19 +190,43 @@ void NewcomerPlayer::Cancel() {
 void NewcomerPlayer::Chat() {
   talk_->Read();
   bool open = true;
-  for (int i = 0; i < 2 && open; ++i) open = talk_->Send();
-  if (open && talk_->sent() < 4) return;
+  for (int i = 0; i < 2 && open && talk_->sent() < 4; ++i) open = talk_->Send();
+  care_->Step();
+  if (open && (talk_->sent() < 4 || care_->WantsToStay())) return;
+  // Closed before its time: the sponsor has ended it, or a block of theirs.
   if (open && Chance(stage_, 4)) {
     Block();
-  } else if (open) {
-    End();
+    Leave();
+    return;
   }
+  if (open) (void)EndPairing(stage_, *person_, pairing_);
+  Chance(stage_, 40) ? Rematch() : Leave();
+}
+
+void NewcomerPlayer::Leave() {
   ticket_.clear();
   pairing_.clear();
   talk_.reset();
+  care_.reset();
 }
 
-void NewcomerPlayer::End() { (void)EndPairing(stage_, *person_, pairing_); }
+// After an end, whoever wanted it: with the place in the queue of the ticket before.
+void NewcomerPlayer::Rematch() {
+  matching::v1::RequestRematchRequest request;
+  request.set_pairing(pairing_);
+  request.set_request_id(person_->NewRequestId());
+  const absl::Time asked = asked_;
+  const PairingId pairing = IdOf<PairingId>(pairing_);
+  Leave();
+  const auto again = Insist(*person_, stage_.clock, stage_.services.care(),
+                            &CareService::Stub::RequestRematch, request);
+  if (!again.ok()) return Unexpected(stage_, "RequestRematch", again.status());
+  stage_.history.Rematched(pairing, IdOf<TicketId>(again->name()));
+  TakeTicket(*again);
+  if (asked_ != asked) {
+    stage_.history.Contradiction("M6: a rematch did not have the place of the ticket before");
+  }
+}
 
 void NewcomerPlayer::Block() {
   matching::v1::GetPairingRequest get;
@@ -220,6 +242,7 @@ void NewcomerPlayer::Block() {
                             &SafetyService::Stub::BlockMember, request);
   if (!block.ok()) return Unexpected(stage_, "BlockMember", block.status());
   stage_.history.Blocked(IdOf<MemberId>(person_->member()), IdOf<MemberId>(pairing->sponsor()));
+  choice_.ForgetAnswer();
   // From a complete answer on, nothing may be accepted between the two.
   if (!block->pending() && talk_->Send()) {
     stage_.history.Contradiction("M5: a message was accepted after a block");
@@ -227,6 +250,7 @@ void NewcomerPlayer::Block() {
 }
 
 void NewcomerPlayer::Finish() {
+  help_.Finish();
   if (ticket_.empty() || talk_ != nullptr) return;
   Cancel();
 }
@@ -234,6 +258,8 @@ void NewcomerPlayer::Finish() {
 // ---- SponsorPlayer ----
 
 void SponsorPlayer::Step() {
+  help_.Step();
+  seats_.Step();
   matching::v1::ListOffersRequest request;
   request.set_page_size(20);
   const auto offers = Insist(*person_, stage_.clock, stage_.services.matching(),
@@ -244,21 +270,25 @@ void SponsorPlayer::Step() {
     for (const auto& offer : offers->offers()) Answer(offer);
   }
   std::vector<std::string> over;
-  for (auto& [pairing, talk] : talks_) {
-    if (talk == nullptr) {
-      Follow(pairing, talk);
-      if (talk == nullptr) continue;
-    }
-    talk->Read();
-    bool open = true;
-    if (talk->sent() < 3) open = talk->Send();
-    if (open && Chance(stage_, 3)) {
-      (void)EndPairing(stage_, *person_, pairing);
-      open = false;
-    }
-    if (!open || talk->sent() >= 3) over.push_back(pairing);
+  for (auto& [pairing, thread] : threads_) {
+    if (!GoOn(pairing, thread)) over.push_back(pairing);
   }
-  for (const std::string& pairing : over) talks_.erase(pairing);
+  for (const std::string& pairing : over) threads_.erase(pairing);
+}
+
+bool SponsorPlayer::GoOn(const std::string& pairing, Thread& thread) {
+  if (thread.talk == nullptr) {
+    Follow(pairing, thread);
+    if (thread.talk == nullptr) return true;
+  }
+  thread.talk->Read();
+  if (thread.talk->sent() < 3 && !thread.talk->Send()) return false;
+  thread.care->Step();
+  if (Chance(stage_, 3)) {
+    (void)EndPairing(stage_, *person_, pairing);
+    return false;
+  }
+  return thread.talk->sent() < 3 || thread.care->WantsToStay();
 }
 
 void SponsorPlayer::Answer(const matching::v1::Offer& offer) {
@@ -276,6 +306,10 @@ void SponsorPlayer::Answer(const matching::v1::Offer& offer) {
     }
     return;
   }
+  Accept(offer);
+}
+
+void SponsorPlayer::Accept(const matching::v1::Offer& offer) {
   matching::v1::AcceptOfferRequest request;
   request.set_name(offer.name());
   request.set_request_id(person_->NewRequestId());
@@ -292,7 +326,7 @@ void SponsorPlayer::Answer(const matching::v1::Offer& offer) {
   }
   stage_.history.OfferAccepted(IdOf<MemberId>(person_->member()), IdOf<PairingId>(pairing->name()),
                                stage_.clock.Now());
-  talks_[pairing->name()] = nullptr;
+  threads_[pairing->name()];
   if (!Chance(stage_, 10)) return;
   const auto again = accept();
   if (!again.ok()) {
@@ -302,16 +336,19 @@ void SponsorPlayer::Answer(const matching::v1::Offer& offer) {
   }
 }
 
-void SponsorPlayer::Follow(const std::string& pairing, std::unique_ptr<Talk>& talk) {
+void SponsorPlayer::Follow(const std::string& pairing, Thread& thread) {
   matching::v1::GetPairingRequest request;
   request.set_name(pairing);
   const auto found = Insist(*person_, stage_.clock, stage_.services.matching(),
                             &MatchingService::Stub::GetPairing, request);
   if (!found.ok()) return Unexpected(stage_, "GetPairing", found.status());
   if (found->conversation().empty()) return;
-  talk = std::make_unique<Talk>(stage_, *person_, IdOf<ConversationId>(found->conversation()));
+  thread.talk =
+      std::make_unique<Talk>(stage_, *person_, IdOf<ConversationId>(found->conversation()));
+  thread.care =
+      std::make_unique<PairingCare>(stage_, *person_, pairing, PairingCare::Side::kSponsor);
 }
 
-void SponsorPlayer::Finish() {}
+void SponsorPlayer::Finish() { seats_.Finish(); }
 
 }  // namespace handrail::tests

@@ -5,21 +5,13 @@
 #include <memory>
 #include <string>
 
-#include "common/base/clock.h"
 #include "common/base/ids.h"
-#include "common/base/random.h"
-#include "tests/support/history.h"
-#include "tests/support/people.h"
+#include "tests/faults/care_part.h"
+#include "tests/faults/choice_part.h"
+#include "tests/faults/help_part.h"
+#include "tests/faults/stage.h"
 
 namespace handrail::tests {
-
-// What all players share.
-struct Stage {
-  tools::Services& services;
-  Clock& clock;
-  Random& random;
-  History& history;
-};
 
 // What one person knows of a conversation that they are in: reads on, and says what was read.
 class Talk {
@@ -52,10 +44,21 @@ class Player {
   virtual void Finish() = 0;
 };
 
+// What a newcomer asks for.
+enum class Wish {
+  kSponsor,
+  kChoice,            // a sponsor, and chooses among candidates
+  kTemporaryContact,  // with offers side by side
+};
+
 class NewcomerPlayer final : public Player {
  public:
-  NewcomerPlayer(Stage& stage, std::unique_ptr<tools::Person> person)
-      : stage_(stage), person_(std::move(person)) {}
+  NewcomerPlayer(Stage& stage, std::unique_ptr<tools::Person> person, Wish wish)
+      : stage_(stage),
+        person_(std::move(person)),
+        wish_(wish),
+        help_(stage, *person_),
+        choice_(stage, *person_) {}
   void Step() override;
   void Finish() override;
 
@@ -64,30 +67,50 @@ class NewcomerPlayer final : public Player {
   void Look();
   void Cancel();
   void Chat();
-  void End();
+  void Leave();
+  void Rematch();
   void Block();
+  void TakeTicket(const matching::v1::Ticket& ticket);
 
   Stage& stage_;
   const std::unique_ptr<tools::Person> person_;
+  const Wish wish_;
+  HelpSeeker help_;
+  Chooser choice_;
   std::string ticket_;
+  absl::Time asked_;  // the ticket's age
   std::string pairing_;
   std::unique_ptr<Talk> talk_;
+  std::unique_ptr<PairingCare> care_;
 };
 
 class SponsorPlayer final : public Player {
  public:
-  SponsorPlayer(Stage& stage, std::unique_ptr<tools::Person> person)
-      : stage_(stage), person_(std::move(person)) {}
+  SponsorPlayer(Stage& stage, std::unique_ptr<tools::Person> person, int capacity)
+      : stage_(stage),
+        person_(std::move(person)),
+        help_(stage, *person_),
+        seats_(stage, *person_, capacity) {}
   void Step() override;
   void Finish() override;
 
  private:
+  // One pairing, as far as the sponsor is in it.
+  struct Thread {
+    std::unique_ptr<Talk> talk;  // null until there is a conversation
+    std::unique_ptr<PairingCare> care;
+  };
   void Answer(const matching::v1::Offer& offer);
-  void Follow(const std::string& pairing, std::unique_ptr<Talk>& talk);
+  void Accept(const matching::v1::Offer& offer);
+  void Follow(const std::string& pairing, Thread& thread);
+  // False when the sponsor is done with it.
+  bool GoOn(const std::string& pairing, Thread& thread);
 
   Stage& stage_;
   const std::unique_ptr<tools::Person> person_;
-  std::map<std::string, std::unique_ptr<Talk>> talks_;  // by pairing
+  HelpGiver help_;
+  SeatCare seats_;
+  std::map<std::string, Thread> threads_;  // by pairing
 };
 
 }  // namespace handrail::tests

@@ -104,7 +104,7 @@ absl::Status AuditSponsors(const History::Content& told, Database& matching, abs
     if (entry->second->Int(1) != wish.capacity) findings.Lost("an acknowledged capacity");
     const bool accepting = entry->second->Bool(2);
     if (wish.accepting && !accepting) findings.Lost("an acknowledged end of a pause");
-    if (!wish.accepting && accepting && now < wish.resume) {
+    if (!wish.accepting && accepting && now + absl::Seconds(5) < wish.resume) {
       findings.Lost("an acknowledged pause of a sponsor");
     }
     if (!wish.accepting && !accepting && now > wish.resume + kResumePatience) {

@@ -144,6 +144,29 @@ absl::StatusOr<std::unique_ptr<storage::Database>> Cluster::OpenLedger(
   return storage::OpenDatabase(options);
 }
 
+absl::Status Cluster::ChangeMatching(absl::string_view sql, const storage::Args& args) {
+  constexpr absl::Duration kPatience = absl::Seconds(2);
+  if (options_.backend == Backend::kSqlite) {
+    if (change_sqlite_ == nullptr) {
+      // The service alone may open it whole; one statement is safe beside it.
+      const std::string path = absl::StrCat(folder_.path(), "/db/matching.db");
+      ASSIGN_OR_RETURN(change_sqlite_,
+                       storage::SqliteConnection::Open(
+                           path, storage::SqliteConnection::Mode::kWriter, kPatience));
+    }
+    return change_sqlite_->Execute(sql, args).status();
+  }
+  if (change_postgres_ == nullptr) {
+    storage::DatabaseOptions options;
+    options.connections = 1;
+    options.url = absl::StrReplaceAll(up_.database_url, {{"{service}", "matching"}});
+    ASSIGN_OR_RETURN(change_postgres_, storage::OpenDatabase(options));
+  }
+  return change_postgres_->Write(
+      clock_.Now() + kPatience,
+      [&](storage::Transaction& tx) -> absl::Status { return tx.Execute(sql, args).status(); });
+}
+
 absl::StatusOr<int64_t> Cluster::CountQueued() {
   return redis_world_ != nullptr ? redis_world_->CountQueued()
                                  : CountQueuedAt(endpoints_.redis_url);

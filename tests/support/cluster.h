@@ -13,6 +13,7 @@
 #include "common/base/random.h"
 #include "common/storage/database.h"
 #include "common/storage/redis.h"
+#include "common/storage/sqlite_connection.h"
 #include "common/testing/temporary_directory.h"
 #include "common/testing/temporary_postgres.h"
 #include "tests/support/redis_world.h"
@@ -56,6 +57,9 @@ class Cluster {
 
   // The ledger of a service, to be read beside the services.
   absl::StatusOr<std::unique_ptr<storage::Database>> OpenLedger(const std::string& service) const;
+  // Changes matching's ledger beside the service, as time would change it: one statement, in a
+  // transaction of its own. By one thread.
+  absl::Status ChangeMatching(absl::string_view sql, const storage::Args& args);
   // How many tickets are queued in Redis, over all pools.
   absl::StatusOr<int64_t> CountQueued();
 
@@ -72,6 +76,9 @@ class Cluster {
   tools::Endpoints endpoints_;
   std::unique_ptr<tools::Services> services_;
   std::unique_ptr<storage::Redis> redis_;
+  // For ChangeMatching; kept open, so that it is never this one that recovers what a service left.
+  std::unique_ptr<storage::Database> change_postgres_;
+  std::unique_ptr<storage::SqliteConnection> change_sqlite_;
   StopSignal stop_;
   // Starts the children and lives as long as they do: they die with the thread that made them.
   std::thread supervisor_thread_;

@@ -114,6 +114,7 @@ absl::StatusOr<std::unique_ptr<Person>> JoinAsSponsor(Services& services, Clock&
   program->set_has_own_sponsor(true);
   program->set_attends_actively(true);
   program->add_relationship_types(common::v1::RELATIONSHIP_TYPE_SPONSOR);
+  program->add_relationship_types(common::v1::RELATIONSHIP_TYPE_TEMPORARY_CONTACT);
   RETURN_IF_ERROR(Describe(*person, clock, profile, "sponsor"));
   profiles::v1::AttestAvailabilityRequest attest;
   attest.set_request_id(person->NewRequestId());
