@@ -197,7 +197,14 @@ absl::StatusOr<std::vector<std::string>> CheckChoices(const History::Content& to
              "x.sponsor = a.sponsor JOIN offers b ON b.ticket = a.ticket JOIN ticket_choices y ON "
              "y.ticket = b.ticket AND y.sponsor = b.sponsor WHERE a.created_at < b.created_at AND "
              "x.place > y.place"));
-  if (order.front().Int(0) > 0) found.insert("a newcomer's order was not followed");
+  ASSIGN_OR_RETURN(
+      const Rows passed,
+      Select(matching,
+             "SELECT COUNT(*) FROM ticket_choices x JOIN ticket_choices y ON y.ticket = x.ticket "
+             "AND y.place > x.place WHERE x.state = 0 AND y.state = 1"));
+  if (order.front().Int(0) + passed.front().Int(0) > 0) {
+    found.insert("a newcomer's order was not followed");
+  }
   ASSIGN_OR_RETURN(
       const Rows others,
       Select(matching,

@@ -205,6 +205,8 @@ std::vector<Damage> AllDamage() {
       {"lost: an acknowledged choice", {"DELETE FROM ticket_choices WHERE place = 1"}},
       {"a newcomer's order was not followed",
        {"UPDATE ticket_choices SET place = 4 WHERE place = 0"}},
+      {"a newcomer's order was not followed",
+       {"DELETE FROM offers", "UPDATE ticket_choices SET state = 0 WHERE place = 0"}},
       {"somebody was asked whom the newcomer did not choose",
        {"UPDATE ticket_choices SET sponsor = " ANOTHER_ID " WHERE place = 1"}},
       {"lost: an acknowledged call for help", {"DELETE FROM help_calls WHERE state = 1"}},

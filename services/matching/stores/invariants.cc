@@ -95,6 +95,9 @@ const std::vector<Invariant>& LedgerInvariants() {
        "WHERE t.created_at > o.created_at AND $1 = $1"},
       {"M6", "a pair that timed out is kept apart for longer than a short while",
        "SELECT COUNT(*) FROM pair_exclusions e WHERE e.kind = 1 AND e.until > $1 + 259200000000"},
+      {"CHOICE", "somebody was asked before another one whom the newcomer put first",
+       "SELECT COUNT(*) FROM ticket_choices a JOIN ticket_choices b ON b.ticket = a.ticket AND "
+       "b.place > a.place WHERE a.state = 0 AND b.state = 1 AND $1 = $1"},
       {"CARE", "a sponsor who was paused for missed offers takes offers",
        "SELECT COUNT(*) FROM sponsors WHERE pause_reason = 2 AND accepting = 1 AND $1 = $1"},
       {"CARE", "a pairing that goes on, or another person's, led to a rematch",

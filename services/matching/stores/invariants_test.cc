@@ -94,6 +94,11 @@ const std::vector<Damage>& AllDamage() {
         "FROM offers WHERE state = 1"}},
       {"a sponsor on probation has an open offer and more seats taken than it allows",
        {"UPDATE sponsors SET seat_limit = 1"}},
+      {"somebody was asked before another one whom the newcomer put first",
+       {"INSERT INTO ticket_choices (ticket, place, sponsor, state) SELECT ticket, 0, sponsor, 0 "
+        "FROM offers WHERE state = 1",
+        "INSERT INTO ticket_choices (ticket, place, sponsor, state) SELECT ticket, 1, newcomer, 1 "
+        "FROM offers WHERE state = 1"}},
       {"a sponsor who was paused for missed offers takes offers",
        {"UPDATE sponsors SET pause_reason = 2"}},
       {"a pairing that goes on, or another person's, led to a rematch",
