@@ -107,6 +107,11 @@ absl::Status MatchIndex::PutTickets(absl::Time deadline, absl::Time now,
   RETURN_IF_ERROR(RefreshPairs(deadline, now, newcomers));
   for (const TicketChange& ticket : tickets) {
     if (tickets_.VersionOf(ticket.ticket) > ticket.version) continue;
+    const std::optional<TicketChange> held = tickets_.Find(ticket.ticket);
+    if (held.has_value() &&
+        (ticket.state != TicketState::kOffered || ticket.open_offers < held->open_offers)) {
+      pairs_.ForgetOffered(ticket.newcomer, ticket.ticket);
+    }
     const MemberCache::Member traits =
         IsOpen(ticket.state) ? members_.Find(ticket.newcomer) : nullptr;
     if (IsOpen(ticket.state) && traits == nullptr) continue;  // their copy is on its way

@@ -67,6 +67,11 @@ class MatchIndex {
   void Rest(const MemberId& newcomer, const MemberId& sponsor, absl::Time until) {
     pairs_.CoolDown(newcomer, sponsor, until);
   }
+  // The ticket has an offer open before this sponsor until `until`, and looks on for others; until
+  // one of its offers is over.
+  void PutOffered(const TicketChange& ticket, const MemberId& sponsor, absl::Time until) {
+    pairs_.PutOffered(ticket.newcomer, ticket.ticket, sponsor, until);
+  }
 
   // The best match of a ticket, leaving out sponsors whose free seats are all in `taken`.
   using Taken = absl::flat_hash_map<MemberId, int>;

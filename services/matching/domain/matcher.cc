@@ -367,7 +367,7 @@ void Matcher::Conclude(std::vector<Attempt> attempts) {
     for (const Attempt& attempt : made) {
       const Offer& offer = attempt.outcome->value;
       if (policies_.Of(offer.relationship_type).parallel_offers == 1) continue;
-      index_.Rest(offer.newcomer, offer.sponsor, offer.expire_time);
+      index_.PutOffered(attempt.outcome->effects.tickets.front(), offer.sponsor, offer.expire_time);
     }
     for (const TicketChange& ticket : tickets) {
       if (ticket.HasRoomForOffer() && tickets_queued_.insert(ticket.ticket).second) {

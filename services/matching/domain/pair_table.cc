@@ -30,6 +30,32 @@ void PairTable::CoolDown(const MemberId& a, const MemberId& b, absl::Time until)
   back.cooldown_until = std::max(back.cooldown_until, until);
 }
 
+void PairTable::PutOffered(const MemberId& newcomer, const TicketId& ticket,
+                           const MemberId& sponsor, absl::Time until) {
+  offered_[newcomer].push_back({ticket, sponsor, until});
+  ++members_[newcomer];
+  ++members_[sponsor];
+}
+
+template <typename IsOver>
+void PairTable::ForgetOfferedIf(const MemberId& newcomer, std::vector<Offered>& offered,
+                                const IsOver& is_over) {
+  for (const Offered& one : offered) {
+    if (!is_over(one)) continue;
+    Forget(newcomer);
+    Forget(one.sponsor);
+  }
+  std::erase_if(offered, is_over);
+}
+
+void PairTable::ForgetOffered(const MemberId& newcomer, const TicketId& ticket) {
+  const auto place = offered_.find(newcomer);
+  if (place == offered_.end()) return;
+  ForgetOfferedIf(newcomer, place->second,
+                  [&ticket](const Offered& one) { return one.ticket == ticket; });
+  if (place->second.empty()) offered_.erase(place);
+}
+
 void PairTable::SetAvoided(const MemberId& newcomer, absl::Span<const Avoided> sponsors) {
   if (const auto before = avoided_.find(newcomer); before != avoided_.end()) {
     for (const MemberId& sponsor : before->second) {
@@ -53,6 +79,15 @@ void PairTable::Put(const MemberId& newcomer, const MemberId& sponsor, const Pai
 }
 
 void PairTable::Prune(absl::Time now) {
+  for (auto place = offered_.begin(); place != offered_.end();) {
+    ForgetOfferedIf(place->first, place->second,
+                    [now](const Offered& one) { return one.until <= now; });
+    if (place->second.empty()) {
+      offered_.erase(place++);
+    } else {
+      ++place;
+    }
+  }
   for (auto place = pairs_.begin(); place != pairs_.end();) {
     PairFacts& facts = place->second;
     if (facts.cooldown_until <= now) facts.cooldown_until = absl::InfinitePast();
@@ -68,7 +103,13 @@ void PairTable::Prune(absl::Time now) {
 
 PairFacts PairTable::Between(const MemberId& newcomer, const MemberId& sponsor) const {
   const auto place = pairs_.find(Key(newcomer, sponsor));
-  return place == pairs_.end() ? PairFacts{} : place->second;
+  PairFacts facts = place == pairs_.end() ? PairFacts{} : place->second;
+  const auto offered = offered_.find(newcomer);
+  if (offered == offered_.end()) return facts;
+  for (const Offered& one : offered->second) {
+    if (one.sponsor == sponsor) facts.cooldown_until = std::max(facts.cooldown_until, one.until);
+  }
+  return facts;
 }
 
 }  // namespace handrail::matching
