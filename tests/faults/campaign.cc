@@ -203,8 +203,7 @@ class Campaign {
 
   // More often than the rest: what was chosen is forgotten when its ticket is over.
   void LookAtChoices() {
-    const History::Content told = history_.Take();
-    const auto broken = CheckChoices(told, *matching_);
+    const auto broken = CheckChoices(history_.TakeChoices(), *matching_);
     if (!broken.ok()) return;
     for (const std::string& text : *broken) history_.Contradiction(text);
   }

@@ -178,16 +178,16 @@ absl::Status AuditHelp(const History::Content& told, Database& matching, Finding
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::string>> CheckChoices(const History::Content& told,
-                                                      Database& matching) {
+absl::StatusOr<std::vector<std::string>> CheckChoices(
+    const std::map<TicketId, History::Choice>& chosen, Database& matching) {
   std::set<std::string> found;
   ASSIGN_OR_RETURN(const Rows rows,
                    Select(matching,
                           "SELECT t.id, (SELECT COUNT(*) FROM ticket_choices c WHERE c.ticket = "
                           "t.id) FROM tickets t WHERE t.state IN (1, 2) AND t.choosing = 1"));
   for (const Row& row : rows) {
-    const auto choice = told.choices.find(row.Id<TicketId>(0));
-    if (choice == told.choices.end() || choice->second.changing) continue;
+    const auto choice = chosen.find(row.Id<TicketId>(0));
+    if (choice == chosen.end() || choice->second.changing) continue;
     if (row.Int(1) != choice->second.count) found.insert("lost: an acknowledged choice");
   }
   ASSIGN_OR_RETURN(

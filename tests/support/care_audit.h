@@ -1,6 +1,7 @@
 #ifndef HANDRAIL_TESTS_SUPPORT_CARE_AUDIT_H_
 #define HANDRAIL_TESTS_SUPPORT_CARE_AUDIT_H_
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -29,10 +30,10 @@ absl::Status AuditHelp(const History::Content& told, storage::Database& matching
                        Findings& findings);
 
 // At any time during a run: what newcomers chose is there, their order is followed, and nobody is
-// asked whom they did not choose. `told` was taken before the ledger is read, and each ticket was
+// asked whom they did not choose. `chosen` was taken before the ledger is read, and each ticket was
 // chosen for once. (What was chosen is forgotten soon after a ticket is over.)
-absl::StatusOr<std::vector<std::string>> CheckChoices(const History::Content& told,
-                                                      storage::Database& matching);
+absl::StatusOr<std::vector<std::string>> CheckChoices(
+    const std::map<TicketId, History::Choice>& chosen, storage::Database& matching);
 
 }  // namespace handrail::tests
 

@@ -49,7 +49,7 @@ class Story {
       EXPECT_TRUE(AuditCare(told, *env_.database, env_.clock.Now(), findings).ok());
       EXPECT_TRUE(AuditHelp(told, *env_.database, findings).ok());
       for (const std::string& text : told.contradictions) findings.Wrong(text);
-      const auto choices = CheckChoices(told, *env_.database);
+      const auto choices = CheckChoices(told.choices, *env_.database);
       EXPECT_TRUE(choices.ok()) << choices.status();
       for (const std::string& text : *choices) findings.Wrong(text);
     }

@@ -197,6 +197,11 @@ int64_t History::acknowledged() const {
   return content_.acknowledged;
 }
 
+std::map<TicketId, History::Choice> History::TakeChoices() const {
+  MutexLock lock(mutex_);
+  return content_.choices;
+}
+
 History::Content History::Take() const {
   MutexLock lock(mutex_);
   return content_;

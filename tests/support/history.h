@@ -125,6 +125,8 @@ class History {
 
   int64_t acknowledged() const;
   Content Take() const;
+  // Of it only what newcomers chose.
+  std::map<TicketId, Choice> TakeChoices() const;
 
  private:
   void Count(const char* kind) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
