@@ -61,6 +61,7 @@ void BitShelf::Append(Head& head, uint32_t slot, const Entry& entry) {
   block.live[word] |= bit;
   block.slots[place] = slot;
   block.keys[place] = entry.key;
+  block.codes[place] = entry.code;
   block.min_key[word] = std::min(block.min_key[word], entry.key);
   if (place > 0 && entry.key < block.last_key) block.sorted = false;
   block.last_key = entry.key;

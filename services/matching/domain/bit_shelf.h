@@ -14,9 +14,9 @@
 
 namespace handrail::matching {
 
-// A set of at most 192 attribute values, by number.
+// A set of at most 128 attribute values, by number.
 struct RowSet {
-  std::array<uint64_t, 3> words{};
+  std::array<uint64_t, 2> words{};
 
   void Add(size_t row) { words[row / 64] |= uint64_t{1} << (row % 64); }
   void AddIf(bool condition, size_t row) {
@@ -38,7 +38,7 @@ struct RowSet {
     return both != 0;
   }
   bool Has(size_t row) const { return ((words[row / 64] >> (row % 64)) & 1) != 0; }
-  bool empty() const { return (words[0] | words[1] | words[2]) == 0; }
+  bool empty() const { return (words[0] | words[1]) == 0; }
   template <typename Visit>
   void ForEach(Visit visit) const {
     for (size_t word = 0; word < words.size(); ++word) {
@@ -64,6 +64,7 @@ class BitShelf {
   struct Entry {
     int64_t key = 0;  // the smaller, the earlier it is looked at
     RowSet rows;
+    uint64_t code = 0;  // what else the owner wants to know of somebody at a glance
   };
   using Describe = std::function<Entry(uint32_t slot)>;
 
@@ -75,6 +76,7 @@ class BitShelf {
     Bits live{};
     std::array<int64_t, kWords> min_key{};  // no live one of the 64 has a smaller one
     std::array<int64_t, kSlots> keys{};
+    std::array<uint64_t, kSlots> codes{};
     std::array<uint32_t, kSlots> slots{};  // of the owner
     std::vector<Bits> rows;
     size_t used = 0;  // places from here on are free

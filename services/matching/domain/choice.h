@@ -21,11 +21,12 @@ struct ChoiceOptions {
   double aging = 4.0;
   // Weight that a full sponsor loses against an idle one. 0..1.
   double balance = 0.1;
-  // How much of a large pool one search looks at before it is content with the best it has found: 1
-  // for everybody who may be it by the bitsets, 3 more for who is scored whole, 8 for a block of
-  // 512 people that is filtered. 1..1,000,000,000. A search that ends by itself before is exact:
-  // with this much, nearly all are among 10,000 who wait (decisions.md 31).
-  int effort = 1024;
+  // How much of a large pool one search looks at before it is content with the best it has found: 8
+  // for a block of 512 people that is filtered, 1 for eight of those who may be it by the bitsets,
+  // 1 for a record that is looked at, 3 more for who is scored whole. 1..1,000,000,000. A search
+  // that ends by itself before is exact: with this much, nearly all are among 10,000 who wait
+  // (decisions.md 31).
+  int effort = 256;
 
   // INVALID_ARGUMENT, CONFIGURATION_INVALID with every fault.
   absl::Status Validate() const;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "services/matching/domain/pool_bounds.h"
 #include "services/matching/domain/pool_rows.h"
 
 // What is put in and taken out. The searches are in pool_search.cc.
@@ -119,7 +120,7 @@ BitShelf& PoolIndex::ShelfOf(RelationshipType type) {
 
 BitShelf::Entry PoolIndex::DescribeTicket(uint32_t slot) const {
   const TicketRecord& record = tickets_[slot].record;
-  return {record.enqueue_micros, RowsOf(record)};
+  return {record.enqueue_micros, RowsOf(record), CodeOf(record.newcomer)};
 }
 
 uint32_t PoolIndex::NewTicketSlot(const Ticket& ticket) {
@@ -271,7 +272,8 @@ BitShelf::Entry PoolIndex::DescribeSponsor(uint32_t slot) const {
       scorer.BestOfSponsor(record, more_time_days_, end_of_week, scorer.weights().points);
   const double weight = points / 100 - chooser_.options().balance * record.balance_load;
   return {-static_cast<int64_t>(std::ceil(weight * 1e9)),
-          RowsOf(record, absl::ToUnixSeconds(zones_.week_start()) + int64_t{7} * 86400)};
+          RowsOf(record, absl::ToUnixSeconds(zones_.week_start()) + int64_t{7} * 86400),
+          CodeOf(record)};
 }
 
 uint32_t PoolIndex::SponsorSlotOf(const MemberId& sponsor) {

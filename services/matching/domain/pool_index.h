@@ -24,11 +24,12 @@ namespace handrail::matching {
 // twice and in any order. Traits, seats and tickets have versions of their own.
 //
 // People stand as flat records of some 200 bytes; what they were made from is not kept. A search
-// filters by a bitset for each attribute value, looks first at who may be best (the longest
-// waiting; the sponsors with most to give), and ends when nobody further on can be better, or when
-// it has looked at as much as ChoiceOptions::effort allows. It answers what Chooser's plain scan
-// over everybody would answer, unless the effort ended it: then it answers the best of those it
-// saw, and of tickets still the longest waiting who is eligible.
+// filters by a bitset for each attribute value, bounds the score by a code of 64 bits a person,
+// looks first at who may be best (the longest waiting; the sponsors with most to give), and ends
+// when nobody further on can be better, or when it has looked at as much as ChoiceOptions::effort
+// allows. It answers what Chooser's plain scan over everybody would answer, unless the effort ended
+// it: then it answers the best of those it saw, and of tickets still the longest waiting who is
+// eligible.
 //
 // Not thread-safe. What `policies`, `chooser` and `history` refer to must live longer.
 class PoolIndex {

@@ -9,15 +9,14 @@
 #include "services/matching/domain/choice.h"
 #include "services/matching/domain/match_record.h"
 #include "services/matching/domain/rules.h"
-#include "services/matching/domain/score.h"
 
 // Which attribute values of a ticket and of a sponsor have a bitset, and what one of them asks of
 // the other's bitsets. A filter passes everybody whom the rules pass, and some whom they do not:
 // hours, distance, time in recovery and what stands between two people are looked at pair by pair.
 namespace handrail::matching {
 
-inline constexpr size_t kTicketRows = 142;
-inline constexpr size_t kSponsorRows = 163;
+inline constexpr size_t kTicketRows = 118;
+inline constexpr size_t kSponsorRows = 126;
 
 RowSet RowsOf(const TicketRecord& ticket);
 // `until`, in Unix seconds, is when the rows are made anew: a relationship for which the sponsor
@@ -50,39 +49,6 @@ class RowFilter {
   size_t count_ = 0;
 };
 
-// Sorts those who passed into tiers by how many answers of theirs are near, and bounds what anybody
-// in a tier can score.
-class FitTiers {
- public:
-  static constexpr size_t kMaxFields = 7;
-  static constexpr size_t kTiers = kMaxFields + 1;
-  using Tiers = std::array<BitShelf::Bits, kTiers>;
-
-  // Whoever has none of the rows loses this many points against the best.
-  void Add(const RowSet& good, double loss);
-  void SetBest(double points) { best_ = points; }
-  // To be called after the last field.
-  void Finish();
-
-  // The most that somebody in a tier can score; the highest tier has the highest.
-  double BoundOf(size_t tier) const { return bounds_[tier]; }
-  double Best() const { return best_; }
-  size_t field_count() const { return count_; }
-  Tiers Sort(const BitShelf::Block& block, const BitShelf::Bits& passed) const;
-
- private:
-  struct Field {
-    std::array<uint8_t, 16> rows{};
-    size_t count = 0;
-    double loss = 0;
-  };
-
-  std::array<Field, kMaxFields> fields_;
-  size_t count_ = 0;
-  double best_ = 100;
-  std::array<double, kTiers> bounds_{};
-};
-
 // Whether the rules that look at one person only can pass.
 bool MayBePaired(const NewcomerRecord& newcomer, const RuleSet& rules);
 // As of `since`, in Unix seconds, or later, if nothing changes.
@@ -91,14 +57,9 @@ bool MayBePaired(const SponsorRecord& sponsor, const RuleSet& rules, int64_t sin
 // What a sponsor asks of tickets, and a ticket of sponsors.
 RowFilter FilterFor(const SponsorRecord& sponsor, const RuleSet& rules);
 RowFilter FilterFor(const NewcomerRecord& newcomer, const RuleSet& rules);
-// The bounds hold for tickets with the published points.
-FitTiers TiersFor(const SponsorRecord& sponsor, const SponsorComparison& comparison,
-                  const FactorPoints& points);
-FitTiers TiersFor(const NewcomerRecord& newcomer, const FactorPoints& points);
-
-// Tickets for which those bounds do not hold, nor do keys tell their weight beside the score: the
+// Tickets for which no ScoreBounds hold, nor do keys tell their weight beside the score: the
 // newcomer weighs the factors in their own way, or an operator has given a boost. Few.
-inline constexpr size_t kApartRow = 141;
+inline constexpr size_t kApartRow = 117;
 
 }  // namespace handrail::matching
 

@@ -1,15 +1,17 @@
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <optional>
 
 #include "services/matching/domain/candidate_order.h"
+#include "services/matching/domain/pool_bounds.h"
 #include "services/matching/domain/pool_index.h"
 #include "services/matching/domain/pool_rows.h"
 
 // The searches of a pool. Both go through a shelf from its best end, block by block: the filter
-// says who may pass the rules, the tiers say who may score high, and whoever cannot be better than
-// what is held is passed over. Only the rest are scored, and only those who would be held are put
-// to all the rules.
+// says who may pass the rules, the codes bound what each of them scores, and whoever cannot be
+// better than what is held is passed over. Only the rest are scored, and only those who would be
+// held are put to all the rules.
 namespace handrail::matching {
 namespace {
 
@@ -25,9 +27,11 @@ const PairHistory& HistoryOf(const MemberId& member, const PairHistory& history)
   return history.HasAny(member) ? history : *none;
 }
 
-// What a block costs of the effort, and a whole score, beside the one of everybody looked at.
+// What a block costs of the effort, and a whole score, beside the one of everybody whose record is
+// looked at; of codes, so many cost one.
 constexpr int kBlockEffort = 8;
 constexpr int kScoreEffort = 3;
+constexpr size_t kCodesForOne = 8;
 // Of a weight in billionths: more than rounding can make of a bound.
 constexpr double kWeightMargin = 4e-9;
 
@@ -44,15 +48,60 @@ bool IsEmpty(const BitShelf::Bits& bits) {
   return any == 0;
 }
 
+// The lines of a record are fetched side by side instead of one after the other.
+template <typename Record>
+void Prefetch(const Record& record) {
+  const auto* bytes = reinterpret_cast<const char*>(&record);
+  for (size_t at = 0; at < sizeof(Record); at += 64) __builtin_prefetch(bytes + at);
+}
+
 // `Search` has
-//   const FitTiers& Tiers()        made when it is first needed
+//   const ScoreBounds& Bounds()    made when it is first needed
 //   double MostOf(int64_t key)     the most weight, beside the score's, of who has this key or a
 //                                  later one and does not stand apart
 //   double Held()                  the weight from which on somebody is held
 //   bool Spend(int effort)         false when the effort is used up
+//   void Expect(uint32_t slot)     is about to be scored
 //   void See(uint32_t slot)        scores one
 //   bool SeeksFrom(int64_t key)    whether the longest waiting may have this key or a later one
 //   void Seek(block, passed)       looks for the longest waiting in a block
+
+// Whoever may be better than who is held, the most promising first.
+template <typename Search>
+void SeeBest(const BitShelf::Block& block, const BitShelf::Bits& passed, Search& search) {
+  struct Promise {
+    double weight;
+    uint32_t slot;
+  };
+  std::array<Promise, BitShelf::kSlots> promises;
+  size_t count = 0;
+  size_t codes = 0;
+  const ScoreBounds& bounds = search.Bounds();
+  const double held = search.Held();
+  const double best = bounds.Best() / 100 + kWeightMargin;
+  for (size_t word = 0; word < BitShelf::kWords; ++word) {
+    if (passed[word] == 0 || search.MostOf(block.min_key[word]) + best < held) continue;
+    ForEachPlace(passed[word], word, [&](size_t place) {
+      ++codes;
+      const double weight =
+          search.MostOf(block.keys[place]) + bounds.Of(block.codes[place]) / 100 + kWeightMargin;
+      if (weight < held) return;
+      search.Expect(block.slots[place]);
+      promises[count++] = {weight, block.slots[place]};
+    });
+  }
+  search.Spend(static_cast<int>(codes / kCodesForOne));
+  const auto less = [](const Promise& a, const Promise& b) { return a.weight < b.weight; };
+  const auto begin = promises.begin();
+  auto end = begin + static_cast<std::ptrdiff_t>(count);
+  std::make_heap(begin, end, less);
+  for (; end != begin && promises[0].weight >= search.Held() && search.Spend(0); --end) {
+    const uint32_t slot = promises[0].slot;
+    std::pop_heap(begin, end, less);
+    search.See(slot);
+  }
+}
+
 template <typename Search>
 void Scan(const BitShelf& shelf, const RowFilter& filter, std::optional<size_t> apart_row,
           Search& search) {
@@ -76,31 +125,20 @@ void Scan(const BitShelf& shelf, const RowFilter& filter, std::optional<size_t> 
     if (IsEmpty(passed)) continue;
     if (seeks) search.Seek(block, passed);
     if (!improves) continue;
-    const auto see = [&](const BitShelf::Bits& bits, double bound) {
+    if (apart_row && head.rows.Has(*apart_row)) {
+      const BitShelf::Bits& apart = block.Row(*apart_row);
       for (size_t word = 0; word < BitShelf::kWords; ++word) {
-        if (bits[word] == 0 || !reaches(block.min_key[word], bound)) continue;
+        const uint64_t seen = apart[word] & passed[word];
+        passed[word] &= ~seen;
+        if (seen == 0 || !reaches(block.min_key[word], kApartBound)) continue;
         if (!search.Spend(0)) return;
-        ForEachPlace(bits[word], word, [&](size_t place) {
-          if (reaches(block.keys[place], bound)) search.See(block.slots[place]);
+        ForEachPlace(seen, word, [&](size_t place) {
+          if (reaches(block.keys[place], kApartBound)) search.See(block.slots[place]);
         });
       }
-    };
-    if (apart_row && head.rows.Has(*apart_row)) {
-      BitShelf::Bits apart = block.Row(*apart_row);
-      for (size_t word = 0; word < BitShelf::kWords; ++word) {
-        apart[word] &= passed[word];
-        passed[word] &= ~apart[word];
-      }
-      see(apart, kApartBound);
     }
-    const FitTiers& tiers = search.Tiers();
-    best = tiers.Best() / 100 + kWeightMargin;
-    const FitTiers::Tiers sorted = tiers.Sort(block, passed);
-    for (size_t tier = tiers.field_count() + 1; tier-- > 0;) {
-      const double bound = tiers.BoundOf(tier) / 100 + kWeightMargin;
-      if (!reaches(head.min_key, bound)) break;
-      see(sorted[tier], bound);
-    }
+    best = search.Bounds().Best() / 100 + kWeightMargin;
+    if (reaches(head.min_key, best)) SeeBest(block, passed, search);
   }
 }
 
@@ -124,7 +162,7 @@ class PoolIndex::TicketSearch {
         comparison_(chooser_.scorer(), sponsor, pool.more_time_days_, today_),
         sponsor_has_hours_(sponsor.person.Has(PersonRecord::kHasHours)),
         filter_(FilterFor(sponsor, chooser_.rules())),
-        tiers_(TiersFor(sponsor, comparison_, Points())),
+        bounds_(sponsor, comparison_, chooser_.scorer().weights()),
         best_(limit, TicketBefore),
         longest_(1, WaitsLonger),
         limit_(limit),
@@ -153,7 +191,7 @@ class PoolIndex::TicketSearch {
     return candidates;
   }
 
-  const FitTiers& Tiers() const { return tiers_; }
+  const ScoreBounds& Bounds() const { return bounds_; }
   double MostOf(int64_t key) const {
     return aging_per_micro_ * static_cast<double>(std::max<int64_t>(0, now_micros_ - key)) - load_;
   }
@@ -162,6 +200,7 @@ class PoolIndex::TicketSearch {
     effort_left_ -= effort;
     return effort_left_ > 0 || best_.size() == 0;
   }
+  void Expect(uint32_t slot) const { Prefetch(pool_.tickets_[slot]); }
   void See(uint32_t slot) {
     --effort_left_;
     const TicketRecord& ticket = pool_.tickets_[slot].record;
@@ -247,7 +286,7 @@ class PoolIndex::TicketSearch {
   const SponsorComparison comparison_;
   const bool sponsor_has_hours_;
   const RowFilter filter_;
-  const FitTiers tiers_;
+  const ScoreBounds bounds_;
   Best<decltype(&TicketBefore)> best_;
   Best<decltype(&WaitsLonger)> longest_;
   const size_t limit_;
@@ -298,9 +337,9 @@ class PoolIndex::SponsorSearch {
   }
   std::vector<Candidate> Take() && { return std::move(best_).Take(); }
 
-  const FitTiers& Tiers() {
-    if (!tiers_) tiers_ = TiersFor(ticket_.newcomer, points_);
-    return *tiers_;
+  const ScoreBounds& Bounds() {
+    if (!bounds_) bounds_.emplace(ticket_.newcomer, points_);
+    return *bounds_;
   }
 
   // The keys are made with the published weights, and bound nothing for others.
@@ -313,6 +352,7 @@ class PoolIndex::SponsorSearch {
     effort_left_ -= effort;
     return effort_left_ > 0 || best_.size() == 0;
   }
+  void Expect(uint32_t slot) const { Prefetch(pool_.sponsors_[slot]); }
   void See(uint32_t slot) {
     effort_left_ -= 1 + kScoreEffort;
     const SponsorRecord& sponsor = pool_.sponsors_[slot].record;
@@ -340,7 +380,7 @@ class PoolIndex::SponsorSearch {
   const int64_t today_;
   const double wait_;
   const FactorPoints points_;
-  std::optional<FitTiers> tiers_;
+  std::optional<ScoreBounds> bounds_;
   Best<decltype(&SponsorBefore)> best_;
   double held_ = kNothingHeld;
   int64_t effort_left_;

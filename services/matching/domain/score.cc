@@ -241,37 +241,6 @@ double SharedSubstance(const SoftRecord& a, const SoftRecord& b) {
   return (a.substances & b.substances) != 0 ? 1.0 : 0.0;
 }
 
-struct ReasonText {
-  MatchReason reason;
-  absl::string_view code;
-  absl::string_view text;
-};
-
-constexpr std::array<ReasonText, kMatchReasonCount> kReasons = {{
-    {MatchReason::kNone, "", ""},
-    {MatchReason::kPathway, "PATHWAY", "You see recovery in much the same way."},
-    {MatchReason::kAvailability, "AVAILABILITY", "You are often free at the same times."},
-    {MatchReason::kResponsive, "RESPONSIVE", "An answer can be expected soon."},
-    {MatchReason::kSharedExperience, "SHARED_EXPERIENCE",
-     "You share an experience that matters here."},
-    {MatchReason::kLifeStage, "LIFE_STAGE", "You are at a similar stage of life."},
-    {MatchReason::kEngagement, "ENGAGEMENT",
-     "There is experience and a firm place in the program."},
-    {MatchReason::kContact, "CONTACT", "You like to be in touch in the same ways."},
-    {MatchReason::kLocality, "LOCALITY", "You live in the same area."},
-    {MatchReason::kHasTime, "HAS_TIME", "There is room for one more person."},
-    {MatchReason::kSubstance, "SUBSTANCE", "You are recovering from something similar."},
-}};
-
-constexpr bool ReasonsAreInOrder() {
-  for (size_t i = 0; i < kReasons.size(); ++i) {
-    if (static_cast<size_t>(kReasons[i].reason) != i) return false;
-    if (i > 0 && (kReasons[i].code.empty() || kReasons[i].text.empty())) return false;
-  }
-  return true;
-}
-static_assert(ReasonsAreInOrder());
-
 // By Emphasis.
 constexpr std::array<double, 4> kEmphasis = {1.0, 0.5, 2.0, 0.0};
 
@@ -457,19 +426,26 @@ Explanation Scorer::Explain(const NewcomerRecord& newcomer, const SponsorRecord&
 }
 
 std::array<NearAnswers, kComparedAnswerCount> NearAnswersTo(const SoftRecord& soft) {
-  const auto fifth = [](const auto& table, auto mine) {
-    NearAnswers answers{FactorCode::kPathwayFit, 0.2, table.size() - 1, {}};
+  const auto near = [](FactorCode factor, double share, const auto& table, auto mine) {
+    NearAnswers answers{factor, share, table.size() - 1, {}};
     const auto row = static_cast<size_t>(mine) < table.size() ? static_cast<size_t>(mine) : 0;
     for (size_t i = 0; i < table.size(); ++i) answers.near[i] = table[row][i];
     return answers;
+  };
+  const auto fifth = [&near](const auto& table, auto mine) {
+    return near(FactorCode::kPathwayFit, 0.2, table, mine);
   };
   NearAnswers ages{FactorCode::kLifeStage, 0.5, 6, {}};
   for (size_t i = 0; i <= ages.answers; ++i) {
     ages.near[i] = AgeNearness(soft.age_band, static_cast<AgeBand>(i));
   }
-  return {fifth(kSpiritual, soft.spiritual_stance),   fifth(kGoal, soft.goal),
-          fifth(kMedication, soft.medication_stance), fifth(kApproach, soft.approach),
-          fifth(kStepWork, soft.step_work_style),     ages};
+  return {fifth(kSpiritual, soft.spiritual_stance),
+          fifth(kGoal, soft.goal),
+          fifth(kMedication, soft.medication_stance),
+          fifth(kApproach, soft.approach),
+          fifth(kStepWork, soft.step_work_style),
+          ages,
+          near(FactorCode::kContactFit, 0.5, kFrequency, soft.contact_frequency)};
 }
 
 SponsorComparison::SponsorComparison(const Scorer& scorer, const SponsorRecord& sponsor,
@@ -487,11 +463,6 @@ SponsorComparison::SponsorComparison(const Scorer& scorer, const SponsorRecord& 
     answer_points_[i].fill(worth * kNeutral);
     for (size_t k = 0; k < answers.near.size(); ++k) answer_points_[i][k] = worth * answers.near[k];
   }
-  for (size_t i = 0; i < frequency_points_.size(); ++i) {
-    frequency_points_[i] =
-        points(FactorCode::kContactFit) / 2 *
-        Near(kFrequency, static_cast<ContactFrequency>(i), sponsor.soft.contact_frequency);
-  }
   for (uint32_t i = 0; i < situation_points_.size(); ++i) {
     situation_points_[i] =
         points(FactorCode::kLifeStage) / 2 * SetNearness(2 * i, sponsor.soft.life_situations);
@@ -501,12 +472,9 @@ SponsorComparison::SponsorComparison(const Scorer& scorer, const SponsorRecord& 
   const double availability = points(FactorCode::kAvailability);
   same_for_all_ = availability * (1 - weights_.overlap_share) * Responsiveness(sponsor) +
                   points(FactorCode::kEngagement) * Engagement(anybody, sponsor, today, weights_) +
-                  points(FactorCode::kLoadBalance) * LoadBalance(sponsor) +
-                  availability * weights_.overlap_share * kNeutral + 1e-6;
-  if (sponsor.person.Has(PersonRecord::kHasHours)) {
-    overlap_points_ = availability * weights_.overlap_share * (1 - kNeutral);
-  }
-  best_ = scorer.BestOfSponsor(sponsor, more_time_days, today, weights_.points);
+                  points(FactorCode::kLoadBalance) * LoadBalance(sponsor);
+  overlap_neutral_ = availability * weights_.overlap_share * kNeutral;
+  if (sponsor.person.Has(PersonRecord::kHasHours)) overlap_more_ = overlap_neutral_;
 }
 
 double SponsorComparison::Bound(const NewcomerRecord& newcomer) const {
@@ -533,38 +501,14 @@ double SponsorComparison::Bound(const NewcomerRecord& newcomer) const {
   const double ways = wanted == 0 || offered == 0
                           ? kNeutral
                           : kShares[CountBits(wanted & offered)][CountBits(wanted)];
-  return same_for_all_ + pathway + life +
-         (newcomer.person.Has(PersonRecord::kHasHours) ? overlap_points_ : 0.0) +
+  constexpr double kMargin = 1e-6;
+  return same_for_all_ + pathway + life + overlap_neutral_ + kMargin +
+         (newcomer.person.Has(PersonRecord::kHasHours) ? overlap_more_ : 0.0) +
          points(FactorCode::kSharedExperience) * SharedExperience(newcomer, sponsor_) +
          points(FactorCode::kContactFit) / 2 * ways +
-         frequency_points_[static_cast<size_t>(soft.contact_frequency) % 8] +
+         answer(ComparedAnswer::kContactFrequency, soft.contact_frequency) +
          points(FactorCode::kLocality) * (MayBeLocal(newcomer, sponsor_) ? 1.0 : kNeutral) +
          points(FactorCode::kSubstance) * SharedSubstance(soft, sponsor_.soft);
-}
-
-absl::string_view CodeOf(FactorCode factor) {
-  static constexpr std::array<absl::string_view, kFactorCount> kCodes = {
-      "PATHWAY_FIT", "AVAILABILITY", "SHARED_EXPERIENCE", "LIFE_STAGE",      "ENGAGEMENT",
-      "CONTACT_FIT", "LOCALITY",     "LOAD_BALANCE",      "SHARED_SUBSTANCE"};
-  const auto index = static_cast<size_t>(factor);
-  return index < kCodes.size() ? kCodes[index] : absl::string_view();
-}
-
-absl::string_view CodeOf(MatchReason reason) {
-  const auto index = static_cast<size_t>(reason);
-  return index < kReasons.size() ? kReasons[index].code : absl::string_view();
-}
-
-MatchReason MatchReasonFromCode(absl::string_view code) {
-  for (const ReasonText& row : kReasons) {
-    if (row.code == code) return row.reason;
-  }
-  return MatchReason::kNone;
-}
-
-absl::string_view TextOf(MatchReason reason) {
-  const auto index = static_cast<size_t>(reason);
-  return index < kReasons.size() ? kReasons[index].text : absl::string_view();
 }
 
 }  // namespace handrail::matching

@@ -102,8 +102,9 @@ enum class ComparedAnswer : uint8_t {
   kApproach = 3,
   kStepWorkStyle = 4,
   kAgeBand = 5,
+  kContactFrequency = 6,
 };
-inline constexpr size_t kComparedAnswerCount = 6;
+inline constexpr size_t kComparedAnswerCount = 7;
 // By ComparedAnswer.
 std::array<NearAnswers, kComparedAnswerCount> NearAnswersTo(const SoftRecord& soft);
 
@@ -119,8 +120,8 @@ class SponsorComparison {
   double Bound(const NewcomerRecord& newcomer) const;
   // By ComparedAnswer.
   const std::array<NearAnswers, kComparedAnswerCount>& answers() const { return answers_; }
-  // The most that any newcomer reaches.
-  double Best() const { return best_; }
+  // The points that every newcomer gets: for experience, room, and answering soon.
+  double SameForAll() const { return same_for_all_; }
 
  private:
   using Points = std::array<double, 8>;
@@ -130,11 +131,10 @@ class SponsorComparison {
   const int64_t today_;
   const std::array<NearAnswers, kComparedAnswerCount> answers_;
   std::array<Points, kComparedAnswerCount> answer_points_{};
-  Points frequency_points_{};
   std::array<double, 32> situation_points_{};  // by the newcomer's life situations
   double same_for_all_ = 0;
-  double overlap_points_ = 0;  // when the newcomer gave hours
-  double best_ = 0;
+  double overlap_neutral_ = 0;
+  double overlap_more_ = 0;  // when the newcomer gave hours
 };
 
 // Stable codes: "PATHWAY_FIT".
