@@ -38,7 +38,7 @@ void PairingCare::Confirm() {
   stage_.history.ContactConfirmed(id(), IdOf<MemberId>(person_.member()));
 }
 
-// And resumes at once, or at the next step: then `active_` stands for "is paused by us".
+// And resumes at once, or stays paused until the pairing ends.
 void PairingCare::Pause() {
   matching::v1::PausePairingRequest pause;
   pause.set_name(pairing_);

@@ -30,8 +30,9 @@ absl::Status AuditHelp(const History::Content& told, storage::Database& matching
                        Findings& findings);
 
 // At any time during a run: what newcomers chose is there, their order is followed, and nobody is
-// asked whom they did not choose. `chosen` was taken before the ledger is read, and each ticket was
-// chosen for once. (What was chosen is forgotten soon after a ticket is over.)
+// asked whom they did not choose. `chosen` was taken before the ledger is read, and each ticket
+// has the choice that was acknowledged last, which may be to leave it to Handrail. (What was chosen
+// is forgotten soon after a ticket is over.)
 absl::StatusOr<std::vector<std::string>> CheckChoices(
     const std::map<TicketId, History::Choice>& chosen, storage::Database& matching);
 

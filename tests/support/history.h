@@ -42,7 +42,7 @@ class History {
     // Who was told that somebody else had been the first.
     std::set<MemberId> too_late;
   };
-  // What a newcomer chose for a ticket, once.
+  // What a newcomer chose for a ticket.
   struct Choice {
     int count = 0;
     bool then_handrail = false;

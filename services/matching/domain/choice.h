@@ -23,9 +23,9 @@ struct ChoiceOptions {
   double balance = 0.1;
   // How much of a large pool one search looks at before it is content with the best it has found: 8
   // for a block of 512 people that is filtered, 1 for eight of those who may be it by the bitsets,
-  // 1 for a record that is looked at, 3 more for who is scored whole. 1..1,000,000,000. A search
-  // that ends by itself before is exact: with this much, nearly all are among 10,000 who wait
-  // (decisions.md 31).
+  // 1 for a ticket's record that is looked at, 3 more when it is scored, 4 for a sponsor's.
+  // 1..1,000,000,000. A search that ends by itself before is exact: with this much, nearly all are
+  // among 10,000 who wait (decisions.md 31).
   int effort = 256;
 
   // INVALID_ARGUMENT, CONFIGURATION_INVALID with every fault.

@@ -108,8 +108,8 @@ absl::Status MatchIndex::PutTickets(absl::Time deadline, absl::Time now,
   for (const TicketChange& ticket : tickets) {
     if (tickets_.VersionOf(ticket.ticket) > ticket.version) continue;
     const std::optional<TicketChange> held = tickets_.Find(ticket.ticket);
-    if (held.has_value() &&
-        (ticket.state != TicketState::kOffered || ticket.open_offers < held->open_offers)) {
+    const auto over = [](const TicketChange& t) { return t.offer_count - t.open_offers; };
+    if (held.has_value() && (ticket.state != TicketState::kOffered || over(ticket) > over(*held))) {
       pairs_.ForgetOffered(ticket.newcomer, ticket.ticket);
     }
     const MemberCache::Member traits =

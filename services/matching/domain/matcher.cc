@@ -381,6 +381,8 @@ void Matcher::Conclude(std::vector<Attempt> attempts) {
       const absl::Status status = attempt.outcome.status();
       if (HasReason(status, reason::kRelationshipNotOffered)) {
         index_.Rest(attempt.match.ticket.newcomer, attempt.match.sponsor, now + absl::Minutes(1));
+        // The seat is still free, for others.
+        LetLook(attempt.match.sponsor);
       }
       RestTicket(attempt.match.ticket.ticket, options_.rest);
     }

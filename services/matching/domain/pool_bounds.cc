@@ -20,6 +20,9 @@ constexpr int kHasHours = kWays + 7;                              // 1 bit
 static_assert(kHasHours < 64);
 
 constexpr uint64_t kManyCommunities = 15;  // more than two
+static_assert(static_cast<uint64_t>(Community::kBlindLowVision) < kManyCommunities);
+static_assert(static_cast<int>(LifeSituation::kRetired) <= 5);
+static_assert(static_cast<int>(Modality::kInPersonPublic) < 7);
 // The cell's band of two degrees of latitude, 222 km, around and around; 0 when not known.
 constexpr int kBandDecidegrees = 20;
 constexpr int kBands = 15;

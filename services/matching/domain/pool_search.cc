@@ -131,7 +131,8 @@ void Scan(const BitShelf& shelf, const RowFilter& filter, std::optional<size_t> 
         const uint64_t seen = apart[word] & passed[word];
         passed[word] &= ~seen;
         if (seen == 0 || !reaches(block.min_key[word], kApartBound)) continue;
-        if (!search.Spend(0)) return;
+        // Whoever waits longest is still to be found further on.
+        if (!search.Spend(0)) break;
         ForEachPlace(seen, word, [&](size_t place) {
           if (reaches(block.keys[place], kApartBound)) search.See(block.slots[place]);
         });

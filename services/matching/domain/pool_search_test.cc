@@ -260,13 +260,47 @@ TEST(PoolSearchTest, HoursAreRightInEveryWeekOfAYear) {
 }
 
 TEST(PoolSearchTest, ASearchThatEndsEarlyStillListsTheLongestWaiting) {
-  const Chooser chooser(RuleSet{}, Scorer{}, WithEffort(1));
-  World world(11, chooser);
-  for (int i = 0; i < 200; ++i) world.AddSponsor();
-  for (int i = 0; i < 3000; ++i) world.AddTicket();
-  world.Refresh();
-  for (int i = 0; i < 150; ++i) world.ExpectTheLongestWaiting();
-  EXPECT_GT(world.found(), 30);
+  // Wherever it is that the effort ends.
+  for (const int effort : {1, 9, 12, 16, 20, 25, 40, 60, 90, 150, 250}) {
+    SCOPED_TRACE(effort);
+    const Chooser chooser(RuleSet{}, Scorer{}, WithEffort(effort));
+    World world(11, chooser);
+    for (int i = 0; i < 200; ++i) world.AddSponsor();
+    for (int i = 0; i < 3000; ++i) world.AddTicket();
+    world.Refresh();
+    for (int i = 0; i < 150; ++i) world.ExpectTheLongestWaiting();
+    EXPECT_GT(world.found(), 30);
+  }
+}
+
+// Hundreds stand before them whom the sponsor cannot have just now, each to be looked at singly.
+TEST(PoolSearchTest, WhoSpendsTheEffortOnOthersStillListsTheLongestWaiting) {
+  for (const int effort : {20, 50, 100, 200, 400}) {
+    SCOPED_TRACE(effort);
+    const Chooser chooser(RuleSet{}, Scorer{}, WithEffort(effort));
+    PairTable history;
+    PoolIndex index(GoodTicket().pool, BuiltInPrograms(), chooser, history);
+    constexpr int kSponsor = 100'001;
+    index.PutMember(Share(GoodSponsor(kSponsor)), TestNow());
+    index.PutSeats(GoodSeats(kSponsor));
+    const auto add = [&](int number, absl::Duration waited, RelationshipType type, double boost) {
+      Ticket ticket = GoodTicket(number, waited);
+      ticket.relationship_type = type;
+      ticket.boost = boost;
+      index.PutTicket(ticket, Share(GoodNewcomer(number)), TestNow());
+    };
+    add(1, absl::Hours(1), RelationshipType::kTemporaryContact, 0);
+    for (int number = 10; number < 522; ++number) {
+      add(number, absl::Hours(100), RelationshipType::kSponsor, 0.1);
+      history.CoolDown(NumberedId<MemberId>(number), NumberedId<MemberId>(kSponsor),
+                       TestNow() + absl::Hours(1));
+    }
+    add(2, absl::Hours(50), RelationshipType::kSponsor, 0);
+    const Choice choice = index.FindTickets(NumberedId<MemberId>(kSponsor), TestNow(), 2);
+    EXPECT_TRUE(std::any_of(
+        choice.candidates.begin(), choice.candidates.end(),
+        [](const Candidate& c) { return c.ticket->ticket == NumberedId<TicketId>(2); }));
+  }
 }
 
 }  // namespace
