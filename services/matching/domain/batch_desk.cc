@@ -13,6 +13,8 @@ namespace handrail::matching {
 namespace {
 
 constexpr size_t kCodeBytes = 16;
+// A plan is not a way to ask about one person.
+constexpr int kFewestTickets = 5;
 
 absl::Status OutdatedError(absl::string_view message, absl::string_view cause) {
   return Error(absl::StatusCode::kFailedPrecondition, reason::kBatchPlanOutdated)
@@ -89,6 +91,7 @@ absl::StatusOr<BatchReport> BatchDesk::Plan(const Call& call, const PoolKey& poo
   // A plan's name says whole microseconds.
   const absl::Time now = absl::FromUnixMicros(absl::ToUnixMicros(clock_.Now()));
   if (max_tickets <= 0) max_tickets = options_.limits.tickets;
+  max_tickets = std::max(max_tickets, kFewestTickets);
   ASSIGN_OR_RETURN(BatchReport report, PlanAsOf(call, pool, now, max_tickets));
   ASSIGN_OR_RETURN(const std::vector<PoolDrain> drains, operators_.ListDrains(call.deadline, now));
   report.drained = std::any_of(drains.begin(), drains.end(),
@@ -131,8 +134,14 @@ absl::StatusOr<BatchRun> BatchDesk::Run(const Call& call, const PoolKey& pool,
   const std::string subject = operators_.IdOf(pool).Name();
   ASSIGN_OR_RETURN(std::optional<BatchRun> run, runs_.FindRun(call));
   if (!run.has_value()) {
-    ASSIGN_OR_RETURN(const std::vector<BatchOffer> offers, CheckPlan(call, pool, plan));
-    ASSIGN_OR_RETURN(run, runs_.BeginRun(call, clock_.Now(), subject, offers));
+    const auto offers = CheckPlan(call, pool, plan);
+    if (offers.ok()) {
+      ASSIGN_OR_RETURN(run, runs_.BeginRun(call, clock_.Now(), subject, *offers));
+    } else {
+      // This very request may have begun elsewhere meanwhile, and its offers be what has changed.
+      ASSIGN_OR_RETURN(run, runs_.FindRun(call));
+      if (!run.has_value()) return offers.status();
+    }
   }
   if (run->done) {
     RETURN_IF_ERROR(operators_.Record(call, clock_.Now(), subject, "OK", "repeated"));

@@ -18,9 +18,11 @@ bool HasFreeSeat(const SponsorSeats& seats) {
 
 absl::Status TooLargeError(size_t limit) {
   return Error(absl::StatusCode::kFailedPrecondition, reason::kBatchTooLarge)
-      .Message(absl::StrCat("more than ", limit,
-                            " sponsors of this pool have a free seat: seats are not what is short "
-                            "here, and the matcher gives them out by itself"))
+      .Message(
+          absl::StrCat("more than ", limit,
+                       " sponsors of this pool have a free seat, more than one batch takes; the "
+                       "matcher gives them out by itself, once a pool that was drained is "
+                       "resumed"))
       .Detail("limit", absl::StrCat(limit));
 }
 

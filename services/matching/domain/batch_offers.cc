@@ -70,14 +70,18 @@ absl::StatusOr<int64_t> BatchOffers::MakeAll(absl::Time deadline, const PoolKey&
   for (const BatchOffer& offer : offers) {
     if (!made.contains(offer.offer)) left.push_back(offer);
   }
+  // What goes wrong for some does not keep the others waiting.
+  absl::Status failed;
   for (size_t at = 0; at < left.size(); at += options_.at_once) {
     if (clock_.Now() >= deadline) {
       return Error(absl::StatusCode::kDeadlineExceeded, reason::kDeadlineExceeded)
           .Message("not all offers were made in time; repeat the call with its request id");
     }
-    RETURN_IF_ERROR(
-        MakeSome(deadline, pool, absl::MakeConstSpan(left).subspan(at, options_.at_once)));
+    const absl::Status some =
+        MakeSome(deadline, pool, absl::MakeConstSpan(left).subspan(at, options_.at_once));
+    if (failed.ok()) failed = some;
   }
+  RETURN_IF_ERROR(failed);
   // Counted in the ledger: another call of the same request may have made some of them.
   ASSIGN_OR_RETURN(const std::vector<OfferId> after, runs_.FindMade(deadline, ids));
   return static_cast<int64_t>(after.size());

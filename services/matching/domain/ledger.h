@@ -217,7 +217,8 @@ class Ledger {
   //   FAILED_PRECONDITION / RELATIONSHIP_NOT_OFFERED  a block, a cooldown, a lapsed attestation,
   //                                    a consent or the standing forbids it
   //   FAILED_PRECONDITION / TICKET_NOT_OPEN  the ticket no longer waits
-  //   FAILED_PRECONDITION / POOL_DRAINED     nothing is offered in the pool now
+  //   FAILED_PRECONDITION / POOL_DRAINED     nothing is offered in the pool now but what an
+  //                                    operator's batch wrote down within the last hour
   virtual absl::StatusOr<Changed<Offer>> MakeOffer(absl::Time deadline, absl::Time now,
                                                    const Proposal& proposal) = 0;
   using OfferDone = std::function<void(absl::StatusOr<Changed<Offer>>)>;

@@ -5,9 +5,13 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "services/matching/handlers/operator_proto.h"
 
 namespace handrail::matching {
 namespace {
+
+// A mean of fewer would tell of single people.
+constexpr size_t kFewestToTellOf = 5;
 
 void TimeToProto(absl::Time time, google::protobuf::Timestamp* proto) {
   const int64_t micros = absl::ToUnixMicros(time);
@@ -34,9 +38,9 @@ void PlanToProto(const BatchReport& report, v1::BatchPlan* proto) {
   TimeToProto(report.expire_time, proto->mutable_expire_time());
   proto->set_looked_at(report.looked_at);
   proto->set_complete(report.complete);
-  proto->set_tickets(static_cast<int32_t>(plan.tickets));
-  proto->set_sponsors(static_cast<int32_t>(plan.sponsors));
-  proto->set_seats(static_cast<int32_t>(plan.seats));
+  CountToProto(RoundCount(static_cast<int64_t>(plan.tickets)), proto->mutable_tickets());
+  CountToProto(RoundCount(static_cast<int64_t>(plan.sponsors)), proto->mutable_sponsors());
+  CountToProto(RoundCount(static_cast<int64_t>(plan.seats)), proto->mutable_seats());
   // A sponsor's name stays here: whom a ticket is put before is between the two.
   absl::flat_hash_map<MemberId, int32_t> numbers;
   for (const PlannedPair& pair : plan.pairs) {
@@ -45,9 +49,10 @@ void PlanToProto(const BatchReport& report, v1::BatchPlan* proto) {
     out->set_ticket(pair.ticket.Name());
     out->set_sponsor_number(numbers.try_emplace(pair.sponsor, next).first->second);
   }
-  proto->set_unmatched(static_cast<int32_t>(plan.tickets - plan.pairs.size()));
+  CountToProto(RoundCount(static_cast<int64_t>(plan.tickets - plan.pairs.size())),
+               proto->mutable_unmatched());
   proto->set_blocking_pairs(static_cast<int32_t>(plan.blocking_pairs));
-  proto->set_mean_score(plan.mean_score);
+  if (plan.pairs.size() >= kFewestToTellOf) proto->set_mean_score(plan.mean_score);
   WaitsToProto(plan.paired_waits, proto->mutable_matched_waits());
   WaitsToProto(plan.left_waits, proto->mutable_unmatched_waits());
   proto->set_drained(report.drained);

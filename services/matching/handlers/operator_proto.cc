@@ -14,12 +14,12 @@ void TimeToProto(absl::Time time, google::protobuf::Timestamp* proto) {
   proto->set_nanos(static_cast<int32_t>(micros % 1'000'000) * 1000);
 }
 
+}  // namespace
+
 void CountToProto(const RoundedCount& count, v1::Count* proto) {
   proto->set_value(count.value);
   proto->set_under_five(count.under_five);
 }
-
-}  // namespace
 
 void PoolToProto(const PoolReport& pool, v1::Pool* proto) {
   proto->set_name(pool.id.Name());

@@ -2,11 +2,13 @@
 #define HANDRAIL_SERVICES_MATCHING_HANDLERS_OPERATOR_PROTO_H_
 
 #include "handrail/matching/v1/operator.pb.h"
+#include "services/matching/domain/explain.h"
 #include "services/matching/domain/operator_desk.h"
 
 // What operators see, from domain types. Nothing here has a trait or a newcomer's name.
 namespace handrail::matching {
 
+void CountToProto(const RoundedCount& count, v1::Count* proto);
 // Without what the queues say.
 void PoolToProto(const PoolReport& pool, v1::Pool* proto);
 void OpenTicketToProto(const OpenTicketReport& ticket, v1::OpenTicket* proto);

@@ -139,6 +139,13 @@ TEST_P(BatchStoreTest, InADrainedPoolOnlyWhatARunWroteDownIsOffered) {
   EXPECT_THAT(*runs.FindMade(kNever, {pair.offer}), ElementsAre(pair.offer)) << "it was made";
   ASSERT_TRUE(runs.FinishRun(call, env.clock.Now(), kPoolName, run.id, 1).ok());
   EXPECT_TRUE(HasReason(env.MakeOffer(other, sponsor).status(), reason::kPoolDrained));
+  // What a run wrote down an hour ago belongs to another drain.
+  const BatchOffer late = APair(other, sponsor);
+  Begin(Operator("two"), {late});
+  env.clock.Advance(absl::Minutes(61));
+  ASSERT_TRUE(
+      operators.DrainPool(Operator("again"), env.clock.Now(), pool, absl::Minutes(30)).ok());
+  EXPECT_TRUE(HasReason(MakeOffer(other, sponsor, late.offer).status(), reason::kPoolDrained));
   env.ExpectWhole();
 }
 

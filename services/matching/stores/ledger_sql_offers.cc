@@ -33,12 +33,17 @@ void KeepTold(const Rows& choice, Offer& offer) {
                 [told](MatchReason reason) { return !told.Contains(reason); });
 }
 
-// In a drained pool only what an operator's batch wrote down is offered.
+// In a drained pool only what an operator's batch has just written down is offered: a run that is
+// taken up again later belongs to another drain.
+constexpr absl::Duration kRunPassesDrains = absl::Hours(1);
+
 absl::Status RequireOffersFlow(LedgerSteps& steps, const OfferId& offer) {
   const absl::Status flows = steps.RequireNotDrained(steps.effects().tickets.back().pool);
   if (!HasReason(flows, reason::kPoolDrained)) return flows;
   ASSIGN_OR_RETURN(const Rows planned,
-                   steps.tx().Query("SELECT 1 FROM batch_pairs WHERE offer = $1", {offer}));
+                   steps.tx().Query("SELECT 1 FROM batch_pairs p JOIN batch_runs r ON r.id = p.run "
+                                    "WHERE p.offer = $1 AND r.created_at > $2",
+                                    {offer, steps.now() - kRunPassesDrains}));
   return planned.empty() ? flows : absl::OkStatus();
 }
 

@@ -32,6 +32,13 @@ absl::Status Plan(Context& context, const OperatorOptions& options, const std::s
   return absl::OkStatus();
 }
 
+// All but what is refused before anything is offered.
+bool MayHaveBegun(absl::StatusCode code) {
+  return code != absl::StatusCode::kInvalidArgument && code != absl::StatusCode::kNotFound &&
+         code != absl::StatusCode::kPermissionDenied &&
+         code != absl::StatusCode::kFailedPrecondition;
+}
+
 absl::Status Run(Context& context, const OperatorOptions& options, const std::string& word,
                  const std::string& plan, const std::string& request_id) {
   ASSIGN_OR_RETURN(std::unique_ptr<Person> person, context.LoadOperator(options.as));
@@ -44,9 +51,7 @@ absl::Status Run(Context& context, const OperatorOptions& options, const std::st
   BatchService::Stub batches(channel);
   const auto run = person->Call(batches, &BatchService::Stub::RunBatch, request, kPatience);
   if (!run.ok()) {
-    // Only these leave open what has been offered.
-    if (run.status().code() == absl::StatusCode::kDeadlineExceeded ||
-        run.status().code() == absl::StatusCode::kUnavailable) {
+    if (MayHaveBegun(run.status().code())) {
       std::cerr << "Some offers may have been made. To finish, repeat the command with\n"
                 << "  --request-id " << request.request_id() << "\n";
     }
@@ -66,9 +71,8 @@ void AddBatchCommands(CLI::App& app, Context& context) {
   batch->footer(
       "A batch clears a queue: everybody who waits in a pool and every free seat are planned\n"
       "together. In this order:\n"
-      "  handrail drain pool 'aa online' --minutes 30     # the matcher holds still, nobody loses "
-      "a "
-      "place\n"
+      "  handrail drain pool 'aa online' --minutes 30     # the matcher holds still; open offers\n"
+      "                                                   # are withdrawn, nobody loses a place\n"
       "  handrail batch plan 'aa online'                  # a dry run: nothing is changed\n"
       "  handrail batch run 'aa online' --plan …          # offers, as the plan printed it\n"
       "  handrail resume 'aa online'\n"
@@ -79,7 +83,7 @@ void AddBatchCommands(CLI::App& app, Context& context) {
   auto max_tickets = std::make_shared<int>(500);
   plan->add_option("pool", *pool, "pools/…, or words such as 'aa online'")->required();
   plan->add_option("--max-tickets", *max_tickets, "At most so many, the longest waiting")
-      ->check(CLI::Range(1, 500));
+      ->check(CLI::Range(5, 500));
   plan->add_option("--limit", plan_options->limit, "Show at most so many pairs")
       ->check(CLI::Range(1, 10'000));
   plan->callback([=, &context] {

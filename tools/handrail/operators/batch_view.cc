@@ -44,30 +44,37 @@ std::string BatchPlanText(const BatchPlan& plan, const std::string& pool_word, i
   std::string text = absl::StrCat(
       "Dry run for ", pool_word, ": nothing was changed, and nobody was asked.\n\n", "Looked at ",
       Counted(plan.looked_at(), "waiting ticket", "waiting tickets"),
-      plan.complete() ? "" : ", the longest waiting; there are more", ". For ", plan.tickets(),
-      " there is somebody now: ", Counted(plan.sponsors(), "sponsor", "sponsors"), " with ",
-      Counted(plan.seats(), "free seat", "free seats"), ".\n", "Would make ",
-      Counted(plan.pairs_size(), "offer", "offers"), "; ", plan.unmatched(),
+      plan.complete() ? "" : ", the longest waiting; there are more", ". For ",
+      CountWord(plan.tickets()), " there is somebody now; sponsors: ", CountWord(plan.sponsors()),
+      ", their free seats: ", CountWord(plan.seats()), ".\n", "Would make ",
+      Counted(plan.pairs_size(), "offer", "offers"), "; ", CountWord(plan.unmatched()),
       " would go on waiting, in their place.\n",
       "Pairs who would both rather have each other: ", plan.blocking_pairs(), ".\n");
   if (plan.pairs_size() > 0) {
-    absl::StrAppend(&text, "Mean score ", std::lround(plan.mean_score()),
-                    " of 100. They have waited: ", WaitsText(plan.matched_waits()), ".\n");
+    if (plan.mean_score() > 0) {
+      absl::StrAppend(&text, "Mean score ", std::lround(plan.mean_score()), " of 100. ");
+    }
+    absl::StrAppend(&text, "They have waited: ", WaitsText(plan.matched_waits()), ".\n");
   }
-  if (plan.unmatched() > 0) {
+  if (plan.unmatched().value() > 0 || plan.unmatched().under_five()) {
     absl::StrAppend(&text, "The others: ", WaitsText(plan.unmatched_waits()), ".\n");
   }
   if (plan.pairs_size() == 0) {
     absl::StrAppend(&text,
                     "There is nothing to run. `handrail explain tickets/…` tells why "
                     "somebody waits.\n");
+    if (plan.drained()) {
+      absl::StrAppend(&text, "The pool is drained; to open it again: handrail resume '", pool_word,
+                      "'\n");
+    }
     return text;
   }
   absl::StrAppend(&text, "\n", PairTable(plan, limit), "\n");
   if (!plan.drained()) {
     absl::StrAppend(&text,
                     "The matcher makes offers here too, so this may not hold for long. To "
-                    "let it hold still:\n  handrail drain pool '",
+                    "let it hold still (this withdraws every open offer, also those of an earlier "
+                    "batch; nobody loses their place):\n  handrail drain pool '",
                     pool_word, "' --minutes 30\n");
   }
   absl::StrAppend(&text, "To make these offers within ten minutes (sponsors decide, as always):\n",
@@ -86,7 +93,9 @@ std::string BatchRunText(const matching::v1::BatchRun& run, const std::string& p
                     run.passed_over() == 1 ? "s its" : " their", " place.\n");
   }
   absl::StrAppend(&text, "See them with: handrail offers open --pool '", pool_word, "'\n",
-                  "If you drained the pool for this: handrail resume '", pool_word, "'\n");
+                  "If you drained the pool for this, plan the rest before the drain ends (draining "
+                  "again would withdraw these offers), then: handrail resume '",
+                  pool_word, "'\n");
   return text;
 }
 

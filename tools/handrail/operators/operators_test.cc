@@ -200,15 +200,15 @@ matching::v1::BatchPlan APlan() {
   plan.set_plan("1780000000000000-500-00112233445566778899aabbccddeeff");
   plan.set_looked_at(57);
   plan.set_complete(true);
-  plan.set_tickets(3);
-  plan.set_sponsors(1);
-  plan.set_seats(2);
+  plan.mutable_tickets()->set_value(25);
+  plan.mutable_sponsors()->set_under_five(true);
+  plan.mutable_seats()->set_value(5);
   for (const char* ticket : {"tickets/a", "tickets/b"}) {
     matching::v1::BatchPair* pair = plan.add_pairs();
     pair->set_ticket(ticket);
     pair->set_sponsor_number(1);
   }
-  plan.set_unmatched(1);
+  plan.mutable_unmatched()->set_value(20);
   plan.set_mean_score(71.6);
   plan.mutable_matched_waits()->mutable_p50()->set_seconds(7200);
   plan.mutable_unmatched_waits()->mutable_p99()->set_seconds(90);
@@ -219,9 +219,9 @@ matching::v1::BatchPlan APlan() {
 TEST(BatchViewTest, ADryRunSaysWhatItFoundAndHowToGoOn) {
   const std::string text = BatchPlanText(APlan(), "aa online", 200);
   EXPECT_THAT(text, HasSubstr("Dry run for aa online: nothing was changed, and nobody was asked."));
-  EXPECT_THAT(text, HasSubstr("Looked at 57 waiting tickets. For 3 there is somebody now: "
-                              "1 sponsor with 2 free seats."));
-  EXPECT_THAT(text, HasSubstr("Would make 2 offers; 1 would go on waiting, in their place."));
+  EXPECT_THAT(text, HasSubstr("Looked at 57 waiting tickets. For 25+ there is somebody now; "
+                              "sponsors: <5, their free seats: 5+."));
+  EXPECT_THAT(text, HasSubstr("Would make 2 offers; 20+ would go on waiting, in their place."));
   EXPECT_THAT(text, HasSubstr("Pairs who would both rather have each other: 0."));
   EXPECT_THAT(text, HasSubstr("Mean score 72 of 100. They have waited: half up to 2 h"));
   EXPECT_THAT(text, HasSubstr("The others: half up to 0 s, 90% up to 0 s, 99% up to 90 s"));
@@ -243,6 +243,9 @@ TEST(BatchViewTest, WhatIsLeftOutOrWillNotHoldIsSaid) {
   plan.clear_pairs();
   const std::string nothing = BatchPlanText(plan, "aa online", 1);
   EXPECT_THAT(nothing, HasSubstr("There is nothing to run."));
+  EXPECT_THAT(nothing, Not(HasSubstr("handrail resume")));
+  plan.set_drained(true);
+  EXPECT_THAT(BatchPlanText(plan, "aa online", 1), HasSubstr("handrail resume 'aa online'"));
   EXPECT_THAT(nothing, Not(HasSubstr("--plan")));
 }
 
