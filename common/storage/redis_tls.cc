@@ -186,6 +186,19 @@ class TlsTransport final : public RedisTransport {
   std::string failure_ = "no TLS session could be made";
 };
 
+// OpenSSL reads what a certificate says of itself when that is first asked for, and keeps it in the
+// certificate. Here that is before several threads verify with the same ones at once.
+void ReadExtensions(SSL_CTX* context) {
+  constexpr int kAnyPurpose = -1;
+  STACK_OF(X509_OBJECT)* known = X509_STORE_get0_objects(SSL_CTX_get_cert_store(context));
+  for (int i = 0; i < sk_X509_OBJECT_num(known); ++i) {
+    X509* const authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(known, i));
+    if (authority != nullptr) X509_check_purpose(authority, kAnyPurpose, 0);
+  }
+  X509* const own = SSL_CTX_get0_certificate(context);
+  if (own != nullptr) X509_check_purpose(own, kAnyPurpose, 0);
+}
+
 // Null with faults when a file cannot be used.
 std::shared_ptr<SSL_CTX> LoadContext(const RedisTlsFiles& files, std::vector<std::string>& faults) {
   std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
@@ -222,6 +235,7 @@ std::shared_ptr<SSL_CTX> LoadContext(const RedisTlsFiles& files, std::vector<std
     }
   }
   if (faults.size() != faults_before) return nullptr;
+  ReadExtensions(c);
   return context;
 }
 
