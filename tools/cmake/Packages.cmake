@@ -32,7 +32,8 @@ endfunction()
 handrail_external(absl
   absl::base absl::btree absl::cleanup absl::cord absl::flat_hash_map absl::flat_hash_set
   absl::hash absl::inlined_vector absl::memory absl::optional absl::span absl::status
-  absl::statusor absl::str_format absl::strings absl::time absl::type_traits Threads::Threads)
+  absl::statusor absl::str_format absl::strings absl::synchronization absl::time
+  absl::type_traits Threads::Threads)
 handrail_external(protobuf protobuf::libprotobuf)
 handrail_external(grpc gRPC::grpc++ protobuf::libprotobuf)
 handrail_external(grpc_reflection gRPC::grpc++_reflection)
