@@ -9,6 +9,7 @@
 #include "common/base/status.h"
 #include "services/matching/adapters/engine_test_env.h"
 #include "services/matching/adapters/program_table.h"
+#include "services/matching/domain/match_index.h"
 #include "services/matching/domain/member_sync.h"
 #include "services/matching/domain/outbox.h"
 #include "services/matching/domain/ticket_desk.h"
@@ -402,6 +403,23 @@ TEST_F(EngineTest, TheDeskAsksProfilesOnAMissAndChecksWhatItKnows) {
   EXPECT_TRUE(HasReason(ask(env_.As(id), RelationshipType::kTemporarySponsor, kAa).status(),
                         reason::kTicketAlreadyOpen));
   EXPECT_EQ(directory.fetches, fetches) << "a copy that allows the request is not asked for again";
+}
+
+// The cache of members is bounded; the index is not.
+TEST_F(EngineTest, EverybodyIsIndexedAlsoBeyondWhatTheCacheHolds) {
+  constexpr size_t kTickets = 300;
+  std::vector<TicketId> ids;
+  for (size_t i = 0; i < kTickets; ++i) {
+    const auto ticket = env_.Open(env_.As(env_.AddNewcomer()));
+    ASSERT_TRUE(ticket.ok()) << ticket.status();
+    ids.push_back(ticket->value.id);
+  }
+  MemberCache few(16);
+  MatchIndex index(*env_.ledger, few, chooser_, BuiltInPrograms());
+  ASSERT_TRUE(
+      index.RefreshTickets(env_.clock.Now() + absl::Minutes(1), env_.clock.Now(), ids, nullptr)
+          .ok());
+  EXPECT_EQ(index.TicketCount(), kTickets);
 }
 
 }  // namespace

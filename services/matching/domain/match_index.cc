@@ -45,19 +45,22 @@ PoolIndex& MatchIndex::PoolOf(const PoolKey& key) {
   return *pool;
 }
 
-absl::Status MatchIndex::LoadMembers(absl::Time deadline, absl::Span<const MemberId> ids) {
+absl::Status MatchIndex::LoadMembers(absl::Time deadline, absl::Span<const MemberId> ids,
+                                     Members& members) {
   if (ids.empty()) return absl::OkStatus();
   ASSIGN_OR_RETURN(std::vector<MemberTraits> loaded, ledger_.LoadMembers(deadline, ids));
-  for (MemberTraits& member : loaded) members_.Put(std::move(member));
+  for (MemberTraits& member : loaded) {
+    const MemberId id = member.member;
+    members[id] = members_.Put(std::move(member));
+  }
   return absl::OkStatus();
 }
 
 absl::Status MatchIndex::RefreshMembers(absl::Time deadline, absl::Time now,
                                         absl::Span<const MemberId> ids) {
-  RETURN_IF_ERROR(LoadMembers(deadline, ids));
-  for (const MemberId& id : ids) {
-    const MemberCache::Member member = members_.Find(id);
-    if (member == nullptr) continue;
+  Members members;
+  RETURN_IF_ERROR(LoadMembers(deadline, ids, members));
+  for (const auto& [id, member] : members) {
     for (const auto& [key, pool] : pools_) pool->PutMember(member, now);
   }
   return absl::OkStatus();
@@ -96,14 +99,20 @@ absl::Status MatchIndex::PutTickets(absl::Time deadline, absl::Time now,
                                     absl::Span<const TicketChange> tickets) {
   std::vector<MemberId> missing;
   std::vector<MemberId> newcomers;
+  Members members;
   for (const TicketChange& ticket : tickets) {
     if (!IsOpen(ticket.state)) continue;
     // A ticket that has never been offered or cancelled has nobody in its history but blocks and
     // what an earlier ticket left; those are read once, when it comes.
     newcomers.push_back(ticket.newcomer);
-    if (members_.Find(ticket.newcomer) == nullptr) missing.push_back(ticket.newcomer);
+    MemberCache::Member held = members_.Find(ticket.newcomer);
+    if (held == nullptr) {
+      missing.push_back(ticket.newcomer);
+    } else {
+      members[ticket.newcomer] = std::move(held);
+    }
   }
-  RETURN_IF_ERROR(LoadMembers(deadline, missing));
+  RETURN_IF_ERROR(LoadMembers(deadline, missing, members));
   RETURN_IF_ERROR(RefreshPairs(deadline, now, newcomers));
   for (const TicketChange& ticket : tickets) {
     if (tickets_.VersionOf(ticket.ticket) > ticket.version) continue;
@@ -112,8 +121,9 @@ absl::Status MatchIndex::PutTickets(absl::Time deadline, absl::Time now,
     if (held.has_value() && (ticket.state != TicketState::kOffered || over(ticket) > over(*held))) {
       pairs_.ForgetOffered(ticket.newcomer, ticket.ticket);
     }
+    const auto read = members.find(ticket.newcomer);
     const MemberCache::Member traits =
-        IsOpen(ticket.state) ? members_.Find(ticket.newcomer) : nullptr;
+        IsOpen(ticket.state) && read != members.end() ? read->second : nullptr;
     if (IsOpen(ticket.state) && traits == nullptr) continue;  // their copy is on its way
     PoolIndex& pool = PoolOf(ticket.pool);
     pool.PutTicket(ToTicket(ticket), traits, now);
@@ -152,16 +162,19 @@ absl::Status MatchIndex::RefreshSponsors(absl::Time deadline, absl::Time now,
 absl::Status MatchIndex::PutSponsors(absl::Time deadline, absl::Time now,
                                      absl::Span<const SponsorSeats> sponsors) {
   std::vector<MemberId> missing;
+  Members members;
   for (const SponsorSeats& sponsor : sponsors) {
     const MemberId& id = sponsor.availability.sponsor;
-    const MemberCache::Member held = members_.Find(id);
+    MemberCache::Member held = members_.Find(id);
     if (held == nullptr || held->version < sponsor.member_version) missing.push_back(id);
+    if (held != nullptr) members[id] = std::move(held);
   }
-  RETURN_IF_ERROR(LoadMembers(deadline, missing));
+  RETURN_IF_ERROR(LoadMembers(deadline, missing, members));
   for (const SponsorSeats& sponsor : sponsors) {
     const MemberId& id = sponsor.availability.sponsor;
     SponsorEntry& entry = sponsors_[id];
-    const MemberCache::Member traits = members_.Find(id);
+    const auto read = members.find(id);
+    const MemberCache::Member traits = read == members.end() ? nullptr : read->second;
     if (traits != nullptr && (entry.traits == nullptr || traits->version > entry.traits->version)) {
       // Pools that the sponsor has left must hear of it too.
       for (const PoolKey& pool : entry.pools) PoolOf(pool).PutMember(traits, now);

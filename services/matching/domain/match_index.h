@@ -105,8 +105,12 @@ class MatchIndex {
     std::vector<PoolKey> pools;
   };
 
-  // Members by id from the cache, at least as new as asked, else from the ledger.
-  absl::Status LoadMembers(absl::Time deadline, absl::Span<const MemberId> ids);
+  // What was read of some members. Not asked of the cache again: it holds so many and no more, and
+  // may have dropped one of them for the next.
+  using Members = absl::flat_hash_map<MemberId, MemberCache::Member>;
+
+  // From the ledger, into the cache and into `members`.
+  absl::Status LoadMembers(absl::Time deadline, absl::Span<const MemberId> ids, Members& members);
   PoolIndex& PoolOf(const PoolKey& key);
   std::optional<Match> ToMatch(const PoolKey& pool, const Candidate& candidate, absl::Time now);
 

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -38,9 +39,11 @@ class MemberCache {
     if (held != nullptr && held->version >= fresh->version) return held;
     held = fresh;
     if (shard.members.size() > shard_limit_) {
-      auto victim = shard.members.begin();
-      if (victim->first == fresh->member) ++victim;
-      shard.members.erase(victim);
+      // Whoever stands next: always the first would empty the front, and be searched for ever
+      // longer.
+      auto victim = std::next(shard.members.find(fresh->member));
+      if (victim == shard.members.end()) victim = shard.members.begin();
+      if (victim->first != fresh->member) shard.members.erase(victim);
     }
     return fresh;
   }
