@@ -30,16 +30,7 @@ absl::Status TooLargeError(size_t limit) {
 
 TicketRecord MakeTicketRecord(const TicketChange& change, const MemberTraits& newcomer,
                               const ProgramPolicies& policies, absl::Time week_start) {
-  Ticket ticket;
-  ticket.id = change.ticket;
-  ticket.newcomer = change.newcomer;
-  ticket.relationship_type = change.relationship_type;
-  ticket.philosophy = change.pool.philosophy;
-  ticket.pool = change.pool;
-  ticket.create_time = change.create_time;
-  ticket.boost = change.boost;
-  ticket.importance = change.importance;
-  return MakeTicketRecord(ticket, newcomer, policies, week_start);
+  return MakeTicketRecord(TicketOf(change), newcomer, policies, week_start);
 }
 
 absl::Status BatchMarket::Read(absl::Time deadline, std::vector<MemberId> sponsors) {

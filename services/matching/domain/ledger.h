@@ -60,6 +60,9 @@ struct TicketChange {
   }
 };
 
+// What it says of the ticket itself: all but how many offers may be open at once.
+Ticket TicketOf(const TicketChange& change);
+
 // What a queue is built from: as much of a waiting ticket as its entry needs.
 struct WaitingTicket {
   TicketId ticket;

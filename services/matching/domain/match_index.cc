@@ -10,25 +10,6 @@ namespace {
 
 constexpr size_t kCandidates = 8;
 
-Ticket ToTicket(const TicketChange& change) {
-  Ticket ticket;
-  ticket.id = change.ticket;
-  ticket.newcomer = change.newcomer;
-  ticket.relationship_type = change.relationship_type;
-  ticket.philosophy = change.pool.philosophy;
-  ticket.pool = change.pool;
-  ticket.state = change.state;
-  ticket.create_time = change.create_time;
-  ticket.expire_time = change.expire_time;
-  ticket.boost = change.boost;
-  ticket.importance = change.importance;
-  ticket.choosing = change.choosing;
-  ticket.open_offers = change.open_offers;
-  ticket.offer_count = change.offer_count;
-  ticket.version = change.version;
-  return ticket;
-}
-
 }  // namespace
 
 PoolIndex& MatchIndex::PoolOf(const PoolKey& key) {
@@ -126,7 +107,7 @@ absl::Status MatchIndex::PutTickets(absl::Time deadline, absl::Time now,
         IsOpen(ticket.state) && read != members.end() ? read->second : nullptr;
     if (IsOpen(ticket.state) && traits == nullptr) continue;  // their copy is on its way
     PoolIndex& pool = PoolOf(ticket.pool);
-    pool.PutTicket(ToTicket(ticket), traits, now);
+    pool.PutTicket(TicketOf(ticket), traits, now);
     if (traits != nullptr) pool.PutMember(traits, now);
     if (IsOpen(ticket.state)) {
       tickets_.Put(ticket);

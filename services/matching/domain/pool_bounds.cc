@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
+#include <cstdlib>
+
+#include "services/matching/domain/bit_counts.h"
 
 namespace handrail::matching {
 namespace {
@@ -26,14 +28,6 @@ static_assert(static_cast<int>(Modality::kInPersonPublic) < 7);
 // The cell's band of two degrees of latitude, 222 km, around and around; 0 when not known.
 constexpr int kBandDecidegrees = 20;
 constexpr int kBands = 15;
-
-constexpr auto kCounts = [] {
-  std::array<uint8_t, 128> counts{};
-  for (size_t bits = 1; bits < counts.size(); ++bits) {
-    counts[bits] = static_cast<uint8_t>(counts[bits / 2] + bits % 2);
-  }
-  return counts;
-}();
 
 uint64_t BandOf(const PersonRecord& person) {
   if (!person.Has(PersonRecord::kHasCell)) return 0;
@@ -110,7 +104,8 @@ void ScoreBounds::AddSituations(uint32_t situations, double points) {
   for (uint32_t theirs = 0; theirs < situations_.size(); ++theirs) {
     const double value = mine == 0 || theirs == 0
                              ? kNeutral
-                             : static_cast<double>(kCounts[mine & theirs]) / kCounts[mine | theirs];
+                             : static_cast<double>(CountBits(mine & theirs)) /
+                                   static_cast<double>(CountBits(mine | theirs));
     situations_[theirs] = Round(points * AtAnyStage(value));
   }
 }
@@ -214,10 +209,11 @@ double ScoreBounds::Of(uint64_t code) const {
     odd += nibbles_[i + 1][(code >> (4 * i + 4)) & 15u];
   }
   static_assert(kNibbles % 2 == 0);
-  const auto theirs = static_cast<size_t>((code >> kWays) & 127u);
-  const size_t wanted = mine_are_wanted_ ? (theirs == 0 ? 0 : kCounts[my_ways_]) : kCounts[theirs];
+  const auto theirs = static_cast<uint32_t>((code >> kWays) & 127u);
+  const size_t wanted =
+      mine_are_wanted_ ? (theirs == 0 ? 0 : CountBits(my_ways_)) : CountBits(theirs);
   even += situations_[(code >> kSituations) & 31u];
-  odd += ways_[wanted][kCounts[theirs & my_ways_]] + hours_[(code >> kHasHours) & 1u];
+  odd += ways_[wanted][CountBits(theirs & my_ways_)] + hours_[(code >> kHasHours) & 1u];
   return base_ + static_cast<double>(even + odd) / kUnitsInPoint;
 }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status.h"
+#include "services/matching/domain/bit_counts.h"
 
 namespace handrail::matching {
 namespace {
@@ -88,19 +89,6 @@ double Near(const Nearness<kSize>& table, E a, E b) {
   const auto row = static_cast<size_t>(a);
   const auto column = static_cast<size_t>(b);
   return row < kSize && column < kSize ? table[row][column] : kNeutral;
-}
-
-// Of sets of at most 16: a call to count bits costs more than the rest of a factor where the
-// processor's own instruction cannot be taken for granted.
-constexpr auto kBitCounts = [] {
-  std::array<uint8_t, 256> counts{};
-  for (size_t bits = 1; bits < counts.size(); ++bits) {
-    counts[bits] = static_cast<uint8_t>(counts[bits / 2] + bits % 2);
-  }
-  return counts;
-}();
-constexpr size_t CountBits(uint32_t bits) {
-  return size_t{kBitCounts[bits & 255]} + kBitCounts[(bits >> 8) & 255];
 }
 
 // One count in another, for counts of at most 16; of nothing, nothing.

@@ -48,26 +48,6 @@ double ShareOfColumn(int64_t millionths) {
   return millionths < 0 ? -1 : static_cast<double>(millionths) / 1e6;
 }
 
-Ticket TicketOf(const TicketChange& change) {
-  Ticket ticket;
-  ticket.id = change.ticket;
-  ticket.newcomer = change.newcomer;
-  ticket.relationship_type = change.relationship_type;
-  ticket.philosophy = change.pool.philosophy;
-  ticket.pool = change.pool;
-  ticket.state = change.state;
-  ticket.create_time = change.create_time;
-  ticket.expire_time = change.expire_time;
-  ticket.offer_count = change.offer_count;
-  ticket.boost = change.boost;
-  ticket.importance = change.importance;
-  ticket.choosing = change.choosing;
-  ticket.chosen_left = change.chosen_left;
-  ticket.open_offers = change.open_offers;
-  ticket.version = change.version;
-  return ticket;
-}
-
 absl::StatusOr<Ticket> ReadTicket(const storage::Row& row, const PoolNames& pools) {
   ASSIGN_OR_RETURN(const TicketChange change, ReadTicketChange(row, pools));
   Ticket ticket = TicketOf(change);

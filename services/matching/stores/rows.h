@@ -35,7 +35,6 @@ absl::StatusOr<TicketChange> ReadTicketChange(const storage::Row& row, const Poo
   "SELECT " HANDRAIL_TICKET_COLUMNS_OF("t.") ", p.id, p.conversation "      \
   "FROM tickets t LEFT JOIN pairings p ON p.ticket = t.id "
 absl::StatusOr<Ticket> ReadTicket(const storage::Row& row, const PoolNames& pools);
-Ticket TicketOf(const TicketChange& change);
 
 // What an offer's row says without its explanation.
 #define HANDRAIL_OFFER_COLUMNS                                                              \
