@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -38,7 +39,7 @@ class BatchEngineTest : public EngineTestBase {
         *env_.ledger, operators_, runs_, offers_, chooser_, BuiltInPrograms(), env_.clock,
         env_.random, [](absl::string_view bytes) { return crypto::HmacSha256("other", bytes); },
         [this](absl::Time, const PoolKey&) -> absl::StatusOr<std::vector<MemberId>> {
-          if (on_plan_) on_plan_();
+          if (const auto once = std::exchange(on_plan_, nullptr)) once();
           return sponsors_;
         },
         options);
@@ -112,7 +113,7 @@ class BatchEngineTest : public EngineTestBase {
       *queue_,           chooser_,
       BuiltInPrograms(), env_.clock,
       offers_options_,   [this](const Effects& effects) { matcher_->Notify(effects); }};
-  std::function<void()> on_plan_;
+  std::function<void()> on_plan_;  // once
   std::vector<MemberId> sponsors_;
   const std::unique_ptr<BatchDesk> desk_ = NewDesk();
 };
@@ -342,6 +343,30 @@ TEST_F(BatchEngineTest, ADeadlineEndsItEarlyAndARepeatedCallFinishesIt) {
   EXPECT_EQ(OpenOffers(), 5);
 }
 
+TEST_F(BatchEngineTest, ARepeatedCallThatMeetsItsOwnFirstAttemptGoesOnWithIt) {
+  Drain();
+  AddSponsors(2);
+  const std::vector<Ticket> tickets = AskOneByOne(2);
+  const BatchReport report = Plan();
+  ASSERT_EQ(report.plan.pairs.size(), 2u);
+  // While the second attempt plans, the first one writes down what it offers, and makes one.
+  on_plan_ = [&] {
+    std::vector<BatchOffer> pairs;
+    for (const PlannedPair& pair : report.plan.pairs) {
+      pairs.push_back({pair.ticket, pair.sponsor, OfferId::Random(env_.random)});
+    }
+    ASSERT_TRUE(runs_.BeginRun(Operator("twice"), env_.clock.Now(), "pools/x", pairs).ok());
+    Proposal first = env_.Propose(tickets[0], pairs[0].sponsor);
+    first.offer = pairs[0].offer;
+    ASSERT_TRUE(env_.ledger->MakeOffer(kNever, env_.clock.Now(), first).ok());
+  };
+  const auto run = Run(report.name, "twice");
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_TRUE(run->done);
+  EXPECT_EQ(run->offer_count, 2);
+  EXPECT_EQ(OpenOffers(), 2);
+}
+
 TEST_F(BatchEngineTest, TwoOperatorsAtOnceFillNoSeatTwice) {
   Drain();
   AddSponsors(6);
@@ -427,10 +452,7 @@ TEST_F(BatchEngineTest, ABatchHasItsLimitsAndWhoeverNobodySuitsDoesNotUseThemUp)
 TEST_F(BatchEngineTest, OnePlanIsMadeAtATime) {
   AddSponsors(1);
   absl::Status second;
-  on_plan_ = [&] {
-    on_plan_ = nullptr;
-    second = desk_->Plan(Operator(), pool_, 0).status();
-  };
+  on_plan_ = [&] { second = desk_->Plan(Operator(), pool_, 0).status(); };
   EXPECT_TRUE(desk_->Plan(Operator(), pool_, 0).ok());
   EXPECT_TRUE(HasReason(second, reason::kOverloaded)) << second;
   EXPECT_TRUE(DetailsOf(second).retry_after.has_value());
