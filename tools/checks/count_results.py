@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Counts the cases of one ctest run: count_results.py JUNIT_FILE GTEST_FOLDER
 
-Prints "<passed> <failed>" and, to standard error, the names of what failed. A gtest binary counts
-by its cases, anything else as one. A binary that died, ran no case, or was not built is a failure,
+Prints "<passed> <failed>" and, to standard error, the names of what failed and the beginning of
+why. A gtest binary counts by its cases, anything else as one. A binary that died, ran no case, or was not built is a failure,
 and so is a run without any test: a suite that ran nowhere has shown nothing.
 """
 
@@ -10,6 +10,16 @@ import pathlib
 import sys
 import tempfile
 import xml.etree.ElementTree as xml
+
+
+REASON_LINES = 8
+
+
+def reason(failure):
+    """The beginning of what one failure says, indented."""
+    lines = failure.get("message", "").strip().splitlines()
+    more = ["..."] if len(lines) > REASON_LINES else []
+    return "".join(f"\n    {line}" for line in lines[:REASON_LINES] + more)
 
 
 def count_binary(name, ok, report):
@@ -23,8 +33,9 @@ def count_binary(name, ok, report):
     passed, failures = 0, []
     for case in suites.iter("testcase"):
         full = f"{name}: {case.get('classname')}.{case.get('name')}"
-        if case.find("failure") is not None:
-            failures.append(full)
+        said = case.findall("failure")
+        if said:
+            failures.append(full + "".join(reason(failure) for failure in said))
         elif case.get("status") == "run" and case.get("result") != "skipped":
             passed += 1
     if not failures and not ok:
@@ -56,7 +67,8 @@ def self_test():
             f'<testcase name="{n}" status="{s}"/>' for n, s in entries) + "</testsuite>"
 
     good = '<testcase name="a" classname="S" status="run" result="completed"/>'
-    bad = '<testcase name="b" classname="S" status="run" result="completed"><failure/></testcase>'
+    bad = '<testcase name="b" classname="S" status="run" result="completed">' \
+          '<failure message="a.cc:7&#10;two"/></testcase>'
     skipped = '<testcase name="c" classname="S" status="run" result="skipped"><skipped/></testcase>'
     for entries, report, expected in (
             ([("t", "run")], f"<testsuites>{good}{good}{skipped}</testsuites>", (2, 0)),
@@ -72,9 +84,11 @@ def self_test():
             path.write_text(junit(*entries), encoding="utf-8")
             if report is not None:
                 pathlib.Path(folder, "t.xml").write_text(report, encoding="utf-8")
-            got = count(path, folder)[:2]
-        if got != expected:
-            sys.exit(f"self-test: {entries} with {report}: {got} instead of {expected}")
+            *got, names = count(path, folder)
+        if tuple(got) != expected or len(names) != expected[1]:
+            sys.exit(f"self-test: {entries} with {report}: {got} {names} instead of {expected}")
+        if report is not None and bad in report and "\n    a.cc:7\n    two" not in names[0]:
+            sys.exit(f"self-test: {names} do not say why")
 
 
 def main():
