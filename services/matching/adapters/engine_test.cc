@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <future>
@@ -218,6 +219,41 @@ TEST_F(EngineTest, WhatAnotherReplicaDidComesOverTheStream) {
   env_.clock.Advance(absl::Seconds(1));
   matcher_->RunRoundForTest();
   EXPECT_EQ(StateOf(ticket->value), TicketState::kOffered);
+}
+
+TEST_F(EngineTest, ALeaderSaysNothingAndSaysItAllWhenItLeadsNoMore) {
+  const MemberId sponsor = Offer(1);
+  Ask();
+  matcher_->RunRoundForTest();
+  // The lease is lost with everything, and another takes it before this one looks.
+  server_.FlushAll();
+  auto other = NewMatcher();
+  other->RunRoundForTest();
+  ASSERT_EQ(other->Stats().pools_led, 1);
+  const auto stream = [&](const std::string& cursor) {
+    const auto events = queue_->ReadEvents(env_.clock.Now() + absl::Seconds(10), pool_, cursor, 99);
+    EXPECT_TRUE(events.ok()) << events.status();
+    return events.value_or(QueueEvents());
+  };
+  const std::string before = stream("").cursor;
+  const Ticket ticket = Ask();
+  matcher_->RunRoundForTest();
+  EXPECT_EQ(stream("").cursor, before) << "who else would have to know?";
+  // The other has a free seat now, and knows of nobody who waits.
+  Effects more;
+  more.sponsors = {sponsor};
+  ASSERT_TRUE(env_.ledger->SetAvailability(env_.As(sponsor), env_.clock.Now(), 2, true).ok());
+  other->Notify(more);
+  other->RunRoundForTest();
+  EXPECT_EQ(StateOf(ticket), TicketState::kWaiting);
+  env_.clock.Advance(MatcherOptions().lease_renewal);
+  matcher_->RunRoundForTest();
+  EXPECT_EQ(matcher_->Stats().pools_led, 0);
+  EXPECT_THAT(stream(before).tickets,
+              ::testing::Contains(std::pair(ticket.id, env_.TicketNow(ticket).version)));
+  other->RunRoundForTest();
+  EXPECT_EQ(StateOf(ticket), TicketState::kOffered);
+  env_.ExpectWhole();
 }
 
 TEST_F(EngineTest, ChangedTraitsRescindAnOfferThatTheyForbid) {

@@ -1,12 +1,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
 #include "common/base/status.h"
@@ -159,6 +162,49 @@ TEST_P(QueueTest, ARefusalPutsBothBackInTheirPlaces) {
   EXPECT_EQ(Take(ticket, sponsor), ClaimResult::kClaimed);
 }
 
+TEST_P(QueueTest, ManyAtOnceAreEachAnsweredForThemselves) {
+  constexpr size_t kPairs = 3 * RedisQueue::kChunk - 10;
+  std::vector<QueueTicket> tickets;
+  std::vector<QueueSponsor> sponsors;
+  std::vector<Claim> claims;
+  std::vector<ClaimResult> expected;
+  for (size_t i = 0; i < kPairs; ++i) {
+    tickets.push_back(Waiting(5, static_cast<int64_t>(i)));
+    sponsors.push_back(Free(1, 5));
+    const bool other_seat = i % 5 == 4;  // one that the claim before has just taken
+    Claim claim{tickets[i].ticket, 5, sponsors[other_seat ? i - 1 : i].sponsor, 5};
+    expected.push_back(ClaimResult::kClaimed);
+    if (i % 5 == 1) claim.ticket = TicketId::Random(random_), expected[i] = ClaimResult::kNoTicket;
+    if (i % 5 == 2) claim.ticket_version = 4, expected[i] = ClaimResult::kStaleTicket;
+    if (i % 5 == 3) claim.sponsor_version = 6;
+    if (other_seat) expected[i] = ClaimResult::kNoSeat;
+    claims.push_back(claim);
+  }
+  ASSERT_TRUE(queue_->PutTickets(Soon(), pool_, tickets, Announce::kYes).ok());
+  ASSERT_TRUE(queue_->PutSponsors(Soon(), pool_, sponsors, Announce::kNo).ok());
+  EXPECT_EQ(Depth(), absl::StrCat(kPairs, "/", kPairs, "/0"));
+  const auto results = queue_->TakeClaims(Soon(), pool_, clock_.Now(), claims);
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_EQ(*results, expected);
+  const auto claimed = std::count(expected.begin(), expected.end(), ClaimResult::kClaimed);
+  EXPECT_EQ(Depth(), absl::StrCat(kPairs - claimed, "/", kPairs - claimed, "/", claimed));
+  // Every other one was made; the rest go back where they were.
+  std::vector<Settlement> settlements;
+  int made = 0;
+  for (size_t i = 0; i < kPairs; ++i) {
+    if (expected[i] != ClaimResult::kClaimed) continue;
+    settlements.push_back({tickets[i], sponsors[i]});
+    if (settlements.size() % 2 == 0) continue;
+    ++made;
+    ++settlements.back().ticket.version;
+    settlements.back().ticket.waiting = false;
+    ++settlements.back().sponsor.version;
+    settlements.back().sponsor.free_seats = 0;
+  }
+  ASSERT_TRUE(queue_->Settle(Soon(), pool_, settlements, Announce::kNo).ok());
+  EXPECT_EQ(Depth(), absl::StrCat(kPairs - made, "/", kPairs - made, "/0"));
+}
+
 TEST_P(QueueTest, OlderVersionsAreIgnored) {
   QueueTicket ticket = Waiting(5);
   QueueSponsor sponsor = Free(1, 5);
@@ -189,6 +235,29 @@ TEST_P(QueueTest, ASponsorWhomTheLedgerDoesNotKnowComesBackAtAnyVersion) {
   sponsor.version = 1;  // the ledger was restored from a copy, and the sponsor came again
   Put(sponsor);
   EXPECT_EQ(Depth(), "1/1/0");
+}
+
+TEST_P(QueueTest, WhatIsWrittenAgainIsPutRight) {
+  const QueueTicket ticket = Waiting();
+  const QueueSponsor sponsor = Free(1);
+  Put(ticket);
+  Put(sponsor);
+  const std::string prefix =
+      absl::StrCat("hr:{", absl::BytesToHexString(pools_.Opaque(pool_)), "}:");
+  for (absl::string_view set : {"q", "avail"}) {
+    ASSERT_TRUE(redis_->Command(Soon(), {"DEL", absl::StrCat(prefix, set)}).ok());
+  }
+  EXPECT_EQ(Depth(), "0/0/0");
+  Put(ticket);
+  Put(sponsor);
+  EXPECT_EQ(Depth(), "1/1/0");
+  QueueTicket gone = ticket;
+  gone.waiting = false;
+  ++gone.version;
+  Put(gone);
+  ++gone.version;
+  Put(gone);
+  EXPECT_EQ(Depth(), "0/1/0");
 }
 
 TEST_P(QueueTest, ALateHintDoesNotBringBackWhatIsGone) {

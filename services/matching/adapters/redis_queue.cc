@@ -73,6 +73,11 @@ class Batch {
   std::shared_ptr<State> state_;
 };
 
+template <typename... Values>
+void Append(std::vector<std::string>& words, const Values&... values) {
+  (words.push_back(absl::StrCat(values)), ...);
+}
+
 std::string Flag(bool value) { return value ? "1" : "0"; }
 
 absl::Status UnreadableError() {
@@ -86,91 +91,99 @@ std::string RedisQueue::Prefix(const PoolKey& pool) const {
   return absl::StrCat("hr:{", absl::BytesToHexString(pools_.Opaque(pool)), "}:");
 }
 
+template <typename Entry>
+absl::StatusOr<std::vector<RedisReply>> RedisQueue::EvalInChunks(
+    absl::Time deadline, const RedisScript& script, const Words& common,
+    absl::Span<const Entry> entries, size_t chunk,
+    absl::FunctionRef<void(const Entry&, Words& words)> add) {
+  if (entries.empty()) return std::vector<RedisReply>();
+  Batch batch((entries.size() + chunk - 1) / chunk);
+  for (size_t first = 0; first < entries.size(); first += chunk) {
+    Words words = common;
+    const absl::Span<const Entry> some = entries.subspan(first, chunk);
+    words.keys.reserve(common.keys.size() + 2 * some.size());
+    words.args.reserve(common.args.size() + 8 * some.size());
+    for (const Entry& entry : some) add(entry, words);
+    redis_.EvalAsync(deadline, script, words.keys, words.args, batch.Slot(first / chunk));
+  }
+  return batch.Wait();
+}
+
 absl::Status RedisQueue::PutTickets(absl::Time deadline, const PoolKey& pool,
                                     absl::Span<const QueueTicket> tickets, Announce announce) {
-  if (tickets.empty()) return absl::OkStatus();
   const std::string p = Prefix(pool);
-  const RedisScript& script = Script("enqueue", kEnqueueLua);
-  Batch batch(tickets.size());
-  for (size_t i = 0; i < tickets.size(); ++i) {
-    const QueueTicket& ticket = tickets[i];
-    const std::string id = ticket.ticket.ToString();
-    redis_.EvalAsync(deadline, script,
-                     {absl::StrCat(p, "q"), absl::StrCat(p, "t:", id), absl::StrCat(p, "ev")},
-                     {id, absl::StrCat(ticket.version), Flag(ticket.waiting),
-                      absl::StrCat(ticket.score), Flag(announce == Announce::kYes), stream_length_},
-                     batch.Slot(i));
-  }
-  return batch.Wait().status();
+  const Words common = {{absl::StrCat(p, "q"), absl::StrCat(p, "ev")},
+                        {Flag(announce == Announce::kYes), stream_length_}};
+  return EvalInChunks<QueueTicket>(
+             deadline, Script("enqueue", kEnqueueLua), common, tickets, kChunk,
+             [&p](const QueueTicket& ticket, Words& words) {
+               const std::string id = ticket.ticket.ToString();
+               Append(words.keys, absl::StrCat(p, "t:", id));
+               Append(words.args, id, ticket.version, Flag(ticket.waiting), ticket.score);
+             })
+      .status();
 }
 
 absl::Status RedisQueue::PutSponsors(absl::Time deadline, const PoolKey& pool,
                                      absl::Span<const QueueSponsor> sponsors, Announce announce) {
-  if (sponsors.empty()) return absl::OkStatus();
   const std::string p = Prefix(pool);
-  const RedisScript& script = Script("set_sponsor", kSetSponsorLua);
-  Batch batch(sponsors.size());
-  for (size_t i = 0; i < sponsors.size(); ++i) {
-    const QueueSponsor& sponsor = sponsors[i];
-    const std::string id = sponsor.sponsor.ToString();
-    redis_.EvalAsync(
-        deadline, script,
-        {absl::StrCat(p, "avail"), absl::StrCat(p, "s:", id), absl::StrCat(p, "ev")},
-        {id, absl::StrCat(sponsor.version), absl::StrCat(sponsor.free_seats),
-         absl::StrCat(sponsor.score), Flag(announce == Announce::kYes), stream_length_},
-        batch.Slot(i));
-  }
-  return batch.Wait().status();
+  const Words common = {{absl::StrCat(p, "avail"), absl::StrCat(p, "ev")},
+                        {Flag(announce == Announce::kYes), stream_length_}};
+  return EvalInChunks<QueueSponsor>(
+             deadline, Script("set_sponsor", kSetSponsorLua), common, sponsors, kChunk,
+             [&p](const QueueSponsor& sponsor, Words& words) {
+               const std::string id = sponsor.sponsor.ToString();
+               Append(words.keys, absl::StrCat(p, "s:", id));
+               Append(words.args, id, sponsor.version, sponsor.free_seats, sponsor.score);
+             })
+      .status();
 }
 
 absl::StatusOr<std::vector<ClaimResult>> RedisQueue::TakeClaims(absl::Time deadline,
                                                                 const PoolKey& pool, absl::Time now,
                                                                 absl::Span<const Claim> claims) {
   const std::string p = Prefix(pool);
-  const RedisScript& script = Script("claim", kClaimLua);
-  const std::string until = absl::StrCat(absl::ToUnixMillis(now + kClaimLifetime));
+  const Words common = {{absl::StrCat(p, "q"), absl::StrCat(p, "avail"), absl::StrCat(p, "claims")},
+                        {absl::StrCat(absl::ToUnixMillis(now + kClaimLifetime))}};
+  ASSIGN_OR_RETURN(const std::vector<RedisReply> replies,
+                   EvalInChunks<Claim>(deadline, Script("claim", kClaimLua), common, claims, kChunk,
+                                       [&p](const Claim& claim, Words& words) {
+                                         std::string ticket = claim.ticket.ToString();
+                                         std::string sponsor = claim.sponsor.ToString();
+                                         Append(words.keys, absl::StrCat(p, "t:", ticket),
+                                                absl::StrCat(p, "s:", sponsor));
+                                         Append(words.args, ticket, sponsor, claim.ticket_version,
+                                                claim.sponsor_version);
+                                       }));
   std::vector<ClaimResult> results;
-  if (claims.empty()) return results;
-  Batch batch(claims.size());
-  for (size_t i = 0; i < claims.size(); ++i) {
-    const std::string ticket = claims[i].ticket.ToString();
-    const std::string sponsor = claims[i].sponsor.ToString();
-    redis_.EvalAsync(deadline, script,
-                     {absl::StrCat(p, "q"), absl::StrCat(p, "avail"), absl::StrCat(p, "t:", ticket),
-                      absl::StrCat(p, "s:", sponsor), absl::StrCat(p, "claims")},
-                     {ticket, sponsor, absl::StrCat(claims[i].ticket_version),
-                      absl::StrCat(claims[i].sponsor_version), until},
-                     batch.Slot(i));
-  }
-  ASSIGN_OR_RETURN(const std::vector<RedisReply> replies, batch.Wait());
+  results.reserve(claims.size());
   for (const RedisReply& reply : replies) {
-    results.push_back(static_cast<ClaimResult>(reply.integer));
+    for (const RedisReply& result : reply.elements) {
+      results.push_back(static_cast<ClaimResult>(result.integer));
+    }
   }
+  if (results.size() != claims.size()) return UnreadableError();
   return results;
 }
 
 absl::Status RedisQueue::Settle(absl::Time deadline, const PoolKey& pool,
                                 absl::Span<const Settlement> settlements, Announce announce) {
-  if (settlements.empty()) return absl::OkStatus();
   const std::string p = Prefix(pool);
-  const RedisScript& script = Script("settle", kSettleLua);
-  Batch batch(settlements.size());
-  for (size_t i = 0; i < settlements.size(); ++i) {
-    const QueueTicket& ticket = settlements[i].ticket;
-    const QueueSponsor& sponsor = settlements[i].sponsor;
-    const std::string ticket_id = ticket.ticket.ToString();
-    const std::string sponsor_id = sponsor.sponsor.ToString();
-    redis_.EvalAsync(
-        deadline, script,
-        {absl::StrCat(p, "q"), absl::StrCat(p, "avail"), absl::StrCat(p, "t:", ticket_id),
-         absl::StrCat(p, "s:", sponsor_id), absl::StrCat(p, "claims"), absl::StrCat(p, "ev")},
-        {ticket_id, sponsor_id, absl::StrCat(ticket.version), Flag(ticket.waiting),
-         absl::StrCat(ticket.score), absl::StrCat(sponsor.version),
-         absl::StrCat(sponsor.free_seats), absl::StrCat(sponsor.score),
-         Flag(announce == Announce::kYes), stream_length_},
-        batch.Slot(i));
-  }
-  return batch.Wait().status();
+  const Words common = {{absl::StrCat(p, "q"), absl::StrCat(p, "avail"), absl::StrCat(p, "claims"),
+                         absl::StrCat(p, "ev")},
+                        {Flag(announce == Announce::kYes), stream_length_}};
+  return EvalInChunks<Settlement>(
+             deadline, Script("settle", kSettleLua), common, settlements, kChunk,
+             [&p](const Settlement& settlement, Words& words) {
+               const auto& [ticket, sponsor] = settlement;
+               const std::string ticket_id = ticket.ticket.ToString();
+               const std::string sponsor_id = sponsor.sponsor.ToString();
+               Append(words.keys, absl::StrCat(p, "t:", ticket_id),
+                      absl::StrCat(p, "s:", sponsor_id));
+               Append(words.args, ticket_id, sponsor_id, ticket.version, Flag(ticket.waiting),
+                      ticket.score, sponsor.version, sponsor.free_seats, sponsor.score);
+             })
+      .status();
 }
 
 absl::StatusOr<std::vector<Claim>> RedisQueue::ExpiredClaims(absl::Time deadline,
@@ -215,53 +228,31 @@ absl::StatusOr<std::vector<std::string>> RedisQueue::Replicas(absl::Time deadlin
   return names;
 }
 
-template <typename Entry>
-absl::Status RedisQueue::RebuildInChunks(
-    absl::Time deadline, const RedisScript& script, const std::string& set,
-    absl::Span<const Entry> entries,
-    absl::FunctionRef<void(const Entry&, std::vector<std::string>& keys,
-                           std::vector<std::string>& args)>
-        add) {
-  if (entries.empty()) return absl::OkStatus();
-  Batch batch((entries.size() + kRebuildChunk - 1) / kRebuildChunk);
-  for (size_t first = 0; first < entries.size(); first += kRebuildChunk) {
-    std::vector<std::string> keys = {set};
-    std::vector<std::string> args;
-    keys.reserve(kRebuildChunk + 1);
-    args.reserve(4 * kRebuildChunk);
-    for (const Entry& entry : entries.subspan(first, kRebuildChunk)) add(entry, keys, args);
-    redis_.EvalAsync(deadline, script, keys, args, batch.Slot(first / kRebuildChunk));
-  }
-  return batch.Wait().status();
-}
-
 absl::Status RedisQueue::RebuildTickets(absl::Time deadline, const PoolKey& pool,
                                         absl::Span<const QueueTicket> tickets) {
   const std::string p = Prefix(pool);
-  return RebuildInChunks<QueueTicket>(deadline, Script("rebuild_tickets", kRebuildTicketsLua),
-                                      absl::StrCat(p, "q"), tickets,
-                                      [&p](const QueueTicket& ticket, auto& keys, auto& args) {
-                                        std::string id = ticket.ticket.ToString();
-                                        keys.push_back(absl::StrCat(p, "t:", id));
-                                        args.push_back(std::move(id));
-                                        args.push_back(absl::StrCat(ticket.version));
-                                        args.push_back(absl::StrCat(ticket.score));
-                                      });
+  return EvalInChunks<QueueTicket>(deadline, Script("rebuild_tickets", kRebuildTicketsLua),
+                                   {{absl::StrCat(p, "q")}, {}}, tickets, kRebuildChunk,
+                                   [&p](const QueueTicket& ticket, Words& words) {
+                                     const std::string id = ticket.ticket.ToString();
+                                     Append(words.keys, absl::StrCat(p, "t:", id));
+                                     Append(words.args, id, ticket.version, ticket.score);
+                                   })
+      .status();
 }
 
 absl::Status RedisQueue::RebuildSponsors(absl::Time deadline, const PoolKey& pool,
                                          absl::Span<const QueueSponsor> sponsors) {
   const std::string p = Prefix(pool);
-  return RebuildInChunks<QueueSponsor>(deadline, Script("rebuild_sponsors", kRebuildSponsorsLua),
-                                       absl::StrCat(p, "avail"), sponsors,
-                                       [&p](const QueueSponsor& sponsor, auto& keys, auto& args) {
-                                         std::string id = sponsor.sponsor.ToString();
-                                         keys.push_back(absl::StrCat(p, "s:", id));
-                                         args.push_back(std::move(id));
-                                         args.push_back(absl::StrCat(sponsor.version));
-                                         args.push_back(absl::StrCat(sponsor.free_seats));
-                                         args.push_back(absl::StrCat(sponsor.score));
-                                       });
+  return EvalInChunks<QueueSponsor>(deadline, Script("rebuild_sponsors", kRebuildSponsorsLua),
+                                    {{absl::StrCat(p, "avail")}, {}}, sponsors, kRebuildChunk,
+                                    [&p](const QueueSponsor& sponsor, Words& words) {
+                                      const std::string id = sponsor.sponsor.ToString();
+                                      Append(words.keys, absl::StrCat(p, "s:", id));
+                                      Append(words.args, id, sponsor.version, sponsor.free_seats,
+                                             sponsor.score);
+                                    })
+      .status();
 }
 
 absl::StatusOr<QueueEvents> RedisQueue::ReadEvents(absl::Time deadline, const PoolKey& pool,

@@ -13,9 +13,14 @@
 namespace handrail::matching {
 
 // The queues on Redis 7, by the scripts of lua/. Everything of a pool lies in one slot: its keys
-// are "hr:{<opaque name of the pool>}:…". A batch is pipelined. Thread-safe.
+// are "hr:{<opaque name of the pool>}:…". A batch goes in chunks, one call of a script each, and
+// pipelined. Thread-safe.
 class RedisQueue : public Queue {
  public:
+  // Entries of one call: what a call of a script costs by itself is shared, and nobody else waits
+  // for the server longer than a millisecond or two.
+  static constexpr size_t kChunk = 64;
+
   // Both must outlive the queue. `stream_length` bounds each pool's stream, roughly.
   RedisQueue(storage::Redis& redis, const PoolNames& pools, int stream_length = 100'000)
       : redis_(redis), pools_(pools), stream_length_(std::to_string(stream_length)) {}
@@ -55,13 +60,18 @@ class RedisQueue : public Queue {
 
  private:
   std::string Prefix(const PoolKey& pool) const;
-  // Runs a script of rebuilding, whose first key is `set`, over all entries, chunk by chunk.
+  // Keys and arguments of a script.
+  struct Words {
+    std::vector<std::string> keys;
+    std::vector<std::string> args;
+  };
+  // Runs a script over all entries, a chunk of them at once: what is `common` to all comes first,
+  // then what `add` says of each. One reply a chunk.
   template <typename Entry>
-  absl::Status RebuildInChunks(absl::Time deadline, const storage::RedisScript& script,
-                               const std::string& set, absl::Span<const Entry> entries,
-                               absl::FunctionRef<void(const Entry&, std::vector<std::string>& keys,
-                                                      std::vector<std::string>& args)>
-                                   add);
+  absl::StatusOr<std::vector<storage::RedisReply>> EvalInChunks(
+      absl::Time deadline, const storage::RedisScript& script, const Words& common,
+      absl::Span<const Entry> entries, size_t chunk,
+      absl::FunctionRef<void(const Entry&, Words& words)> add);
   // The members of a ZSET in parts; sets `next` to "" at the end.
   absl::StatusOr<std::vector<std::string>> ScanSet(absl::Time deadline, const std::string& key,
                                                    const std::string& cursor, std::string& next);

@@ -402,23 +402,33 @@ void Matcher::RestTicket(const TicketId& ticket, absl::Duration about) {
 void Matcher::SettleAll(const std::vector<Attempt>& attempts) {
   std::vector<std::pair<TicketId, int64_t>> ticket_marks;
   if (!QueueUp()) return;  // the marks stay, and the sweeper sends them
-  std::map<PoolKey, std::vector<Settlement>> by_pool;
+  struct Settled {
+    std::vector<Settlement> both;
+    std::vector<QueueTicket> tickets;
+    std::vector<QueueSponsor> sponsors;
+  };
+  std::map<PoolKey, Settled> by_pool;
   std::vector<SponsorSeats> seats;
+  Told told;
   for (const Attempt& attempt : attempts) {
     const SponsorSeats* sponsor = index_.FindSponsor(attempt.match.sponsor);
     if (sponsor == nullptr || attempt.outcome->effects.tickets.empty()) continue;
     const TicketChange& ticket = attempt.outcome->effects.tickets.front();
-    by_pool[attempt.match.pool].push_back({QueueTicketOf(ticket), QueueSponsorOf(*sponsor)});
-    seats.push_back(*sponsor);
+    Settled& settled = by_pool[attempt.match.pool];
+    settled.tickets.push_back(QueueTicketOf(ticket));
+    settled.sponsors.push_back(QueueSponsorOf(*sponsor));
+    settled.both.push_back({settled.tickets.back(), settled.sponsors.back()});
+    if (told.emplace(attempt.match.pool, attempt.match.sponsor).second) seats.push_back(*sponsor);
     Remember(sent_tickets_, ticket.ticket, ticket.version);
     Remember(sent_sponsors_, attempt.match.sponsor, sponsor->availability.version);
     ticket_marks.emplace_back(ticket.ticket, ticket.version);
   }
-  for (const auto& [pool, settlements] : by_pool) {
-    if (!QueueOk(queue_.Settle(QueueDeadline(), pool, settlements, Announce::kYes))) return;
+  for (const auto& [pool, settled] : by_pool) {
+    const Announce announce = ToldBy(pool, settled.tickets, settled.sponsors);
+    if (!QueueOk(queue_.Settle(QueueDeadline(), pool, settled.both, announce))) return;
   }
   ledger_.ClearMarks(LedgerDeadline(), std::move(ticket_marks), {});
-  SendHints({}, seats, Announce::kNo);  // the other pools of these sponsors
+  SendHints({}, seats, Announce::kNo, told);  // the other pools of these sponsors
 }
 
 void Matcher::Repair(const std::vector<Attempt>& attempts) {
@@ -455,7 +465,8 @@ void Matcher::Repair(const std::vector<Attempt>& attempts) {
 }
 
 void Matcher::SendHints(const std::vector<TicketChange>& tickets,
-                        const std::vector<SponsorSeats>& sponsors, Announce announce) {
+                        const std::vector<SponsorSeats>& sponsors, Announce announce,
+                        const Told& told) {
   if (!QueueUp()) return;
   std::map<PoolKey, std::vector<QueueTicket>> tickets_by_pool;
   std::map<PoolKey, std::vector<QueueSponsor>> sponsors_by_pool;
@@ -469,16 +480,18 @@ void Matcher::SendHints(const std::vector<TicketChange>& tickets,
   for (const SponsorSeats& sponsor : sponsors) {
     const MemberId& id = sponsor.availability.sponsor;
     for (const PoolKey& pool : index_.PoolsOf(id)) {
-      sponsors_by_pool[pool].push_back(QueueSponsorOf(sponsor));
+      if (!told.contains({pool, id})) sponsors_by_pool[pool].push_back(QueueSponsorOf(sponsor));
     }
     sponsor_marks.emplace_back(id, sponsor.availability.version);
     Remember(sent_sponsors_, id, sponsor.availability.version);
   }
   for (const auto& [pool, entries] : tickets_by_pool) {
-    if (!QueueOk(queue_.PutTickets(QueueDeadline(), pool, entries, announce))) return;
+    const Announce say = announce == Announce::kYes ? ToldBy(pool, entries, {}) : announce;
+    if (!QueueOk(queue_.PutTickets(QueueDeadline(), pool, entries, say))) return;
   }
   for (const auto& [pool, entries] : sponsors_by_pool) {
-    if (!QueueOk(queue_.PutSponsors(QueueDeadline(), pool, entries, announce))) return;
+    const Announce say = announce == Announce::kYes ? ToldBy(pool, {}, entries) : announce;
+    if (!QueueOk(queue_.PutSponsors(QueueDeadline(), pool, entries, say))) return;
   }
   ledger_.ClearMarks(LedgerDeadline(), std::move(ticket_marks), std::move(sponsor_marks));
 }

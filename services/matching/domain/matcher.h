@@ -136,6 +136,9 @@ class Matcher {
     absl::Time poll_at = absl::InfinitePast();
     std::optional<PageStart> scrub_after;
     TicketId scrub_offered;
+    // What went into the queue without a word since the lease was last known to be ours.
+    std::vector<QueueTicket> unsaid_tickets;
+    std::vector<QueueSponsor> unsaid_sponsors;
   };
 
   // A pool whose waiting tickets are being read.
@@ -148,8 +151,11 @@ class Matcher {
   bool WaitForWork();
   void Round();
   void Absorb(Inbox inbox);
+  // But for those sponsors of whom a pool was told already.
+  using Told = absl::flat_hash_set<std::pair<PoolKey, MemberId>>;
   void SendHints(const std::vector<TicketChange>& tickets,
-                 const std::vector<SponsorSeats>& sponsors, Announce announce);
+                 const std::vector<SponsorSeats>& sponsors, Announce announce,
+                 const Told& told = {});
   bool MatchOnce();
   // Whether the sponsor's free seats wait for others; begins to when they should.
   using IsOurs = absl::FunctionRef<bool(const PoolKey&)>;
@@ -166,6 +172,12 @@ class Matcher {
   void RestTicket(const TicketId& ticket, absl::Duration about);
 
   void KeepLeases();
+  // Whether other replicas need to hear of these changes. The leader of a pool is who listens:
+  // while that is this replica it says nothing, and remembers what it did not say.
+  Announce ToldBy(const PoolKey& pool, absl::Span<const QueueTicket> tickets,
+                  absl::Span<const QueueSponsor> sponsors);
+  // The pool is led by another, and perhaps has been for a while: says what was not said.
+  void SayUnsaid(const PoolKey& pool, PoolLease& lease);
   // Looks who else is there.
   void MeetReplicas(absl::Time now);
   // How long to hold the pool's lease from now on: zero gives it back, nothing leaves it alone.

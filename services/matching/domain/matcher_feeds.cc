@@ -20,6 +20,10 @@ constexpr int kEventsAtOnce = 500;
 // Tickets that are offered side by side are few; what lies beyond is found by the scrub.
 constexpr int kOfferedPages = 20;
 
+// Changes of a pool that its leader remembers at most between two renewals of the lease; beyond, it
+// says them aloud.
+constexpr size_t kUnsaidLimit = 20'000;
+
 }  // namespace
 
 void Matcher::Absorb(Inbox inbox) {
@@ -195,7 +199,29 @@ void Matcher::KeepLeases() {
       lease.poll_at = absl::InfinitePast();
       StartLoading(pool);
     }
+    if (lease.mine && !*mine && *hold > absl::ZeroDuration()) SayUnsaid(pool, lease);
+    lease.unsaid_tickets.clear();
+    lease.unsaid_sponsors.clear();
     lease.mine = *mine;
+  }
+}
+
+Announce Matcher::ToldBy(const PoolKey& pool, absl::Span<const QueueTicket> tickets,
+                         absl::Span<const QueueSponsor> sponsors) {
+  const auto found = leases_.find(pool);
+  if (found == leases_.end() || !found->second.mine) return Announce::kYes;
+  PoolLease& lease = found->second;
+  const size_t unsaid = lease.unsaid_tickets.size() + lease.unsaid_sponsors.size();
+  if (unsaid + tickets.size() + sponsors.size() > kUnsaidLimit) return Announce::kYes;
+  lease.unsaid_tickets.insert(lease.unsaid_tickets.end(), tickets.begin(), tickets.end());
+  lease.unsaid_sponsors.insert(lease.unsaid_sponsors.end(), sponsors.begin(), sponsors.end());
+  return Announce::kNo;
+}
+
+void Matcher::SayUnsaid(const PoolKey& pool, PoolLease& lease) {
+  // An entry as old as the one in the queue is written and told again, an older one is not.
+  if (QueueOk(queue_.PutTickets(QueueDeadline(), pool, lease.unsaid_tickets, Announce::kYes))) {
+    QueueOk(queue_.PutSponsors(QueueDeadline(), pool, lease.unsaid_sponsors, Announce::kYes));
   }
 }
 

@@ -1,39 +1,59 @@
--- Ends a claim and writes what SQL says of its ticket and its sponsor, whatever was decided.
--- KEYS  1 q  2 avail  3 t:<ticket>  4 s:<sponsor>  5 claims  6 ev
--- ARGV  1 ticket  2 sponsor  3 ticket's version  4 waiting: 1 or 0  5 ticket's score
---       6 sponsor's version  7 free seats  8 sponsor's score  9 announce: 1 or 0  10 longest ev
--- Gives 1 when the claim was still there, 0 when it was not; the states are written in both cases,
---       each unless the pool already holds a newer version.
--- Cost  O(log n).
-local claimed = redis.call('ZREM', KEYS[5], ARGV[1] .. ':' .. ARGV[2])
-if claimed == 1 then
-  redis.call('HDEL', KEYS[3], 'c')
-  if redis.call('HINCRBY', KEYS[4], 'h', -1) <= 0 then redis.call('HDEL', KEYS[4], 'h') end
+-- Ends claims and writes what SQL says of their tickets and sponsors, whatever was decided.
+-- KEYS  1 q  2 avail  3 claims  4 ev
+--       then for each claim: t:<ticket>, s:<sponsor>
+-- ARGV  1 announce: 1 or 0  2 longest ev
+--       then for each claim: ticket, sponsor, ticket's version, waiting: 1 or 0, ticket's score,
+--       sponsor's version, free seats, sponsor's score
+-- Gives how many of the claims were still there; the states are written in any case, each unless
+--       the pool already holds a newer version.
+-- Cost  O(k log n) for k of them, at most 64.
+local function settle(t, s, at)
+  local ticket, sponsor = ARGV[at + 1], ARGV[at + 2]
+  local claimed = redis.call('ZREM', KEYS[3], ticket .. ':' .. sponsor)
+  if claimed == 1 then
+    redis.call('HDEL', t, 'c')
+    if redis.call('HINCRBY', s, 'h', -1) < 0 then redis.call('HSET', s, 'h', '0') end
+  end
+
+  local held = redis.call('HMGET', t, 'v', 'w', 's', 'c')
+  local waiting, score = held[2], held[3]
+  if not held[1] or tonumber(held[1]) <= tonumber(ARGV[at + 3]) then
+    waiting, score = ARGV[at + 4], ARGV[at + 5]
+    redis.call('HSET', t, 'v', ARGV[at + 3], 'w', waiting, 's', score)
+  end
+  if waiting == '1' and not held[4] then
+    redis.call('PERSIST', t)
+    redis.call('ZADD', KEYS[1], score, ticket)
+  elseif waiting ~= '1' then
+    if claimed == 0 then redis.call('ZREM', KEYS[1], ticket) end  -- a claim keeps it out of q
+    redis.call('EXPIRE', t, 3600)
+  end
+
+  held = redis.call('HMGET', s, 'v', 'f', 's', 'h')
+  local free = held[2]
+  score = held[3]
+  if not held[1] or tonumber(held[1]) <= tonumber(ARGV[at + 6]) then
+    free, score = ARGV[at + 7], ARGV[at + 8]
+    redis.call('HSET', s, 'v', ARGV[at + 6], 'f', free, 's', score)
+  end
+  if tonumber(free) > tonumber(held[4] or '0') then
+    redis.call('ZADD', KEYS[2], score, sponsor)
+  else
+    redis.call('ZREM', KEYS[2], sponsor)
+  end
+
+  if ARGV[1] == '1' then
+    local function announce(kind, id, version)
+      redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[2], '*', 'k', kind, 'id', id, 'v', version)
+    end
+    announce('t', ticket, ARGV[at + 3])
+    announce('s', sponsor, ARGV[at + 6])
+  end
+  return claimed
 end
-local version = redis.call('HGET', KEYS[3], 'v')
-if not version or tonumber(version) <= tonumber(ARGV[3]) then
-  redis.call('HSET', KEYS[3], 'v', ARGV[3], 'w', ARGV[4], 's', ARGV[5])
+
+local ended = 0
+for i = 1, (#KEYS - 4) / 2 do
+  ended = ended + settle(KEYS[3 + 2 * i], KEYS[4 + 2 * i], (i - 1) * 8 + 2)
 end
-local ticket = redis.call('HMGET', KEYS[3], 'w', 's', 'c')
-if ticket[1] == '1' and not ticket[3] then
-  redis.call('PERSIST', KEYS[3])
-  redis.call('ZADD', KEYS[1], ticket[2], ARGV[1])
-elseif ticket[1] ~= '1' then
-  redis.call('ZREM', KEYS[1], ARGV[1])
-  redis.call('EXPIRE', KEYS[3], 3600)
-end
-version = redis.call('HGET', KEYS[4], 'v')
-if not version or tonumber(version) <= tonumber(ARGV[6]) then
-  redis.call('HSET', KEYS[4], 'v', ARGV[6], 'f', ARGV[7], 's', ARGV[8])
-end
-local sponsor = redis.call('HMGET', KEYS[4], 'f', 'h', 's')
-if tonumber(sponsor[1]) > tonumber(sponsor[2] or '0') then
-  redis.call('ZADD', KEYS[2], sponsor[3], ARGV[2])
-else
-  redis.call('ZREM', KEYS[2], ARGV[2])
-end
-if ARGV[9] == '1' then
-  redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[10], '*', 'k', 't', 'id', ARGV[1], 'v', ARGV[3])
-  redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[10], '*', 'k', 's', 'id', ARGV[2], 'v', ARGV[6])
-end
-return claimed
+return ended
