@@ -84,6 +84,15 @@ class BatchEngineTest : public EngineTestBase {
   absl::StatusOr<BatchRun> Run(const std::string& plan, const std::string& request_id = "") {
     return desk_->Run(Operator(request_id), pool_, plan);
   }
+  // Writes down what a run of this plan would offer, as the run does.
+  std::vector<BatchOffer> Begin(const Call& call, const BatchReport& report) {
+    std::vector<BatchOffer> pairs;
+    for (const PlannedPair& pair : report.plan.pairs) {
+      pairs.push_back({pair.ticket, pair.sponsor, OfferId::Random(env_.random)});
+    }
+    EXPECT_TRUE(runs_.BeginRun(call, env_.clock.Now(), "pools/x", pairs).ok());
+    return pairs;
+  }
   void ExpectOutdated(const std::string& plan, absl::string_view cause) {
     const absl::Status status = Run(plan).status();
     EXPECT_TRUE(HasReason(status, reason::kBatchPlanOutdated)) << status;
@@ -323,12 +332,8 @@ TEST_F(BatchEngineTest, ADeadlineEndsItEarlyAndARepeatedCallFinishesIt) {
   AddSponsors(5);
   AskOneByOne(5);
   const BatchReport report = Plan();
-  std::vector<BatchOffer> pairs;
-  for (const PlannedPair& pair : report.plan.pairs) {
-    pairs.push_back({pair.ticket, pair.sponsor, OfferId::Random(env_.random)});
-  }
-  Call call = Operator("slow");
-  ASSERT_TRUE(runs_.BeginRun(call, env_.clock.Now(), "pools/x", pairs).ok());
+  const Call call = Operator("slow");
+  const std::vector<BatchOffer> pairs = Begin(call, report);
   // Time passes with every round of offers.
   BatchOffers slow(*env_.ledger, runs_, *queue_, chooser_, BuiltInPrograms(), env_.clock,
                    offers_options_,
@@ -343,6 +348,27 @@ TEST_F(BatchEngineTest, ADeadlineEndsItEarlyAndARepeatedCallFinishesIt) {
   EXPECT_EQ(OpenOffers(), 5);
 }
 
+TEST_F(BatchEngineTest, WhatGoesWrongForSomeKeepsNoOtherWaiting) {
+  Drain();
+  AddSponsors(6);
+  AskOneByOne(6);
+  const BatchReport report = Plan();
+  ASSERT_EQ(report.plan.pairs.size(), 6u);
+  const std::vector<BatchOffer> pairs = Begin(Operator("again"), report);
+  // One of the first two cannot be read now, and so neither can be offered.
+  const std::string who = " WHERE id = x'" + pairs.front().sponsor.ToString() + "'";
+  env_.Execute("CREATE TABLE kept AS SELECT * FROM members" + who);
+  env_.Execute("UPDATE members SET traits = x'00'" + who);
+  const absl::Status failed = offers_.MakeAll(kNever, pool_, pairs).status();
+  EXPECT_FALSE(failed.ok());
+  EXPECT_EQ(OpenOffers(), 4);
+  env_.Execute("UPDATE members SET traits = (SELECT traits FROM kept)" + who);
+  const auto run = Run(report.name, "again");
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(run->offer_count, 6);
+  EXPECT_EQ(OpenOffers(), 6);
+}
+
 TEST_F(BatchEngineTest, ARepeatedCallThatMeetsItsOwnFirstAttemptGoesOnWithIt) {
   Drain();
   AddSponsors(2);
@@ -351,11 +377,7 @@ TEST_F(BatchEngineTest, ARepeatedCallThatMeetsItsOwnFirstAttemptGoesOnWithIt) {
   ASSERT_EQ(report.plan.pairs.size(), 2u);
   // While the second attempt plans, the first one writes down what it offers, and makes one.
   on_plan_ = [&] {
-    std::vector<BatchOffer> pairs;
-    for (const PlannedPair& pair : report.plan.pairs) {
-      pairs.push_back({pair.ticket, pair.sponsor, OfferId::Random(env_.random)});
-    }
-    ASSERT_TRUE(runs_.BeginRun(Operator("twice"), env_.clock.Now(), "pools/x", pairs).ok());
+    const std::vector<BatchOffer> pairs = Begin(Operator("twice"), report);
     Proposal first = env_.Propose(tickets[0], pairs[0].sponsor);
     first.offer = pairs[0].offer;
     ASSERT_TRUE(env_.ledger->MakeOffer(kNever, env_.clock.Now(), first).ok());

@@ -40,6 +40,19 @@ TEST_F(EngineParallelTest, ASponsorWhoWasFullForAMomentIsAskedAgain) {
   EXPECT_EQ(StateOf(ticket), TicketState::kOffered);
 }
 
+TEST_F(EngineParallelTest, WhenOneOfTwoOffersIsOverThatSponsorMayBeAskedAgain) {
+  const MemberId one = Offer(1);
+  Offer(1);
+  const Ticket ticket = AskForContact(env_.AddNewcomer());
+  RunRounds();
+  ASSERT_EQ(env_.TicketNow(ticket).open_offers, 2);
+  SetCapacity(one, 0);
+  ASSERT_EQ(env_.TicketNow(ticket).open_offers, 1);
+  ASSERT_EQ(StateOf(ticket), TicketState::kOffered);
+  SetCapacity(one, 1);
+  EXPECT_EQ(env_.TicketNow(ticket).open_offers, 2);
+}
+
 TEST_F(EngineParallelTest, WhoTakesATicketBackAndAsksAnewIsPutBeforeTheSameSponsor) {
   Offer(1);
   const MemberId newcomer = env_.AddNewcomer();

@@ -177,6 +177,29 @@ TEST_F(EngineTest, AStaleHeadIsRefusedOnceAndGone) {
   env_.ExpectWhole();
 }
 
+TEST_F(EngineTest, ASeatThatOneTicketMayNotHaveGoesToTheNextAtOnce) {
+  const MemberId sponsor = Offer(1);
+  Ask();
+  matcher_->RunRoundForTest();
+  ASSERT_EQ(env_.Count("SELECT COUNT(*) FROM offers WHERE state = 1"), 1);
+  const Ticket blocked = Ask();
+  env_.clock.Advance(absl::Hours(1));
+  const Ticket next = Ask();
+  matcher_->RunRoundForTest();
+  // The index has not heard of the block when a seat becomes free.
+  ASSERT_TRUE(env_.ledger
+                  ->ApplyBlock(absl::InfiniteFuture(), env_.clock.Now(),
+                               BlockId::Random(env_.random), sponsor, blocked.newcomer)
+                  .ok());
+  const auto more = env_.ledger->SetAvailability(env_.As(sponsor), env_.clock.Now(), 2, true);
+  ASSERT_TRUE(more.ok()) << more.status();
+  matcher_->Notify(more->effects);
+  matcher_->RunRoundForTest();
+  EXPECT_EQ(matcher_->Stats().offers_refused, 1) << "the longest waiting was tried first";
+  EXPECT_EQ(StateOf(blocked), TicketState::kWaiting);
+  EXPECT_EQ(StateOf(next), TicketState::kOffered);
+}
+
 TEST_F(EngineTest, TwoMatchersOnOneLedgerAreHarmless) {
   auto other = NewMatcher();
   std::vector<Effects> all;
