@@ -39,7 +39,8 @@ void AddFlags(CLI::App& app, MatchingOptions* options) {
   AddFlag(app, "crisis_file", &options->crisis_file,
           "crisis lines that replace, add to or withdraw rows of the built-in ones (services/"
           "matching/crisis_lines.textproto is its form)");
-  AddFlag(app, "waiting_limit", &options->waiting_limit, "how many tickets may wait at once");
+  AddFlag(app, "waiting_limit", &options->waiting_limit,
+          "how many tickets may wait at once, 0.8 KB of memory each");
   AddFlag(app, "member_cache", &options->member_cache, "how many members are kept in memory");
   AddFlag(app, "coalesce", &options->coalesce,
           "how long events are collected before people are matched, 0 to 10ms");

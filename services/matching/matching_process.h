@@ -28,7 +28,7 @@ struct MatchingOptions {
   std::string messages_folder;                      // empty: English, Spanish and French
   std::string weights_file;                         // empty: the weights that are built in
   std::string crisis_file;                          // rows over the crisis lines that are built in
-  int waiting_limit = 1'000'000;                    // tickets that may wait
+  int waiting_limit = 2'000'000;                    // tickets that may wait
   int member_cache = 200'000;                       // members kept in memory
   absl::Duration coalesce = absl::Milliseconds(2);  // 0..10 ms: events collected before a round
   // 0..24 h: how long seats that more tickets want than there are wait for one another.

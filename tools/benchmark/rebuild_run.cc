@@ -89,12 +89,12 @@ class RebuildRun {
     if (status.ok()) status = Lose(backend, report, queued);
     stopping_ = true;
     for (std::thread& other : others) other.join();
-    RETURN_IF_ERROR(status);
     MutexLock lock(mutex_);
     if (failed_ > 0) {
       report.Note(absl::StrCat("rebuild on ", backend, ": ", failed_,
                                " calls failed meanwhile; the first: ", first_error_.ToString()));
     }
+    RETURN_IF_ERROR(status);
     Add(backend, report, "failed_calls_while_rebuilding", static_cast<double>(failed_), "calls");
     return absl::OkStatus();
   }
