@@ -16,15 +16,18 @@
 #include "services/messaging/adapters/grpc_member_directory.h"
 #include "services/messaging/adapters/redis_wake_up_bus.h"
 #include "services/messaging/domain/delivery_hub.h"
+#include "services/messaging/domain/groups.h"
 #include "services/messaging/domain/key_packages.h"
 #include "services/messaging/domain/messaging.h"
 #include "services/messaging/domain/retention_job.h"
 #include "services/messaging/handlers/conversation_sync_handler.h"
+#include "services/messaging/handlers/group_handler.h"
 #include "services/messaging/handlers/key_handler.h"
 #include "services/messaging/handlers/messaging_handler.h"
 #include "services/messaging/messaging_metrics.h"
 #include "services/messaging/stores/invariants.h"
 #include "services/messaging/stores/page_token_key.h"
+#include "services/messaging/stores/sql_group_store.h"
 #include "services/messaging/stores/sql_key_package_store.h"
 #include "services/messaging/stores/sql_message_store.h"
 
@@ -57,11 +60,17 @@ class MessagingProcess final : public rpc::ServiceProcess {
         key_store_(*parts_.database, KeyPackageLimits()),
         key_packages_(key_store_, clock_, KeyPackageLimits(),
                       [this](const Call& call) { return messaging_.LearnCaller(call); }),
+        group_store_(*parts_.database, Limits(), GroupLimits()),
+        groups_(
+            group_store_, clock_, GroupLimits(),
+            [this](const Call& call) { return messaging_.LearnCaller(call); },
+            [this](absl::Span<const WakeUp> wake_ups) { hub_.Spread(wake_ups); }),
         retention_(*parts_.store, key_store_, clock_, {}),
         openers_(kOpenerThreads, kOpenerQueueLimit),
         handler_(messaging_, context.edge, context.streams, *parts_.page_tokens, clock_, openers_,
                  metrics_),
         key_handler_(key_packages_, context.edge),
+        group_handler_(groups_, context.edge),
         sync_handler_(messaging_, context.edge) {
     parts_.store->SetListener(&hub_);
     parts_.bus->SetListener(&hub_);
@@ -70,7 +79,8 @@ class MessagingProcess final : public rpc::ServiceProcess {
   rpc::ServerServices Services() override {
     rpc::ServerServices services;
     services.public_services = {rpc::Registered<v1::MessagingService>(&handler_),
-                                rpc::Registered<v1::KeyService>(&key_handler_)};
+                                rpc::Registered<v1::KeyService>(&key_handler_),
+                                rpc::Registered<v1::GroupService>(&group_handler_)};
     services.internal_services = {rpc::Registered<v1::ConversationSyncService>(&sync_handler_)};
     services.readiness = {{"database", [this] { return CheckDatabase(); }}};
     services.refresh_metrics = {[this] {
@@ -117,10 +127,13 @@ class MessagingProcess final : public rpc::ServiceProcess {
   Messaging messaging_;
   SqlKeyPackageStore key_store_;
   KeyPackages key_packages_;
+  SqlGroupStore group_store_;
+  Groups groups_;
   RetentionJob retention_;
   Executor openers_;
   MessagingHandler handler_;
   KeyHandler key_handler_;
+  GroupHandler group_handler_;
   ConversationSyncHandler sync_handler_;
 };
 

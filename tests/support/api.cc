@@ -23,6 +23,7 @@
 #include "handrail/matching/v1/program_service.pb.h"
 #include "handrail/matching/v1/weights.pb.h"
 #include "handrail/messaging/v1/conversation_sync.grpc.pb.h"
+#include "handrail/messaging/v1/group.pb.h"
 #include "handrail/messaging/v1/key_service.pb.h"
 #include "handrail/profiles/v1/directory.grpc.pb.h"
 
@@ -55,6 +56,7 @@ void LinkOtherProtos() {
   matching::v1::MessageCatalogue::descriptor();
   messaging::v1::OpenConversationRequest::descriptor();
   messaging::v1::ClaimKeyPackagesRequest::descriptor();
+  messaging::v1::GetGroupRequest::descriptor();
   profiles::v1::GetMemberSnapshotRequest::descriptor();
 }
 

@@ -26,6 +26,16 @@ v1::ClosingCause CauseOf(ClosingCause cause) {
   return v1::CLOSING_CAUSE_UNSPECIFIED;
 }
 
+v1::EnvelopeKind KindOf(EnvelopeKind kind) {
+  switch (kind) {
+    case EnvelopeKind::kOpaque: return v1::ENVELOPE_KIND_UNSPECIFIED;
+    case EnvelopeKind::kApplication: return v1::ENVELOPE_KIND_APPLICATION;
+    case EnvelopeKind::kProposal: return v1::ENVELOPE_KIND_PROPOSAL;
+    case EnvelopeKind::kCommit: return v1::ENVELOPE_KIND_COMMIT;
+  }
+  return v1::ENVELOPE_KIND_UNSPECIFIED;
+}
+
 struct EventWriter {
   v1::SubscribeResponse* proto;
   void operator()(const Started& started) const {
@@ -34,6 +44,7 @@ struct EventWriter {
   void operator()(const EnvelopePtr& envelope) const {
     ToProto(*envelope, proto->mutable_envelope());
   }
+  void operator()(const WelcomePtr& welcome) const { ToProto(*welcome, proto->mutable_welcome()); }
   void operator()(const Gap& gap) const { ToProto(gap, proto->mutable_gap()); }
   void operator()(const CaughtUp&) const { proto->mutable_caught_up(); }
   void operator()(const Ping&) const { proto->mutable_ping(); }
@@ -105,6 +116,16 @@ void ToProto(const Envelope& envelope, v1::Envelope* proto) {
   proto->set_message_id(envelope.message_id.ToString());
   proto->set_payload(envelope.payload);
   ToProto(envelope.create_time, proto->mutable_create_time());
+  proto->set_kind(KindOf(envelope.kind));
+  proto->set_epoch(envelope.epoch);
+}
+
+void ToProto(const Welcome& welcome, v1::Welcome* proto) {
+  proto->set_conversation(welcome.conversation.Name());
+  proto->set_sequence(welcome.sequence);
+  proto->set_epoch(welcome.epoch);
+  proto->set_welcome(welcome.message);
+  ToProto(welcome.create_time, proto->mutable_create_time());
 }
 
 void ToProto(const Gap& gap, v1::Gap* proto) {
@@ -122,6 +143,8 @@ void ToProto(const Conversation& conversation, v1::Conversation* proto) {
   proto->set_head_sequence(conversation.head_sequence);
   proto->set_first_sequence(conversation.first_sequence);
   proto->set_acked_sequence(conversation.acked_sequence);
+  proto->set_group_id(conversation.group_id);
+  proto->set_epoch(conversation.epoch);
 }
 
 void ToProto(const Event& event, v1::SubscribeResponse* proto) {

@@ -25,6 +25,7 @@ absl::StatusOr<Messaging::Message> TakeMessage(v1::SendMessageRequest& proto);
 
 void ToProto(absl::Time time, google::protobuf::Timestamp* proto);
 void ToProto(const Envelope& envelope, v1::Envelope* proto);
+void ToProto(const Welcome& welcome, v1::Welcome* proto);
 void ToProto(const Gap& gap, v1::Gap* proto);
 void ToProto(const Conversation& conversation, v1::Conversation* proto);
 void ToProto(const Event& event, v1::SubscribeResponse* proto);

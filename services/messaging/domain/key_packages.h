@@ -91,11 +91,11 @@ class KeyPackageStore {
   virtual absl::StatusOr<KeyPackageCount> Count(absl::Time deadline, const MemberId& member,
                                                 const DeviceId& device) = 0;
   // One package for each of `devices`, or, when there are none named, for every live device of the
-  // conversation but the caller's. The oldest is handed out first. Under one `claim_id` a device
-  // gets the same answer for KeyPackageLimits::keep_claims. Errors: NOT_FOUND when the caller does
-  // not take part in the conversation or a named device does not; NOT_FOUND / DEVICE_UNKNOWN;
-  // FAILED_PRECONDITION / CONVERSATION_CLOSED, MEMBER_SUSPENDED, REQUEST_ID_REUSED;
-  // RESOURCE_EXHAUSTED / RATE_LIMITED.
+  // conversation that is not in its group yet, but the caller's. The oldest is handed out first.
+  // Under one `claim_id` a device gets the same answer for KeyPackageLimits::keep_claims. Errors:
+  // NOT_FOUND when the caller does not take part in the conversation or a named device does not;
+  // NOT_FOUND / DEVICE_UNKNOWN; FAILED_PRECONDITION / CONVERSATION_CLOSED, MEMBER_SUSPENDED,
+  // REQUEST_ID_REUSED; RESOURCE_EXHAUSTED / RATE_LIMITED.
   virtual absl::StatusOr<KeyPackageClaim> Claim(absl::Time deadline, absl::Time now,
                                                 const MemberId& member, const DeviceId& device,
                                                 const std::string& claim_id,

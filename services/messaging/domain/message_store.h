@@ -48,13 +48,17 @@ struct StreamPosition {
   ConversationId conversation;
   // The first sequence that the stream has not taken yet; 0: the first that is not acknowledged.
   int64_t next_sequence = 1;
+  // The commit of the newest Welcome that the stream has taken; 0 when it has none.
+  int64_t welcomed_sequence = 0;
 };
 
 // What a stream needs to know of one conversation, of one snapshot.
 struct StreamConversation {
   Conversation conversation;
   bool deliverable = false;            // false after a block: nothing is delivered any more
+  int64_t start_sequence = 1;          // the first sequence that the device may read
   int64_t readable_to = 0;             // the last sequence that the device may read
+  WelcomePtr welcome;                  // one that the stream has not taken; comes before all below
   std::optional<Gap> gap;              // what is missing at the position asked for
   std::vector<EnvelopePtr> envelopes;  // from the position, or after the gap
   bool has_more = false;
@@ -107,7 +111,8 @@ class MessageStore {
   // that a stream answers many appends in one frame. Errors: NOT_FOUND; NOT_FOUND / DEVICE_UNKNOWN
   // when the device was never heard of (ask profiles, repeat); FAILED_PRECONDITION /
   // CONVERSATION_CLOSED, REQUEST_ID_REUSED, MEMBER_SUSPENDED; RESOURCE_EXHAUSTED / QUEUE_FULL,
-  // OVERLOADED.
+  // OVERLOADED. In a conversation with an MLS group also FAILED_PRECONDITION / DEVICE_NOT_IN_GROUP
+  // and the codes of AdmitGroupMessage.
   virtual void AppendAsync(Append append, std::shared_ptr<Wakeable> wake_after,
                            AppendDone done) = 0;
 

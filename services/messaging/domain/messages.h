@@ -28,6 +28,9 @@ struct Limits {
   absl::Duration keep_at_most = absl::Hours(30 * 24);
 };
 
+// What an envelope holds, as far as its framing says.
+enum class EnvelopeKind { kOpaque = 0, kApplication = 1, kProposal = 2, kCommit = 3 };
+
 // One stored message. Immutable; shared by every stream that delivers it.
 struct Envelope {
   ConversationId conversation;
@@ -37,8 +40,21 @@ struct Envelope {
   MessageId message_id;  // chosen by the sender
   std::string payload;   // opaque
   absl::Time create_time;
+  // Of the conversation's MLS group; kOpaque and 0 in one that had none yet.
+  EnvelopeKind kind = EnvelopeKind::kOpaque;
+  int64_t epoch = 0;
 };
 using EnvelopePtr = std::shared_ptr<const Envelope>;
+
+// With what a device that was added joins its conversation's MLS group. Immutable.
+struct Welcome {
+  ConversationId conversation;
+  int64_t sequence = 0;  // of the commit that added it
+  int64_t epoch = 0;     // after that commit
+  std::string message;
+  absl::Time create_time;
+};
+using WelcomePtr = std::shared_ptr<const Welcome>;
 
 enum class ConversationState { kOpen = 1, kClosed = 2 };
 
@@ -51,6 +67,8 @@ struct Conversation {
   int64_t head_sequence = 0;
   int64_t first_sequence = 1;  // head + 1 when nothing is kept
   int64_t acked_sequence = 0;
+  std::string group_id;  // of its MLS group; empty when there is none
+  int64_t epoch = 0;     // likewise
 };
 
 // What a member wants to store. `message_id` is the request id of the send.
@@ -128,7 +146,8 @@ struct Closing {
   ClosingCause cause = ClosingCause::kDraining;
   absl::Duration retry_after;
 };
-using Event = std::variant<Started, EnvelopePtr, Gap, CaughtUp, Ping, ConversationChanged, Closing>;
+using Event = std::variant<Started, WelcomePtr, EnvelopePtr, Gap, CaughtUp, Ping,
+                           ConversationChanged, Closing>;
 
 }  // namespace handrail::messaging
 

@@ -8,6 +8,23 @@ namespace handrail::messaging {
 namespace {
 
 const EnvelopePtr* AsEnvelope(const Event& event) { return std::get_if<EnvelopePtr>(&event); }
+const WelcomePtr* AsWelcome(const Event& event) { return std::get_if<WelcomePtr>(&event); }
+
+// What an event counts in the bounds of a queue.
+size_t SizeOf(const Event& event) {
+  if (const EnvelopePtr* envelope = AsEnvelope(event)) return (*envelope)->payload.size();
+  if (const WelcomePtr* welcome = AsWelcome(event)) return (*welcome)->message.size();
+  return 0;
+}
+
+// Whether a block takes it back.
+bool IsContentOf(const Event& event, const ConversationId& conversation) {
+  if (const EnvelopePtr* envelope = AsEnvelope(event)) {
+    return (*envelope)->conversation == conversation;
+  }
+  const WelcomePtr* welcome = AsWelcome(event);
+  return welcome != nullptr && (*welcome)->conversation == conversation;
+}
 
 // Clients of a stream that may come back wait a little; the exact time is not important.
 constexpr absl::Duration kRetryAfter = absl::Milliseconds(250);
@@ -58,11 +75,8 @@ std::vector<Event> StreamSession::Take(size_t max_events, size_t max_bytes) {
     MutexLock lock(mutex_);
     size_t bytes = 0;
     while (!queue_.empty() && events.size() < max_events) {
-      size_t size = 0;
-      if (const EnvelopePtr* envelope = AsEnvelope(queue_.front())) {
-        size = (*envelope)->payload.size();
-        if (!events.empty() && bytes + size > max_bytes) break;
-      }
+      const size_t size = SizeOf(queue_.front());
+      if (size > 0 && !events.empty() && bytes + size > max_bytes) break;
       bytes += size;
       events.push_back(std::move(queue_.front()));
       queue_.pop_front();
@@ -270,12 +284,13 @@ StreamSession::ReadPlan StreamSession::NextRead() {
   plan.limit = HasRoom() ? options_.window - in_flight_ : 0;
   for (auto& [conversation, place] : places_) {
     if (!place.dirty && !plan.everything) continue;
-    plan.positions.push_back({conversation, place.next});
+    plan.positions.push_back({conversation, place.next, place.welcomed});
     place.asked = place.next;
     place.dirty = false;
   }
   if (!plan.everything) {
-    for (const ConversationId& conversation : unknown_) plan.positions.push_back({conversation, 0});
+    for (const ConversationId& conversation : unknown_)
+      plan.positions.push_back({conversation, 0, 0});
   }
   unknown_.clear();
   dirty_ = 0;
@@ -344,17 +359,13 @@ bool StreamSession::Apply(const StreamConversation& read) {
   }
   const size_t queued = queue_.size();
   ApplyState(place, read, first && first_read_done_);
+  ApplyGroup(place, read);
+  asked = std::max(asked, std::min(place.next, read.start_sequence));
   if (first) place.catch_up_to = read.deliverable ? read.readable_to : 0;
   if (read.gap.has_value() && place.next == asked) {
     queue_.emplace_back(*read.gap);
     Settle(place, read.gap->last_sequence);
     Advance(place, read.gap->last_sequence + 1);
-  }
-  if (!read.envelopes.empty() && place.next == asked &&
-      read.envelopes.front()->sequence > place.next) {
-    // What lies before the device's first message was never its own: no gap.
-    Settle(place, read.envelopes.front()->sequence - 1);
-    Advance(place, read.envelopes.front()->sequence);
   }
   bool more = read.has_more;
   for (const EnvelopePtr& envelope : read.envelopes) {
@@ -371,6 +382,20 @@ bool StreamSession::Apply(const StreamConversation& read) {
   return queue_.size() != queued;
 }
 
+void StreamSession::ApplyGroup(Place& place, const StreamConversation& read) {
+  // What lies before the device's first message was never its own: no gap.
+  if (place.next < read.start_sequence) {
+    Settle(place, read.start_sequence - 1);
+    Advance(place, read.start_sequence);
+  }
+  if (read.welcome == nullptr || !place.deliverable || read.welcome->sequence <= place.welcomed) {
+    return;
+  }
+  place.welcomed = read.welcome->sequence;
+  queued_bytes_ += read.welcome->message.size();
+  queue_.emplace_back(read.welcome);
+}
+
 void StreamSession::ApplyState(Place& place, const StreamConversation& read, bool announce) {
   const bool changed = place.state != read.conversation.state && first_read_done_;
   place.state = read.conversation.state;
@@ -382,9 +407,8 @@ void StreamSession::ApplyState(Place& place, const StreamConversation& read, boo
 void StreamSession::DropQueued(const ConversationId& conversation) {
   std::deque<Event> kept;
   for (Event& event : queue_) {
-    const EnvelopePtr* envelope = AsEnvelope(event);
-    if (envelope != nullptr && (*envelope)->conversation == conversation) {
-      queued_bytes_ -= (*envelope)->payload.size();
+    if (IsContentOf(event, conversation)) {
+      queued_bytes_ -= SizeOf(event);
     } else {
       kept.push_back(std::move(event));
     }

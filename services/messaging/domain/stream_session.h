@@ -93,6 +93,7 @@ class StreamSession {
     bool dirty = true;    // the database may hold more
     bool seen = false;    // read from the database at least once
     bool deliverable = true;
+    int64_t welcomed = 0;  // the commit of the newest Welcome that was queued
     ConversationState state = ConversationState::kOpen;
     int64_t catch_up_to = 0;  // CaughtUp waits until this was queued
     int64_t InFlight() const { return next - 1 > settled ? next - 1 - settled : 0; }
@@ -107,6 +108,9 @@ class StreamSession {
   void Settle(Place& place, int64_t sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Advance(Place& place, int64_t next) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void MarkDirty(const ConversationId& conversation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes note of where the device's reading starts, and of its Welcome.
+  void ApplyGroup(Place& place, const StreamConversation& read)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // True when something was queued.
   bool Apply(const StreamConversation& read) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ApplyState(Place& place, const StreamConversation& read, bool announce)

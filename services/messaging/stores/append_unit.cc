@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "services/messaging/domain/groups.h"
 #include "services/messaging/stores/schema.h"
 
 namespace handrail::messaging {
@@ -42,6 +43,8 @@ struct ConversationRow {
   int64_t stored_head = 0;
   bool was_empty = false;
   absl::Time retention_at;
+  int64_t epoch = 0;
+  std::string group_id;  // empty when there is no group
   std::vector<DeviceRow> devices;
   std::optional<int64_t> room_until;  // the last sequence that every counting device has room for
   CommittedMessages committed;
@@ -94,6 +97,8 @@ class AppendRun {
   absl::StatusOr<absl::StatusOr<Appended>> Decide(const Append& append);
   absl::StatusOr<absl::Status> Permission(const Append& append,
                                           const ConversationRow& conversation);
+  absl::StatusOr<absl::Status> WhyNotLive(const DeviceId& device,
+                                          const ConversationRow& conversation);
   absl::StatusOr<int64_t> RoomUntil(ConversationRow& conversation);
   absl::StatusOr<bool> IsSilent(const DeviceId& device);
   absl::Status InsertMessages();
@@ -140,7 +145,7 @@ absl::Status AppendRun::LockConversations() {
                            [](size_t n) {
                              return absl::StrCat(
                                  "SELECT conversation_key, conversation_id, state, head_sequence,"
-                                 " first_sequence, retention_at FROM conversations"
+                                 " first_sequence, retention_at, epoch, group_id FROM conversations"
                                  " WHERE conversation_key IN (",
                                  Parameters(1, n), ") ORDER BY conversation_key {for_update}");
                            }),
@@ -152,6 +157,8 @@ absl::Status AppendRun::LockConversations() {
     conversation.head = conversation.stored_head = row.Int(3);
     conversation.was_empty = row.Int(4) > row.Int(3);
     conversation.retention_at = row.Time(5);
+    conversation.epoch = row.Int(6);
+    if (!row.IsNull(7)) conversation.group_id = std::string(row.Bytes(7));
   }
   return absl::OkStatus();
 }
@@ -212,11 +219,7 @@ absl::StatusOr<absl::Status> AppendRun::Permission(const Append& append,
   for (const DeviceRow& device : conversation.devices) {
     if (device.device != append.device) continue;
     if (device.member != append.member) return NotFound();
-    if (!device.live) {
-      return Error(StatusCode::kPermissionDenied, reason::kDeviceRevoked)
-          .Message("this device was removed")
-          .ToStatus();
-    }
+    if (!device.live) return WhyNotLive(device.device, conversation);
     if (!device.can_send) {
       return Error(StatusCode::kFailedPrecondition, reason::kMemberSuspended)
           .Message("sending is suspended for this member")
@@ -228,6 +231,23 @@ absl::StatusOr<absl::Status> AppendRun::Permission(const Append& append,
                    tx_.Query("SELECT 1 FROM devices WHERE device_id = $1", {append.device}));
   if (!rows.empty()) return NotFound();
   return Error(StatusCode::kNotFound, kDeviceUnknown).Message("no such conversation").ToStatus();
+}
+
+absl::StatusOr<absl::Status> AppendRun::WhyNotLive(const DeviceId& device,
+                                                   const ConversationRow& conversation) {
+  if (!conversation.group_id.empty()) {
+    ASSIGN_OR_RETURN(
+        const Rows rows,
+        tx_.Query("SELECT 1 FROM devices WHERE device_id = $1 AND revoked = 0", {device}));
+    if (!rows.empty()) {
+      return Error(StatusCode::kFailedPrecondition, reason::kDeviceNotInGroup)
+          .Message("this device is not in the conversation's group")
+          .ToStatus();
+    }
+  }
+  return Error(StatusCode::kPermissionDenied, reason::kDeviceRevoked)
+      .Message("this device was removed")
+      .ToStatus();
 }
 
 absl::StatusOr<absl::StatusOr<Appended>> AppendRun::Decide(const Append& append) {
@@ -251,6 +271,13 @@ absl::StatusOr<absl::StatusOr<Appended>> AppendRun::Decide(const Append& append)
     return Result(Error(StatusCode::kFailedPrecondition, reason::kConversationClosed)
                       .Message("this conversation is closed"));
   }
+  auto message = GroupMessage{EnvelopeKind::kOpaque, 0};
+  if (!conversation.group_id.empty()) {
+    const GroupPlace place{conversation.group_id, conversation.epoch, conversation.head};
+    const auto admitted = AdmitGroupMessage(append.payload, place, GroupLimits());
+    if (!admitted.ok()) return Result(admitted.status());
+    message = *admitted;
+  }
   if (!conversation.room_until.has_value()) {
     ASSIGN_OR_RETURN(conversation.room_until, RoomUntil(conversation));
   }
@@ -267,6 +294,8 @@ absl::StatusOr<absl::StatusOr<Appended>> AppendRun::Decide(const Append& append)
   envelope->message_id = append.message_id;
   envelope->payload = append.payload;
   envelope->create_time = now_;
+  envelope->kind = message.kind;
+  envelope->epoch = message.epoch;
   known_[known_key] = Known{key, envelope->sequence, now_, std::string(), envelope};
   conversation.committed.conversation = append.conversation;
   conversation.committed.envelopes.push_back(envelope);

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/macros.h"
+#include "services/messaging/domain/groups.h"
 #include "services/messaging/stores/schema.h"
 
 namespace handrail::messaging {
@@ -20,8 +21,10 @@ constexpr int64_t kChunk = 32;
 constexpr absl::string_view kSelectViews =
     "SELECT c.conversation_key, c.conversation_id, c.state, c.blocked, c.created_at,"
     " c.head_sequence, c.first_sequence, d.member_id, d.start_sequence, d.end_sequence,"
-    " d.acked_sequence, d.skipped_sequence"
+    " d.acked_sequence, d.skipped_sequence, c.group_id, c.epoch, c.group_from, w.sequence"
     " FROM conversation_devices d JOIN conversations c ON c.conversation_key = d.conversation_key"
+    " LEFT JOIN group_welcomes w ON w.conversation_key = d.conversation_key"
+    " AND w.device_id = d.device_id"
     " WHERE d.device_id = $1";
 
 DeviceView ViewOf(const Row& row) {
@@ -39,6 +42,10 @@ DeviceView ViewOf(const Row& row) {
   view.readable_to = view.live ? view.conversation.head_sequence : row.Int(9);
   view.conversation.acked_sequence = row.Int(10);
   view.skipped_sequence = row.Int(11);
+  if (!row.IsNull(12)) view.conversation.group_id = std::string(row.Bytes(12));
+  view.conversation.epoch = row.Int(13);
+  if (!row.IsNull(14)) view.group_from = row.Int(14);
+  if (!row.IsNull(15)) view.welcome_sequence = row.Int(15);
   if (view.blocked) view.readable_to = 0;
   return view;
 }
@@ -112,6 +119,7 @@ absl::StatusOr<bool> LoadEnvelopes(storage::Transaction& tx, const DeviceView& v
       envelope->message_id = row.Id<MessageId>(3);
       envelope->create_time = row.Time(4);
       envelope->payload = std::string(row.Bytes(5));
+      if (view.group_from > 0 && envelope->sequence >= view.group_from) ReadFraming(*envelope);
       const auto size = static_cast<int64_t>(envelope->payload.size());
       if (size > bytes_left && !envelopes.empty()) return false;
       bytes_left -= size;

@@ -22,6 +22,8 @@ struct DeviceView {
   int64_t start_sequence = 1;
   int64_t readable_to = 0;  // 0 after a block
   int64_t skipped_sequence = 0;
+  int64_t group_from = 0;        // the place of the group's first commit; 0 when there is no group
+  int64_t welcome_sequence = 0;  // the commit of the Welcome that waits; 0 when none does
 
   // The first sequence at or after `next` that the device can still be given.
   int64_t FirstReadable(int64_t next) const;

@@ -36,6 +36,26 @@ constexpr Invariant kInvariants[] = {
      " ON t.k = c.conversation_key"
      " WHERE COALESCE(t.n, 0) <> c.head_sequence - c.first_sequence + 1"
      " OR (t.n > 0 AND (t.low <> c.first_sequence OR t.high <> c.head_sequence))"},
+    {"C3: an epoch has two commits",
+     "SELECT COUNT(*) FROM (SELECT 1 AS one FROM group_commits GROUP BY conversation_key, epoch"
+     " HAVING COUNT(*) > 1) AS t"},
+    {"C3: a group is not in the epoch that its last commit began",
+     "SELECT COUNT(*) FROM conversations c JOIN (SELECT conversation_key AS k,"
+     " MAX(epoch) AS newest FROM group_commits GROUP BY conversation_key) AS t"
+     " ON t.k = c.conversation_key WHERE c.epoch <> t.newest + 1"},
+    {"C3: a commit is not among the conversation's messages",
+     "SELECT COUNT(*) FROM group_commits g WHERE NOT EXISTS (SELECT 1 FROM messages m"
+     " WHERE m.conversation_key = g.conversation_key AND m.sequence = g.sequence)"},
+    {"C3: a Welcome is of a commit that took no epoch",
+     "SELECT COUNT(*) FROM group_welcomes w JOIN conversations c"
+     " ON c.conversation_key = w.conversation_key WHERE w.epoch > c.epoch"
+     " OR (w.sequence >= c.first_sequence AND NOT EXISTS (SELECT 1 FROM group_commits g"
+     "  WHERE g.conversation_key = w.conversation_key AND g.sequence = w.sequence"
+     "  AND g.epoch = w.epoch - 1))"},
+    {"C3: a Welcome waits for a device that is not in the group",
+     "SELECT COUNT(*) FROM group_welcomes w WHERE NOT EXISTS (SELECT 1"
+     " FROM conversation_devices d WHERE d.conversation_key = w.conversation_key"
+     " AND d.device_id = w.device_id AND d.in_group = 1 AND d.end_sequence IS NULL)"},
     {"C4: a key package was handed out more than once",
      "SELECT COUNT(*) FROM (SELECT 1 AS one FROM key_claim_items WHERE last_resort = 0"
      " AND reference IS NOT NULL GROUP BY reference HAVING COUNT(*) > 1) AS t"},
@@ -59,6 +79,10 @@ constexpr Invariant kInvariants[] = {
     {"C5: a removed device still reads",
      "SELECT COUNT(*) FROM conversation_devices d JOIN devices v ON v.device_id = d.device_id"
      " WHERE v.revoked = 1 AND d.end_sequence IS NULL"},
+    {"C5: a device reads on that is not in the conversation's group",
+     "SELECT COUNT(*) FROM conversation_devices d JOIN conversations c"
+     " ON c.conversation_key = d.conversation_key WHERE c.group_id IS NOT NULL"
+     " AND d.in_group = 0 AND d.end_sequence IS NULL"},
     {"C5: a device reads beyond the newest message",
      "SELECT COUNT(*) FROM conversation_devices d JOIN conversations c"
      " ON c.conversation_key = d.conversation_key"

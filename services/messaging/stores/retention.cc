@@ -72,6 +72,10 @@ class TrimStep {
                                 " AND sequence >= $2 AND sequence <= $3",
                                 {key_, first_, end})
                         .status());
+    RETURN_IF_ERROR(tx_.Execute("DELETE FROM group_commits WHERE conversation_key = $1"
+                                " AND sequence <= $2",
+                                {key_, end})
+                        .status());
     first_ = end + 1;
     return tx_
         .Execute(

@@ -154,6 +154,47 @@ std::vector<std::string> KeyPackageTables() {
   };
 }
 
+// The MLS group of a conversation. `epoch` is what a commit must be of; group_id and group_from,
+// the place of the first commit, are there once there is a group. Everything from group_from on is
+// an MLSMessage of the group.
+std::vector<std::string> GroupTables() {
+  return {
+      "ALTER TABLE conversations ADD COLUMN epoch {int} NOT NULL DEFAULT 0 CHECK (epoch >= 0)",
+      "ALTER TABLE conversations ADD COLUMN group_id {blob}",
+      "ALTER TABLE conversations ADD COLUMN group_from {int}",
+      // A leaf of the group's tree is this device's. It reads while it was not revoked, too.
+      "ALTER TABLE conversation_devices ADD COLUMN in_group {int} NOT NULL DEFAULT 0"
+      " CHECK (in_group IN (0, 1))",
+
+      // The commits that are kept, with a hash of all that came with each.
+      "CREATE TABLE group_commits ("
+      " conversation_key {int} NOT NULL,"
+      " sequence {int} NOT NULL,"
+      " epoch {int} NOT NULL,"  // that it ended
+      " digest {blob} NOT NULL,"
+      " PRIMARY KEY (conversation_key, sequence)) {strict}",
+      // C3: an epoch has one commit.
+      "CREATE UNIQUE INDEX group_commits_once ON group_commits (conversation_key, epoch)",
+
+      // The newest Welcome of a device, until it is acknowledged.
+      "CREATE TABLE group_welcomes ("
+      " conversation_key {int} NOT NULL,"
+      " device_id {blob} NOT NULL CHECK (length(device_id) = 16),"
+      " sequence {int} NOT NULL,"  // of the commit that added the device
+      " epoch {int} NOT NULL,"     // after it
+      " created_at {int} NOT NULL,"
+      " message {blob} NOT NULL,"
+      " PRIMARY KEY (conversation_key, device_id)) {strict}",
+      "CREATE INDEX group_welcomes_by_device ON group_welcomes (device_id, created_at)",
+
+      // The GroupInfo of the current epoch.
+      "CREATE TABLE group_infos ("
+      " conversation_key {int} NOT NULL PRIMARY KEY,"
+      " epoch {int} NOT NULL,"
+      " message {blob} NOT NULL) {strict}",
+  };
+}
+
 }  // namespace
 
 absl::Span<const Migration> Migrations() {
@@ -164,6 +205,7 @@ absl::Span<const Migration> Migrations() {
       {"0003_settings",
        {"CREATE TABLE settings (name TEXT NOT NULL PRIMARY KEY, value {blob} NOT NULL) {strict}"}},
       {"0004_key_packages", KeyPackageTables()},
+      {"0005_groups", GroupTables()},
   };
   return *migrations;
 }

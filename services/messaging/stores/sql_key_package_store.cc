@@ -211,14 +211,15 @@ class ClaimStep {
   absl::StatusOr<std::vector<Target>> FindTargets() {
     RETURN_IF_ERROR(CheckConversation());
     ASSIGN_OR_RETURN(const Rows rows,
-                     tx_.Query("SELECT device_id, member_id FROM conversation_devices"
-                               " WHERE conversation_key = $1 AND end_sequence IS NULL"
-                               " AND device_id <> $2 ORDER BY device_id",
+                     tx_.Query("SELECT d.device_id, d.member_id, d.in_group"
+                               " FROM conversation_devices d JOIN devices v"
+                               " ON v.device_id = d.device_id WHERE d.conversation_key = $1"
+                               " AND v.revoked = 0 AND d.device_id <> $2 ORDER BY d.device_id",
                                {KeyOf(claim_.conversation), claim_.device}));
     std::vector<Target> targets;
     for (const Row& row : rows) {
       const Target target{row.Id<DeviceId>(0), row.Id<MemberId>(1)};
-      if (claim_.wanted.empty() ||
+      if ((claim_.wanted.empty() && !row.Bool(2)) ||
           std::binary_search(claim_.wanted.begin(), claim_.wanted.end(), target.device)) {
         targets.push_back(target);
       }

@@ -49,6 +49,18 @@ absl::StatusOr<DeviceView> LoadView(Transaction& tx, const MemberId& member, con
   return Error(StatusCode::kNotFound, kDeviceUnknown).Message("no such conversation");
 }
 
+absl::StatusOr<WelcomePtr> LoadWelcome(Transaction& tx, const DeviceView& view,
+                                       const DeviceId& device) {
+  ASSIGN_OR_RETURN(const Rows rows,
+                   tx.Query("SELECT sequence, epoch, created_at, message FROM group_welcomes"
+                            " WHERE conversation_key = $1 AND device_id = $2",
+                            {view.key, device}));
+  if (rows.empty()) return absl::InternalError("a Welcome went within one snapshot");
+  const Row& row = rows.front();
+  return std::make_shared<Welcome>(Welcome{view.conversation.id, row.Int(0), row.Int(1),
+                                           std::string(row.Bytes(3)), row.Time(2)});
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqlMessageStore>> SqlMessageStore::Create(
@@ -132,7 +144,8 @@ absl::StatusOr<std::vector<Conversation>> SqlMessageStore::ListConversations(
   std::vector<Conversation> conversations;
   std::string text =
       "SELECT c.conversation_key, c.conversation_id, c.state, m.created_at, c.head_sequence,"
-      " c.first_sequence, COALESCE(d.acked_sequence, 0) FROM conversation_members m"
+      " c.first_sequence, COALESCE(d.acked_sequence, 0), c.group_id, c.epoch"
+      " FROM conversation_members m"
       " JOIN conversations c ON c.conversation_key = m.conversation_key"
       " LEFT JOIN conversation_devices d ON d.conversation_key = m.conversation_key"
       " AND d.device_id = $2 WHERE m.member_id = $1";
@@ -154,6 +167,8 @@ absl::StatusOr<std::vector<Conversation>> SqlMessageStore::ListConversations(
       conversation.head_sequence = row.Int(4);
       conversation.first_sequence = row.Int(5);
       conversation.acked_sequence = row.Int(6);
+      if (!row.IsNull(7)) conversation.group_id = std::string(row.Bytes(7));
+      conversation.epoch = row.Int(8);
       ASSIGN_OR_RETURN(conversation.members, LoadMembers(tx, row.Int(0)));
     }
     return absl::OkStatus();
@@ -188,10 +203,10 @@ absl::StatusOr<int64_t> SqlMessageStore::StartStream(absl::Time deadline, absl::
 absl::StatusOr<StreamSnapshot> SqlMessageStore::ReadStream(
     absl::Time deadline, const DeviceId& device, absl::Span<const StreamPosition> positions,
     bool everything, int64_t limit) {
-  absl::flat_hash_map<ConversationId, int64_t> next;
+  absl::flat_hash_map<ConversationId, StreamPosition> next;
   std::vector<int64_t> keys;
   for (const StreamPosition& position : positions) {
-    next[position.conversation] = position.next_sequence;
+    next[position.conversation] = position;
     keys.push_back(KeyOf(position.conversation));
   }
   const bool by_key = !everything && positions.size() <= kPositionsByKey;
@@ -212,11 +227,25 @@ absl::StatusOr<StreamSnapshot> SqlMessageStore::ReadStream(
     for (DeviceView& view : views) {
       const auto asked = next.find(view.conversation.id);
       if (asked == next.end() && !everything) continue;
-      const bool anew = asked == next.end() || asked->second == 0;
-      const int64_t from = anew ? view.conversation.acked_sequence + 1 : asked->second;
+      const bool anew = asked == next.end() || asked->second.next_sequence == 0;
+      const int64_t from =
+          anew ? view.conversation.acked_sequence + 1 : asked->second.next_sequence;
+      const int64_t welcomed = asked == next.end() ? 0 : asked->second.welcomed_sequence;
       StreamConversation& stream = snapshot.conversations.emplace_back();
       stream.deliverable = !view.blocked;
+      stream.start_sequence = view.start_sequence;
       stream.readable_to = view.readable_to;
+      // Without its Welcome a device could not read what comes after it.
+      const bool welcome_waits = !view.blocked && view.welcome_sequence > welcomed;
+      if (welcome_waits && bytes_left <= 0) {
+        stream.has_more = true;
+        stream.conversation = std::move(view.conversation);
+        continue;
+      }
+      if (welcome_waits) {
+        ASSIGN_OR_RETURN(stream.welcome, LoadWelcome(tx, view, device));
+        bytes_left -= static_cast<int64_t>(stream.welcome->message.size());
+      }
       stream.gap = view.GapAt(from);
       ASSIGN_OR_RETURN(const bool complete, LoadEnvelopes(tx, view, view.FirstReadable(from),
                                                           bytes_left > 0 ? messages_left : 0,

@@ -79,6 +79,19 @@ absl::Status AddDevice(Transaction& tx, int64_t key, const DeviceId& device, con
       .status();
 }
 
+// A device of a member whose conversation has a group knows of it, and reads nothing until a commit
+// adds it.
+absl::Status AddOutsideGroup(Transaction& tx, int64_t key, const DeviceId& device,
+                             const MemberId& member, int64_t head, bool can_send) {
+  return tx
+      .Execute(
+          "INSERT INTO conversation_devices (conversation_key, device_id, member_id,"
+          " start_sequence, end_sequence, acked_sequence, skipped_sequence, can_send)"
+          " VALUES ($1, $2, $3, $4, $5, $5, 0, $6) ON CONFLICT DO NOTHING",
+          {key, device, member, head + 1, head, can_send})
+      .status();
+}
+
 // Every live device of the conversation, told to look at it.
 absl::Status AddWakeUps(Transaction& tx, int64_t key, const ConversationId& conversation,
                         std::vector<WakeUp>& wake_ups) {
@@ -104,18 +117,19 @@ struct Locked {
   int64_t key = 0;
   ConversationId id;
   int64_t head = 0;
+  bool has_group = false;
 };
 
 absl::StatusOr<std::vector<Locked>> LockConversationsOf(Transaction& tx, const MemberId& member) {
   ASSIGN_OR_RETURN(const Rows rows,
-                   tx.Query("SELECT conversation_key, conversation_id, head_sequence"
+                   tx.Query("SELECT conversation_key, conversation_id, head_sequence, group_from"
                             " FROM conversations WHERE conversation_key IN"
                             " (SELECT conversation_key FROM conversation_members"
                             "  WHERE member_id = $1) ORDER BY conversation_key {for_update}",
                             {member}));
   std::vector<Locked> locked;
   for (const Row& row : rows) {
-    locked.push_back({row.Int(0), row.Id<ConversationId>(1), row.Int(2)});
+    locked.push_back({row.Int(0), row.Id<ConversationId>(1), row.Int(2), !row.IsNull(3)});
   }
   return locked;
 }
@@ -203,6 +217,8 @@ class SnapshotStep {
                       " WHERE device_id = $1 AND end_sequence IS NULL",
                       {device})
               .status());
+      RETURN_IF_ERROR(
+          tx_.Execute("DELETE FROM group_welcomes WHERE device_id = $1", {device}).status());
       wake_ups_.push_back({device, ConversationId()});
     }
     return absl::OkStatus();
@@ -218,6 +234,11 @@ class SnapshotStep {
                     {device, snapshot_.member, now_}));
     if (changed == 0) return absl::OkStatus();
     for (const Locked& conversation : conversations_) {
+      if (conversation.has_group) {
+        RETURN_IF_ERROR(AddOutsideGroup(tx_, conversation.key, device, snapshot_.member,
+                                        conversation.head, CanSend()));
+        continue;
+      }
       // A new device reads from here on; the devices with which a member first becomes known read
       // what was sent while nobody had told us of them.
       const int64_t start = first_ ? 1 : conversation.head + 1;

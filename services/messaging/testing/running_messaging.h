@@ -18,6 +18,7 @@
 #include "common/testing/temporary_directory.h"
 #include "common/testing/temporary_redis.h"
 #include "handrail/messaging/v1/conversation_sync.grpc.pb.h"
+#include "handrail/messaging/v1/group.grpc.pb.h"
 #include "handrail/messaging/v1/key_service.grpc.pb.h"
 #include "handrail/messaging/v1/messaging.grpc.pb.h"
 #include "services/messaging/messaging_process.h"
@@ -55,7 +56,8 @@ class Server {
     options_.server.edge.rate_limit_scale = 0;
     auto edge = rpc::Edge::Create(
         options_.server.edge, {clock_, tokens_, services_, drain_, registry_},
-        {rpc::DescriptorOf<v1::MessagingService>(), rpc::DescriptorOf<v1::KeyService>()},
+        {rpc::DescriptorOf<v1::MessagingService>(), rpc::DescriptorOf<v1::KeyService>(),
+         rpc::DescriptorOf<v1::GroupService>()},
         {rpc::DescriptorOf<v1::ConversationSyncService>()});
     EXPECT_TRUE(edge.ok()) << edge.status();
     edge_ = *std::move(edge);
@@ -90,6 +92,9 @@ class Server {
   }
   std::unique_ptr<v1::KeyService::Stub> Keys() const {
     return v1::KeyService::NewStub(ChannelTo(options_.server.public_address));
+  }
+  std::unique_ptr<v1::GroupService::Stub> Groups() const {
+    return v1::GroupService::NewStub(ChannelTo(options_.server.public_address));
   }
   std::unique_ptr<v1::ConversationSyncService::Stub> Internal() const {
     return v1::ConversationSyncService::NewStub(ChannelTo(options_.server.internal_address));

@@ -1,0 +1,36 @@
+#ifndef HANDRAIL_SERVICES_MESSAGING_HANDLERS_GROUP_HANDLER_H_
+#define HANDRAIL_SERVICES_MESSAGING_HANDLERS_GROUP_HANDLER_H_
+
+#include "common/rpc/edge.h"
+#include "handrail/messaging/v1/group.grpc.pb.h"
+#include "services/messaging/domain/groups.h"
+
+namespace handrail::messaging {
+
+// GroupService on the public listener.
+class GroupHandler final : public v1::GroupService::CallbackService {
+ public:
+  // Both must outlive the handler.
+  GroupHandler(Groups& groups, rpc::Edge& edge) : groups_(groups), edge_(edge) {}
+
+  grpc::ServerUnaryReactor* CommitBundle(grpc::CallbackServerContext* context,
+                                         const v1::CommitBundleRequest* request,
+                                         v1::CommitBundleResponse* response) override;
+  grpc::ServerUnaryReactor* GetGroup(grpc::CallbackServerContext* context,
+                                     const v1::GetGroupRequest* request,
+                                     v1::Group* response) override;
+  grpc::ServerUnaryReactor* FetchWelcomes(grpc::CallbackServerContext* context,
+                                          const v1::FetchWelcomesRequest* request,
+                                          v1::FetchWelcomesResponse* response) override;
+  grpc::ServerUnaryReactor* AckWelcome(grpc::CallbackServerContext* context,
+                                       const v1::AckWelcomeRequest* request,
+                                       v1::AckWelcomeResponse* response) override;
+
+ private:
+  Groups& groups_;
+  rpc::Edge& edge_;
+};
+
+}  // namespace handrail::messaging
+
+#endif  // HANDRAIL_SERVICES_MESSAGING_HANDLERS_GROUP_HANDLER_H_
