@@ -1,0 +1,199 @@
+// GroupService over real gRPC: a group is made, somebody is added, removed and welcomed, and the
+// streams tell.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/rpc/status_conversion.h"
+#include "services/messaging/testing/mls_bytes.h"
+#include "services/messaging/testing/running_messaging.h"
+
+namespace handrail::messaging {
+namespace {
+
+class GroupServiceTest : public MessagingIntegrationTest {
+ protected:
+  void SetUp() override {
+    groups_ = server_->Groups();
+    keys_ = server_->Keys();
+  }
+  std::string TokenOf(const DeviceId& device) {
+    return Token(device == ann_phone_ ? ann_ : bob_, device);
+  }
+  // Publishes a package of `target`, and claims it for Ann's phone.
+  std::string Claim(const DeviceId& target) {
+    const std::string key(32, 'k');
+    v1::PublishKeyPackagesRequest publish;
+    publish.add_key_packages(std::string("\0\1\0\5\0\1\0\1", 8) + MlsVec(key) + MlsVec("hpke") +
+                             MlsVec(key) + std::string("\0\1", 2) + MlsVec(target.Name()) + "rest" +
+                             MessageId::Random(random_).ToString());
+    v1::PublishKeyPackagesResponse published;
+    const auto theirs = rpc::MakeMemberContext(absl::Seconds(20), TokenOf(target));
+    EXPECT_TRUE(keys_->PublishKeyPackages(theirs.get(), publish, &published).ok());
+    v1::ClaimKeyPackagesRequest claim;
+    claim.set_conversation(conversation_);
+    claim.add_devices(target.Name());
+    claim.set_claim_id(MessageId::Random(random_).ToString());
+    v1::ClaimKeyPackagesResponse claimed;
+    const auto ours = rpc::MakeMemberContext(absl::Seconds(20), TokenOf(ann_phone_));
+    EXPECT_TRUE(keys_->ClaimKeyPackages(ours.get(), claim, &claimed).ok());
+    return claimed.key_packages_size() == 1 ? claimed.key_packages(0).reference() : "";
+  }
+  v1::CommitBundleRequest Bundle(int64_t epoch) {
+    v1::CommitBundleRequest request;
+    request.set_conversation(conversation_);
+    request.set_commit_id(MessageId::Random(random_).ToString());
+    request.set_commit(MlsPrivateBytes(MlsContentType::kCommit, "group", epoch, "commit"));
+    request.set_group_info(MlsGroupInfoBytes("info"));
+    return request;
+  }
+  v1::CommitBundleRequest Adding(int64_t epoch, const DeviceId& device) {
+    v1::CommitBundleRequest request = Bundle(epoch);
+    request.add_devices_added(device.Name());
+    v1::WelcomeBundle* welcome = request.add_welcomes();
+    welcome->set_welcome(MlsWelcomeBytes({Claim(device)}, "group info"));
+    welcome->add_devices(device.Name());
+    return request;
+  }
+  grpc::Status Commit(const DeviceId& device, const v1::CommitBundleRequest& request,
+                      v1::CommitBundleResponse* response = nullptr) {
+    v1::CommitBundleResponse unused;
+    const auto context = rpc::MakeMemberContext(absl::Seconds(20), TokenOf(device));
+    return groups_->CommitBundle(context.get(), request, response == nullptr ? &unused : response);
+  }
+  v1::Group GetGroup(const DeviceId& device) {
+    v1::GetGroupRequest request;
+    request.set_conversation(conversation_);
+    v1::Group group;
+    const auto context = rpc::MakeMemberContext(absl::Seconds(20), TokenOf(device));
+    const grpc::Status status = groups_->GetGroup(context.get(), request, &group);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return group;
+  }
+  v1::FetchWelcomesResponse FetchWelcomes(const DeviceId& device) {
+    v1::FetchWelcomesResponse response;
+    const auto context = rpc::MakeMemberContext(absl::Seconds(20), TokenOf(device));
+    EXPECT_TRUE(groups_->FetchWelcomes(context.get(), {}, &response).ok());
+    return response;
+  }
+  grpc::Status AckWelcome(const DeviceId& device, int64_t sequence) {
+    v1::AckWelcomeRequest request;
+    request.set_conversation(conversation_);
+    request.set_sequence(sequence);
+    v1::AckWelcomeResponse response;
+    const auto context = rpc::MakeMemberContext(absl::Seconds(20), TokenOf(device));
+    return groups_->AckWelcome(context.get(), request, &response);
+  }
+  grpc::Status SayIn(int64_t epoch) {
+    return Send(Message(MlsPrivateBytes(MlsContentType::kApplication, "group", epoch, "hello")));
+  }
+
+  std::unique_ptr<v1::GroupService::Stub> groups_;
+  std::unique_ptr<v1::KeyService::Stub> keys_;
+};
+
+TEST_F(GroupServiceTest, ADeviceIsWelcomedBeforeAnythingElseAndReadsFromThere) {
+  Subscription stream(*stub_, Bob());
+  ASSERT_TRUE(stream.ReadUntil(v1::SubscribeResponse::kCaughtUp));
+  v1::CommitBundleResponse committed;
+  const v1::CommitBundleRequest bundle = Adding(0, bob_phone_);
+  ASSERT_TRUE(Commit(ann_phone_, bundle, &committed).ok());
+  EXPECT_EQ(committed.sequence(), 1);
+  EXPECT_EQ(committed.epoch(), 1);
+  ASSERT_TRUE(SayIn(1).ok());
+
+  // Live: the Welcome, then what comes after the commit.
+  ASSERT_TRUE(stream.ReadUntil(v1::SubscribeResponse::kWelcome));
+  EXPECT_TRUE(stream.sequences.empty());
+  EXPECT_EQ(stream.last.welcome().welcome(), bundle.welcomes(0).welcome());
+  EXPECT_EQ(stream.last.welcome().conversation(), conversation_);
+  EXPECT_EQ(stream.last.welcome().sequence(), 1);
+  EXPECT_EQ(stream.last.welcome().epoch(), 1);
+  ASSERT_TRUE(stream.ReadUntil(v1::SubscribeResponse::kEnvelope));
+  EXPECT_EQ(stream.last.envelope().sequence(), 2);
+  EXPECT_EQ(stream.last.envelope().kind(), v1::ENVELOPE_KIND_APPLICATION);
+  EXPECT_EQ(stream.last.envelope().epoch(), 1);
+
+  // On a new stream again, until it is acknowledged.
+  Subscription second(*stub_, Bob());
+  ASSERT_TRUE(second.ReadUntil(v1::SubscribeResponse::kWelcome));
+  EXPECT_TRUE(second.sequences.empty());
+  ASSERT_EQ(FetchWelcomes(bob_phone_).welcomes_size(), 1);
+  ASSERT_TRUE(AckWelcome(bob_phone_, 1).ok());
+  EXPECT_EQ(FetchWelcomes(bob_phone_).welcomes_size(), 0);
+  Subscription third(*stub_, Bob());
+  ASSERT_TRUE(third.ReadUntil(v1::SubscribeResponse::kStarted));
+  ASSERT_TRUE(third.ReadUntil(v1::SubscribeResponse::kEnvelope));
+  EXPECT_EQ(third.last.envelope().sequence(), 2);
+}
+
+TEST_F(GroupServiceTest, TheLoserIsToldWhereTheGroupIs) {
+  ASSERT_TRUE(Commit(ann_phone_, Adding(0, bob_phone_)).ok());
+  const grpc::Status lost = Commit(bob_phone_, Bundle(0));
+  EXPECT_EQ(lost.error_code(), grpc::StatusCode::ABORTED);
+  const ErrorDetails details = DetailsOf(rpc::FromGrpcStatus(lost));
+  EXPECT_EQ(details.reason, "EPOCH_CONFLICT");
+  EXPECT_EQ(details.metadata.at("current_epoch"), "1");
+  EXPECT_EQ(details.metadata.at("head_sequence"), "1");
+  ASSERT_TRUE(Commit(bob_phone_, Bundle(1)).ok());
+  const v1::Group group = GetGroup(bob_phone_);
+  EXPECT_EQ(group.epoch(), 2);
+  EXPECT_EQ(group.group_id(), "group");
+  EXPECT_EQ(group.group_info(), MlsGroupInfoBytes("info"));
+  EXPECT_EQ(group.devices_size(), 3);
+}
+
+TEST_F(GroupServiceTest, ARemovedDevicesStreamEndsWithTheCommit) {
+  ASSERT_TRUE(Commit(ann_phone_, Adding(0, bob_phone_)).ok());
+  Subscription stream(*stub_, Bob());
+  ASSERT_TRUE(stream.ReadUntil(v1::SubscribeResponse::kWelcome));
+  v1::CommitBundleRequest removal = Bundle(1);
+  removal.add_devices_removed(bob_phone_.Name());
+  ASSERT_TRUE(Commit(ann_phone_, removal).ok());
+  ASSERT_TRUE(SayIn(2).ok());
+  ASSERT_TRUE(stream.ReadToSequence(2));
+  EXPECT_EQ(stream.last.envelope().kind(), v1::ENVELOPE_KIND_COMMIT);
+  // Added again: the next envelope is what comes after that.
+  ASSERT_TRUE(Commit(ann_phone_, Adding(2, bob_phone_)).ok());
+  ASSERT_TRUE(SayIn(3).ok());
+  ASSERT_TRUE(stream.ReadUntil(v1::SubscribeResponse::kWelcome));
+  EXPECT_EQ(stream.last.welcome().sequence(), 4);
+  ASSERT_TRUE(stream.ReadToSequence(5));
+  EXPECT_THAT(stream.sequences, ::testing::ElementsAre(2, 5));
+}
+
+TEST_F(GroupServiceTest, WhatDoesNotFitIsRefused) {
+  const auto field = [&](const v1::CommitBundleRequest& request) {
+    const grpc::Status status = Commit(ann_phone_, request);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << status.error_message();
+    const ErrorDetails details = DetailsOf(rpc::FromGrpcStatus(status));
+    return details.field_violations.empty() ? "" : details.field_violations[0].first;
+  };
+  v1::CommitBundleRequest bundle = Bundle(0);
+  bundle.set_commit("no MLSMessage");
+  EXPECT_EQ(field(bundle), "commit");
+  bundle.set_commit(MlsPrivateBytes(MlsContentType::kApplication, "group", 0, "hello"));
+  EXPECT_EQ(field(bundle), "commit");
+  bundle = Bundle(0);
+  bundle.set_group_info("no GroupInfo");
+  EXPECT_EQ(field(bundle), "group_info");
+  bundle = Bundle(0);
+  bundle.add_devices_added(bob_phone_.Name());
+  EXPECT_EQ(field(bundle), "welcomes") << "nobody is added without a Welcome";
+  bundle = Adding(0, bob_phone_);
+  bundle.mutable_welcomes(0)->set_welcome("no Welcome");
+  EXPECT_EQ(field(bundle), "welcomes[0].welcome");
+  bundle = Bundle(0);
+  bundle.add_devices_removed(ann_phone_.Name());
+  EXPECT_EQ(field(bundle), "devices_removed");
+  bundle = Bundle(0);
+  bundle.set_commit_id(std::string(32, 'x'));
+  EXPECT_EQ(field(bundle), "commit_id");
+  EXPECT_EQ(GetGroup(ann_phone_).epoch(), 0);
+  // In the clear, once there is a group.
+  ASSERT_TRUE(Commit(ann_phone_, Adding(0, bob_phone_)).ok());
+  const grpc::Status clear = Send(Message("in the clear"));
+  EXPECT_EQ(DetailsOf(rpc::FromGrpcStatus(clear)).reason, "ENCRYPTION_REQUIRED");
+}
+
+}  // namespace
+}  // namespace handrail::messaging
