@@ -324,6 +324,18 @@ TEST_P(GroupStoreTest, TheCommitGoesWithItsMessage) {
   ASSERT_TRUE(Commit(MakeCommit(ann_phone_, 1)).ok());
 }
 
+TEST_P(GroupStoreTest, NothingToJoinByOutlivesAClosedConversation) {
+  CommitBundle bundle = MakeCommit(ann_phone_, 0, {bob_phone_});
+  bundle.group_info = MlsGroupInfoBytes("info");
+  ASSERT_TRUE(Commit(bundle).ok());
+  CloseIt();
+  EXPECT_EQ(GroupNow().group_info, bundle.group_info);
+  clock_.Advance(absl::Hours(31 * 24));
+  EXPECT_EQ(TrimAll(), 1);
+  EXPECT_EQ(GroupNow().group_info, "");
+  EXPECT_THAT(WelcomesOf(bob_phone_), IsEmpty());
+}
+
 // A conversation holds 32 devices.
 TEST_P(GroupStoreTest, AGroupHasABound) {
   std::vector<DeviceId> devices = {ann_phone_};

@@ -76,6 +76,7 @@ class TrimStep {
                                 " AND sequence <= $2",
                                 {key_, end})
                         .status());
+    if (end == head_) RETURN_IF_ERROR(ForgetGroupOfClosed());
     first_ = end + 1;
     return tx_
         .Execute(
@@ -83,6 +84,18 @@ class TrimStep {
             " trimmed_newest_at = $4 WHERE conversation_key = $1",
             {key_, first_, now_, newest_})
         .status();
+  }
+
+  // With the last message of a closed conversation goes what would let somebody join its group.
+  absl::Status ForgetGroupOfClosed() {
+    for (const char* sql :
+         {"DELETE FROM group_welcomes WHERE conversation_key = $1 AND EXISTS (SELECT 1"
+          " FROM conversations WHERE conversation_key = $1 AND state = 2)",
+          "DELETE FROM group_infos WHERE conversation_key = $1 AND EXISTS (SELECT 1"
+          " FROM conversations WHERE conversation_key = $1 AND state = 2)"}) {
+      RETURN_IF_ERROR(tx_.Execute(sql, {key_}).status());
+    }
+    return absl::OkStatus();
   }
 
   // Notes how far every counting device is. A note is good for trimming once it has stood for as
