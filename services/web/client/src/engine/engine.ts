@@ -12,6 +12,9 @@ export interface DeviceKey {
   readonly privateKey: Uint8Array;
 }
 
+/** How long a key package is valid from when it was made. */
+export const KEY_PACKAGE_LIFETIME_SECONDS = 90 * 24 * 60 * 60;
+
 /** A key package of our own, before anybody has used it. */
 export interface OwnKeyPackage {
   /** KeyPackageRef (RFC 9420 §5.2), 32 bytes. */
@@ -103,6 +106,8 @@ export interface E2eeEngine {
   createKeyPackage(key: DeviceKey): Promise<OwnKeyPackage>;
   /** A group with this device alone in it. */
   createGroup(key: DeviceKey, groupId: Uint8Array): Promise<Uint8Array>;
+  /** The KeyPackageRefs of those whom a Welcome lets in. */
+  welcomed(welcome: Uint8Array): Uint8Array[];
   /** The state with which a Welcome lets the owner of a package in. */
   join(welcome: Uint8Array, keyPackageSecret: Uint8Array): Promise<Uint8Array>;
   /** Lets a device in by itself, from the GroupInfo of the current epoch; its old leaf goes. */

@@ -36,7 +36,7 @@ import { makeKeyPackageRef } from 'ts-mls/keyPackage.js';
 import { CryptoVerificationError, ValidationError } from 'ts-mls/mlsError.js';
 import { decryptSenderData } from 'ts-mls/privateMessage.js';
 
-import { EngineError } from './engine.ts';
+import { EngineError, KEY_PACKAGE_LIFETIME_SECONDS } from './engine.ts';
 import type {
   DeviceKey,
   E2eeEngine,
@@ -50,8 +50,8 @@ import type {
 
 const SUITE = 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519';
 const DAY = 24 * 60 * 60;
-/** How long a key package, and the leaf made of it, is valid, in seconds. */
-const LIFETIME = 90 * DAY;
+/** Of a key package, and of the leaf made of it. */
+const LIFETIME = KEY_PACKAGE_LIFETIME_SECONDS;
 /** A clock may be this far behind ours, in seconds. */
 const CLOCK_SLACK = DAY;
 const AUTHENTICATOR_LABEL = 'handrail authenticator';
@@ -202,6 +202,14 @@ export class TsMlsEngine implements E2eeEngine {
       this.config,
     );
     return encodeGroupState(state);
+  }
+
+  welcomed(welcome: Uint8Array): Uint8Array[] {
+    const message = decode(welcome);
+    if (message.wireformat !== 'mls_welcome') {
+      throw new EngineError('malformed', 'this is no Welcome');
+    }
+    return message.welcome.secrets.map(({ newMember }) => newMember);
   }
 
   async join(welcome: Uint8Array, keyPackageSecret: Uint8Array): Promise<Uint8Array> {

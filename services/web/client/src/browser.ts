@@ -1,0 +1,2 @@
+export { IndexedDbStore } from './store/indexeddb_store.ts';
+export { createBrowserTransport } from './transport/browser.ts';

@@ -1,0 +1,288 @@
+import { fromJsonBytes, toJsonBytes } from '../base/bytes.ts';
+import { ClosingCause, MessagingService } from '../gen/handrail/messaging/v1/messaging_pb.ts';
+import type {
+  Closing,
+  Conversation,
+  Envelope,
+  Gap,
+  SubscribeResponse,
+} from '../gen/handrail/messaging/v1/messaging_pb.ts';
+import type { SealedStore, Transaction } from '../store/sealed_store.ts';
+import { fullJitterMs, sleep } from '../transport/backoff.ts';
+import type { BackoffOptions } from '../transport/backoff.ts';
+import { HandrailError, toHandrailError } from '../transport/errors.ts';
+import type { Transport } from '../transport/transport.ts';
+import { Acknowledger } from './acknowledger.ts';
+
+/**
+ * What becomes of what is delivered. `envelope` and `gap` run in the transaction that moves the
+ * cursor, and may run again when another tab wrote at the same time: they have no effect but through
+ * the transaction. Once it is on disk the message is acknowledged, and never delivered again. What
+ * they throw ends the inbox, with nothing stored and nothing acknowledged of that event.
+ */
+export interface InboxHandler {
+  envelope(transaction: Transaction, envelope: Envelope): Promise<void>;
+  /** Messages that are gone at the server and that this device will never see. */
+  gap?(transaction: Transaction, gap: Gap): Promise<void>;
+  conversationChanged?(conversation: Conversation): Promise<void>;
+  /** All that was stored when the stream began has been handled. */
+  caughtUp?(): Promise<void>;
+}
+
+/** Why an inbox ended by itself. */
+export type InboxEnd =
+  /** The signal said so. */
+  | 'stopped'
+  /** Another stream of this device took over, such as that of another tab. */
+  | 'replaced'
+  /** This device or its member may no longer read. */
+  | 'revoked';
+
+export type InboxStatus =
+  | { readonly kind: 'connecting' }
+  | { readonly kind: 'connected' }
+  | { readonly kind: 'caught-up' }
+  | { readonly kind: 'waiting'; readonly ms: number; readonly error?: HandrailError };
+
+export interface InboxOptions {
+  /** A session: calls carry the device's token. */
+  readonly transport: Transport;
+  readonly store: SealedStore;
+  readonly handler: InboxHandler;
+  readonly onStatus?: (status: InboxStatus) => void;
+  /** What went wrong and does not end the inbox, for a log. */
+  readonly onProblem?: (error: HandrailError) => void;
+  readonly backoff?: BackoffOptions;
+  /** From 0 to below 1. */
+  readonly random?: () => number;
+  /** A stream that says nothing for so long is dead: the server pings every 20 s. */
+  readonly silenceMs?: number;
+}
+
+const DEFAULT_BACKOFF: BackoffOptions = { firstMs: 500, capMs: 30_000 };
+const DEFAULT_SILENCE_MS = 60_000;
+/** What the last acknowledgements get when the inbox stops. */
+const LAST_WORDS_MS = 2_000;
+const MAX_CURSORS = 256;
+
+const CURSOR = 'cursor/';
+
+/** What a handler threw, told apart from what the stream did. */
+class HandlerFailure {
+  constructor(readonly error: unknown) {}
+}
+
+async function cursorIn(transaction: Transaction, conversation: string): Promise<bigint> {
+  const bytes = await transaction.get(CURSOR + conversation);
+  return bytes === undefined ? 0n : BigInt(fromJsonBytes<string>(bytes));
+}
+
+function putCursor(transaction: Transaction, conversation: string, sequence: bigint): void {
+  transaction.put(CURSOR + conversation, toJsonBytes(sequence.toString()));
+}
+
+/** Errors after which the same attempt is of no use, whenever it is made. */
+function isFinal(error: HandrailError): boolean {
+  if (error.reason === 'CHALLENGE_INVALID') return false;
+  return ['UNAUTHENTICATED', 'PERMISSION_DENIED', 'INVALID_ARGUMENT'].includes(error.code);
+}
+
+/**
+ * Receives everything that is sent to this device, in the order of each conversation, and hands
+ * each message to the handler exactly once, through crashes of either side. One inbox a device: a
+ * newer one, also in another tab, takes over.
+ */
+export class Inbox {
+  private readonly options: InboxOptions;
+  private readonly acknowledger: Acknowledger;
+  private running = false;
+  private failures = 0;
+
+  constructor(options: InboxOptions) {
+    this.options = options;
+    this.acknowledger = new Acknowledger(options.transport, (error) => this.problem(error));
+  }
+
+  /**
+   * Runs until the signal, or until there is no use in going on: then it says why. Rejects with
+   * what the handler or the store threw, and with a HandrailError that repeating does not cure,
+   * such as SIGNATURE_INVALID for a device that was removed.
+   */
+  async run(signal: AbortSignal): Promise<InboxEnd> {
+    if (this.running) throw new Error('this inbox runs already');
+    this.running = true;
+    try {
+      while (!signal.aborted) {
+        const end = await this.attempt(signal);
+        if (typeof end === 'string') return end;
+        this.status({ kind: 'waiting', ...end });
+        await sleep(end.ms, signal);
+      }
+      return 'stopped';
+    } finally {
+      await Promise.race([
+        this.acknowledger.flush(),
+        sleep(LAST_WORDS_MS, new AbortController().signal),
+      ]);
+      this.running = false;
+    }
+  }
+
+  /** One stream, from its beginning to its end: how the inbox ends, or how long to wait. */
+  private async attempt(
+    signal: AbortSignal,
+  ): Promise<InboxEnd | { ms: number; error?: HandrailError }> {
+    this.status({ kind: 'connecting' });
+    try {
+      const closing = await this.receive(signal);
+      if (signal.aborted) return 'stopped';
+      if (closing?.cause === ClosingCause.REPLACED) return 'replaced';
+      if (closing?.cause === ClosingCause.REVOKED) return 'revoked';
+      // The server's wait is jittered already.
+      if (closing !== undefined) return { ms: closing.retryAfterMs };
+      throw new HandrailError({ code: 'UNAVAILABLE', message: 'the stream ended without a word' });
+    } catch (error) {
+      if (error instanceof HandlerFailure) throw error.error;
+      if (signal.aborted) return 'stopped';
+      const failed = toHandrailError(error);
+      if (isFinal(failed)) throw failed;
+      this.failures += 1;
+      const { backoff = DEFAULT_BACKOFF, random = Math.random } = this.options;
+      const ms = (failed.retryAfterMs ?? 0) + fullJitterMs(this.failures, backoff, random);
+      this.problem(failed);
+      return { ms, error: failed };
+    }
+  }
+
+  private async receive(signal: AbortSignal): Promise<Closing | undefined> {
+    const cursors = await this.cursors();
+    const leaving = new AbortController();
+    const stream = this.options.transport.serverStream(
+      MessagingService.method.subscribe,
+      { cursors: cursors.slice(0, MAX_CURSORS) },
+      { signal: AbortSignal.any([signal, leaving.signal]) },
+    );
+    const events = stream[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const { done, value } = await this.next(events);
+        if (done || signal.aborted) return undefined;
+        if (value.event.case === 'closing') return value.event.value;
+        if (value.event.case === 'started') {
+          // What was stored but not heard of by the server before.
+          for (const { conversation, afterSequence } of cursors) {
+            this.acknowledger.note(conversation, afterSequence);
+          }
+        }
+        await this.handle(value.event);
+      }
+    } finally {
+      leaving.abort();
+      events.return?.().catch(() => {});
+    }
+  }
+
+  /** The next event; the time that the handler takes does not count as the server's silence. */
+  private next(events: AsyncIterator<SubscribeResponse>): Promise<IteratorResult<SubscribeResponse>> {
+    const { transport, silenceMs = DEFAULT_SILENCE_MS } = this.options;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        const message = `the server has been silent for ${silenceMs} ms`;
+        transport.reconnect();
+        reject(new HandrailError({ code: 'UNAVAILABLE', message }));
+      }, silenceMs);
+      events
+        .next()
+        .then(resolve, reject)
+        .finally(() => clearTimeout(timer));
+    });
+  }
+
+  private async cursors(): Promise<{ conversation: string; afterSequence: bigint }[]> {
+    const { store } = this.options;
+    try {
+      const cursors = [];
+      for (const name of await store.list(CURSOR)) {
+        const bytes = await store.get(name);
+        if (bytes === undefined) continue;
+        const afterSequence = BigInt(fromJsonBytes<string>(bytes));
+        cursors.push({ conversation: name.slice(CURSOR.length), afterSequence });
+      }
+      return cursors;
+    } catch (error) {
+      throw new HandlerFailure(error);
+    }
+  }
+
+  private async handle(event: SubscribeResponse['event']): Promise<void> {
+    const { handler } = this.options;
+    switch (event.case) {
+      case 'started':
+        return this.status({ kind: 'connected' });
+      case 'caughtUp':
+        this.failures = 0;
+        await this.ours(async () => handler.caughtUp?.());
+        return this.status({ kind: 'caught-up' });
+      case 'envelope':
+        return this.envelope(event.value);
+      case 'gap':
+        return this.gap(event.value);
+      case 'conversationChanged': {
+        const { conversation } = event.value;
+        if (conversation === undefined) return;
+        return this.ours(async () => handler.conversationChanged?.(conversation));
+      }
+      default: // A ping, or an event that is newer than this library.
+    }
+  }
+
+  private async envelope(envelope: Envelope): Promise<void> {
+    const { conversation, sequence } = envelope;
+    const { store, handler } = this.options;
+    const has = await this.ours(() =>
+      store.transact(async (transaction) => {
+        const cursor = await cursorIn(transaction, conversation);
+        if (sequence <= cursor) return cursor;
+        // A device that comes new to a conversation may start anywhere.
+        if (cursor > 0n && sequence !== cursor + 1n) return undefined;
+        await handler.envelope(transaction, envelope);
+        putCursor(transaction, conversation, sequence);
+        return sequence;
+      }),
+    );
+    if (has === undefined) {
+      const message = `message ${sequence} came where the one after the cursor was due`;
+      throw new HandrailError({ code: 'DATA_LOSS', message });
+    }
+    this.acknowledger.note(conversation, has);
+  }
+
+  private async gap(gap: Gap): Promise<void> {
+    const { conversation, lastSequence } = gap;
+    const { store, handler } = this.options;
+    await this.ours(() =>
+      store.transact(async (transaction) => {
+        if (lastSequence <= (await cursorIn(transaction, conversation))) return;
+        await handler.gap?.(transaction, gap);
+        putCursor(transaction, conversation, lastSequence);
+      }),
+    );
+    this.acknowledger.note(conversation, lastSequence);
+  }
+
+  private async ours<T>(step: () => Promise<T>): Promise<T> {
+    try {
+      return await step();
+    } catch (error) {
+      throw new HandlerFailure(error);
+    }
+  }
+
+  private status(status: InboxStatus): void {
+    this.options.onStatus?.(status);
+  }
+
+  private problem(error: HandrailError): void {
+    this.options.onProblem?.(error);
+  }
+}

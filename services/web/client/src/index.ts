@@ -1,0 +1,21 @@
+// What runs in Node and in browsers alike. Node's transport and store are in `@handrail/client/node`,
+// those of browsers in `@handrail/client/browser`.
+export * from './engine/index.ts';
+export { newRequestId } from './base/bytes.ts';
+export { Inbox } from './delivery/inbox.ts';
+export type { InboxEnd, InboxHandler, InboxOptions, InboxStatus } from './delivery/inbox.ts';
+export { KeyPackages } from './keys/key_packages.ts';
+export type { KeyPackagesOptions } from './keys/key_packages.ts';
+export { deviceIdentity, proveDevice } from './session/device.ts';
+export type { DeviceIdentity } from './session/device.ts';
+export { Session } from './session/session.ts';
+export type { SessionOptions } from './session/session.ts';
+export { DEFAULT_COST, MIN_PASSPHRASE_LENGTH, SealError } from './store/passphrase.ts';
+export type { KdfCost, SealFault } from './store/passphrase.ts';
+export { SealedStore } from './store/sealed_store.ts';
+export type { SealedStoreOptions, Transaction } from './store/sealed_store.ts';
+export { StoreConflict, StoreError } from './store/store.ts';
+export type { Change, Next, Store, StoredRecord, StoreFault } from './store/store.ts';
+export { HandrailError } from './transport/errors.ts';
+export type { FieldViolation, StatusCode } from './transport/errors.ts';
+export type { CallOptions, Transport } from './transport/transport.ts';

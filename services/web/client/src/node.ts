@@ -1,0 +1,3 @@
+export { FileStore } from './store/file_store.ts';
+export { createNodeTransport } from './transport/node.ts';
+export type { Endpoints, NodeTransportOptions } from './transport/node.ts';

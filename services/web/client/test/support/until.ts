@@ -1,0 +1,14 @@
+/** Waits until something is so, and says what it was that did not come. */
+export async function until<T>(
+  what: string,
+  seconds: number,
+  ask: () => T | Promise<T>,
+): Promise<NonNullable<T>> {
+  const giveUp = Date.now() + seconds * 1000;
+  for (;;) {
+    const answer = await ask();
+    if (answer) return answer as NonNullable<T>;
+    if (Date.now() > giveUp) throw new Error(`waited in vain for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
