@@ -10,6 +10,8 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/*.test.ts'],
+          // One of them kills a service that the others use.
+          fileParallelism: false,
           globalSetup: 'test/integration/deployment.ts',
           ...timeouts,
         },
