@@ -15,7 +15,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-_SKIPPED_FOLDERS = {".git", "build", "node_modules", "__pycache__", ".node", ".stamps"}
+_SKIPPED_FOLDERS = {".git", "build", "gen", "node_modules", "__pycache__", ".node", ".stamps"}
 
 
 def files(root, suffixes, below=()):

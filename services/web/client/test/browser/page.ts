@@ -1,8 +1,9 @@
 // What the tests call in a page: the library as an app's page would hold it.
 import { ed25519 } from '@noble/curves/ed25519.js';
 
-import { IndexedDbStore } from '../../src/browser.ts';
-import { SealError, SealedStore, TsMlsEngine } from '../../src/index.ts';
+import { MessagingService } from '../../src/api.ts';
+import { IndexedDbStore, createBrowserTransport } from '../../src/browser.ts';
+import { HandrailError, Inbox, SealError, SealedStore, Session, TsMlsEngine } from '../../src/index.ts';
 import type { DeviceKey } from '../../src/index.ts';
 import { STORE_CASES } from '../support/store_cases.ts';
 
@@ -91,6 +92,63 @@ const calls = {
     const { message } = await engine.encrypt(pending.state, utf8(text));
     const received = await engine.receive(bobs, message);
     return received.kind === 'application' ? textOf(received.plaintext) : received.kind;
+  },
+
+  /** Signs the database's device in, through the gateway that the page came from. */
+  async signIn(database: string): Promise<string> {
+    const store = await sealedStore(database);
+    const session = await Session.register(createBrowserTransport(location.origin), store);
+    const { member } = session;
+    session.close();
+    await store.close();
+    return member;
+  },
+
+  /** Code, reason and faulty fields of a call that is refused. */
+  async refusal(database: string): Promise<unknown> {
+    const store = await sealedStore(database);
+    const session = await Session.register(createBrowserTransport(location.origin), store);
+    try {
+      await session.unary(MessagingService.method.listConversations, { pageSize: -1 });
+      return 'none';
+    } catch (error) {
+      if (!(error instanceof HandrailError)) throw error;
+      return [error.code, error.reason, error.fields.map(({ field }) => field)];
+    } finally {
+      session.close();
+      await store.close();
+    }
+  },
+
+  /** Runs an inbox until so many messages are stored; what they say. */
+  async receive(database: string, count: number): Promise<string[]> {
+    const store = await sealedStore(database);
+    const session = await Session.signIn(createBrowserTransport(location.origin), store);
+    const stopping = new AbortController();
+    const inbox = new Inbox({
+      transport: session,
+      store,
+      handler: {
+        envelope: async (transaction, { sequence, payload }) => {
+          transaction.put(`message/${sequence}`, payload);
+          if (sequence === BigInt(count)) stopping.abort();
+        },
+      },
+    });
+    await inbox.run(stopping.signal);
+    const texts = [];
+    for (const name of await store.list('message/')) texts.push(textOf(await store.get(name)));
+    session.close();
+    await store.close();
+    return texts;
+  },
+
+  /** The device's key, so that a test can play the rest of its life from outside. Hexadecimal. */
+  async deviceKey(database: string): Promise<string> {
+    const store = await sealedStore(database);
+    const record = textOf(await store.get('device'));
+    await store.close();
+    return record;
   },
 };
 
