@@ -8,6 +8,7 @@ import { build } from 'vite';
 import { describe, expect, test } from 'vitest';
 
 import { FileStore } from '../src/store/file_store.ts';
+import { StoreConflict } from '../src/store/store.ts';
 import type { Change } from '../src/store/store.ts';
 import { withFolder } from './support/folders.ts';
 import { STORE_CASES } from './support/store_cases.ts';
@@ -59,6 +60,58 @@ test('a name of a segment that was merged long ago counts for nothing', () =>
     expect((await again.get('sum'))?.version).toBe(65);
     await again.apply([count(66)]);
     expect((await store.get('sum'))?.version).toBe(66);
+  }));
+
+/** A writer that is held up once in the middle of an apply, before or after its link(2). */
+async function heldUp(
+  folder: string,
+  where: 'write' | 'syncFolder',
+  meanwhile: () => Promise<void>,
+): Promise<FileStore> {
+  const store = await FileStore.open(folder);
+  type Steps = Record<typeof where, (...given: unknown[]) => Promise<unknown>>;
+  const steps = store as unknown as Steps;
+  const step = steps[where];
+  steps[where] = async (...given) => {
+    steps[where] = step;
+    await meanwhile();
+    return step.apply(store, given);
+  };
+  return store;
+}
+
+const other = (version: number): Change => ({ ...count(version), name: 'other' });
+
+test('a writer that slept while its place was taken, merged and deleted, begins again', () =>
+  withFolder(async (folder) => {
+    const store = await FileStore.open(folder);
+    await store.apply([count(1)]);
+    const writeMany = (from: number, to: number) => async () => {
+      for (let i = from; i <= to; ++i) await store.apply([count(i)]);
+    };
+    const sleeper = await heldUp(folder, 'write', writeMany(2, 80));
+    await sleeper.apply([other(1)]);
+    expect((await store.get('other'))?.version).toBe(1);
+    expect((await (await FileStore.open(folder)).get('other'))?.version).toBe(1);
+
+    const loser = await heldUp(folder, 'write', writeMany(81, 160));
+    await expect(loser.apply([count(81)])).rejects.toThrow(StoreConflict);
+    expect((await loser.get('sum'))?.version).toBe(160);
+    // Hundreds later nobody can say any more whose the place was.
+    const late = await heldUp(folder, 'syncFolder', writeMany(161, 800));
+    await expect(late.apply([other(2)])).rejects.toMatchObject({ fault: 'unknown' });
+    expect((await store.get('other'))?.version).toBe(2);
+  }));
+
+test('a transaction that others merged before its writer looked counts once', () =>
+  withFolder(async (folder) => {
+    const store = await FileStore.open(folder);
+    const writer = await heldUp(folder, 'syncFolder', async () => {
+      for (let i = 1; i <= 80; ++i) await store.apply([count(i)]);
+    });
+    await writer.apply([other(1)]);
+    expect((await store.get('other'))?.version).toBe(1);
+    expect((await writer.get('sum'))?.version).toBe(80);
   }));
 
 test('a changed bit on the disk is noticed', () =>
