@@ -1,10 +1,19 @@
 import { execFileSync } from 'node:child_process';
 
+import { create } from '@bufbuild/protobuf';
 import { describe, expect, inject, onTestFinished, test } from 'vitest';
 
-import { MessagingService } from '../../src/api.ts';
+import { GapSchema, MessagingService } from '../../src/api.ts';
+import type { SubscribeResponse } from '../../src/api.ts';
 import { HandrailError, Inbox, Session } from '../../src/index.ts';
-import type { InboxEnd, InboxHandler, InboxOptions, InboxStatus } from '../../src/index.ts';
+import type {
+  InboxEnd,
+  InboxHandler,
+  InboxOptions,
+  InboxStatus,
+  Transport,
+} from '../../src/index.ts';
+import { utf8 } from '../devices.ts';
 import { FaultProxy } from '../support/fault_proxy.ts';
 import { until } from '../support/until.ts';
 import { newDevice, openStore, pair, send, transportTo } from './people.ts';
@@ -75,7 +84,33 @@ async function sendAll(from: Session, conversation: string, all: string[]): Prom
   for (const text of all) await send(from, conversation, text);
 }
 
-let languages = ['cs', 'da', 'fi', 'hu', 'it', 'nl', 'pl', 'ro', 'sv', 'tr'];
+interface Line {
+  /** False: acknowledgements get lost. */
+  readonly acknowledge?: boolean;
+  /** False: the server is not told where the device stands. */
+  readonly cursors?: boolean;
+  /** May change what the server says; false when it gets lost. */
+  readonly event?: (message: SubscribeResponse) => boolean;
+}
+
+/** The real service over a line that does something to what is said. */
+function changedBy(session: Session, { acknowledge, cursors, event }: Line): Transport {
+  const changed = Object.create(session) as Transport;
+  if (acknowledge === false) {
+    changed.unary = async () => {
+      throw new HandrailError({ code: 'UNAVAILABLE', message: 'lost' });
+    };
+  }
+  changed.serverStream = async function* (method, request, options) {
+    const asked = cursors === false ? ({} as typeof request) : request;
+    for await (const message of session.serverStream(method, asked, options)) {
+      if (event?.(message as unknown as SubscribeResponse) ?? true) yield message;
+    }
+  };
+  return changed;
+}
+
+let languages = ['cs', 'da', 'fi', 'hu', 'it', 'nl', 'pl', 'ro', 'sv', 'tr', 'el', 'hr', 'is', 'lt'];
 async function twoPeople(endpoints: { messaging?: string } = {}) {
   const [ann, bob] = await Promise.all([newDevice(), newDevice(endpoints)]);
   const [language = '', ...others] = languages;
@@ -102,21 +137,20 @@ describe('an inbox', () => {
   test('goes on after the app was closed, also where the server heard of nothing', async () => {
     const { ann, bob, conversation } = await twoPeople();
     await sendAll(ann.session, conversation, texts(1, 4));
-    // Nothing of what this one acknowledges arrives.
-    const deaf = Object.create(bob.session) as Session;
-    deaf.unary = async () => {
-      throw new HandrailError({ code: 'UNAVAILABLE', message: 'lost' });
-    };
+    const deaf = changedBy(bob.session, { acknowledge: false });
     const first = runInbox(bob, { transport: deaf });
     await until('four messages', 10, async () => (await received(bob)).length === 4);
     await first.stop();
     expect(await acknowledged(bob, conversation)).toBe(0n);
     await bob.store.close();
 
-    await send(ann.session, conversation, 'message 5');
     const store = await openStore(bob.folder);
     const again = { ...bob, store, session: await Session.signIn(transportTo(), store) };
     const second = runInbox(again);
+    await until('the four to be acknowledged', 10, async () => {
+      return (await acknowledged(again, conversation)) === 4n;
+    });
+    await send(ann.session, conversation, 'message 5');
     await until('the fifth', 10, async () => (await received(again)).length === 5);
     expect(await received(again)).toEqual(texts(1, 5));
     await second.stop();
@@ -142,6 +176,61 @@ describe('an inbox', () => {
     await until('the third', 10, async () => (await received(bob)).length === 3);
     await next.stop();
     expect(await acknowledged(bob, conversation)).toBe(3n);
+  });
+
+  test('hands over once what a server sends again', async () => {
+    const { ann, bob, conversation } = await twoPeople();
+    await sendAll(ann.session, conversation, texts(1, 3));
+    const deaf = changedBy(bob.session, { acknowledge: false });
+    const first = runInbox(bob, { transport: deaf });
+    await until('three messages', 10, async () => (await received(bob)).length === 3);
+    await first.stop();
+    // It is not told where this device stands, so it begins after what was acknowledged: nothing.
+    const second = runInbox(bob, { transport: changedBy(bob.session, { cursors: false }) });
+    await send(ann.session, conversation, 'message 4');
+    await until('the fourth', 10, async () => (await received(bob)).length === 4);
+    expect(await received(bob)).toEqual(texts(1, 4));
+    expect(second.problems).toEqual([]);
+  });
+
+  test('notices that a message is missing, and asks again', async () => {
+    const { ann, bob, conversation } = await twoPeople();
+    await sendAll(ann.session, conversation, texts(1, 5));
+    let lost = 0;
+    const losing = changedBy(bob.session, {
+      event: ({ event }) => !(event.case === 'envelope' && event.value.sequence === 3n && !lost++),
+    });
+    const inbox = runInbox(bob, { transport: losing });
+    await until('all messages', 10, async () => (await received(bob)).length === 5);
+    expect(await received(bob)).toEqual(texts(1, 5));
+    expect(inbox.problems.map(({ code }) => code)).toEqual(['DATA_LOSS']);
+  });
+
+  test('tells the handler of what is gone, and goes on behind it', async () => {
+    const { ann, bob, conversation } = await twoPeople();
+    await sendAll(ann.session, conversation, texts(1, 5));
+    // As the server says it after retention: 2 and 3 are gone.
+    const gap = { conversation, firstSequence: 2n, lastSequence: 3n };
+    const gappy = changedBy(bob.session, {
+      event: (message) => {
+        if (message.event.case !== 'envelope') return true;
+        const { sequence } = message.event.value;
+        if (sequence === 2n) message.event = { case: 'gap', value: create(GapSchema, gap) };
+        return sequence !== 3n;
+      },
+    });
+    const handler: InboxHandler = {
+      ...keeping,
+      gap: async (transaction, { firstSequence, lastSequence }) =>
+        transaction.put('message/gap', utf8(`${firstSequence} to ${lastSequence}`)),
+    };
+    const inbox = runInbox(bob, { transport: gappy, handler });
+    await until('the rest', 10, async () => (await received(bob)).length === 4);
+    const expected = ['message 1', 'message 4', 'message 5', '2 to 3'];
+    expect(await received(bob)).toEqual(expected);
+    expect(inbox.problems).toEqual([]);
+    await inbox.stop();
+    expect(await acknowledged(bob, conversation)).toBe(5n);
   });
 
   test('gives way to a newer one of the same device', async () => {
@@ -228,21 +317,34 @@ describe('an inbox on a bad line', () => {
     const inbox = runInbox(bob);
     await until('the stream to catch up', 10, () => isLive(inbox));
     await sendAll(ann.session, conversation, texts(1, 5));
-    killMessaging();
+    endMessaging('SIGKILL');
     await sendAll(ann.session, conversation, texts(6, 10));
     await until('all messages', 20, async () => (await received(bob)).length === 10);
     expect(await received(bob)).toEqual(texts(1, 10));
     await inbox.stop();
     expect(await acknowledged(bob, conversation)).toBe(10n);
   });
+
+  test('waits as long as a server asks that is being stopped', async () => {
+    const { ann, bob, conversation } = await twoPeople();
+    const inbox = runInbox(bob);
+    await until('the stream to catch up', 10, () => isLive(inbox));
+    endMessaging('SIGTERM');
+    const farewell = await until('the farewell', 10, () =>
+      inbox.statuses.find(({ kind }) => kind === 'waiting'),
+    );
+    expect(farewell).toEqual({ kind: 'waiting', ms: expect.any(Number) });
+    await send(ann.session, conversation, 'message 1');
+    await until('the message', 20, async () => (await received(bob)).length === 1);
+  });
 });
 
-/** kill -9 of this deployment's messaging process; `handrail up` starts it again. */
-function killMessaging(): void {
+/** Ends this deployment's messaging process; `handrail up` starts it again. */
+function endMessaging(signal: 'SIGKILL' | 'SIGTERM'): void {
   const processes = execFileSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' }).split('\n');
   const ours = processes.find(
     (line) => line.includes('handrail_messaging') && line.includes(inject('folder')),
   );
   if (ours === undefined) throw new Error('messaging does not run');
-  process.kill(Number.parseInt(ours, 10), 'SIGKILL');
+  process.kill(Number.parseInt(ours, 10), signal);
 }

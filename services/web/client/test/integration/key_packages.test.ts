@@ -104,7 +104,7 @@ describe('key packages', () => {
 
   test('stop at what the server takes, without an error', async () => {
     const device = await newDevice();
-    await packagesOf(device, { target: 200 }).refill();
+    expect(await packagesOf(device, { target: 200 }).refill()).toMatchObject({ available: 200 });
     // A second tab that prepared its own at the same moment.
     const index = await indexOf(device);
     const spare = await engine.createKeyPackage(device.session.deviceKey);
