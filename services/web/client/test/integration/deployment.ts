@@ -52,9 +52,10 @@ async function stop(up: ChildProcess): Promise<void> {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const handrail = program();
   const folder = mkdtempSync(join(tmpdir(), 'handrail-client-'));
   const port = String(await freeBasePort());
-  const up = spawn(program(), ['--data', folder, 'up', '--port', port], {
+  const up = spawn(handrail, ['--data', folder, 'up', '--port', port], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   const file = join(folder, 'endpoints.json');
