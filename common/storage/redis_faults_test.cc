@@ -46,7 +46,7 @@ TEST(RedisFaultsTest, LateRepliesAreNotGivenToOtherCommands) {
   EXPECT_EQ(Do(*redis, {"ECHO", "late too"}, absl::Milliseconds(50)).status().code(),
             absl::StatusCode::kDeadlineExceeded);
   ASSERT_TRUE(Eventually([&] { return expired == 100; }));
-  EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(5));
+  EXPECT_LT(std::chrono::steady_clock::now() - started, kSoon);
   EXPECT_FALSE(patient_done);
   server.Resume();
   ASSERT_TRUE(Eventually([&] { return patient_done.load(); }));
@@ -58,7 +58,7 @@ TEST(RedisFaultsTest, LateRepliesAreNotGivenToOtherCommands) {
   EXPECT_EQ(redis->ConnectionEpoch(), 1) << "the connection was not to be given up for this";
 }
 
-TEST(RedisFaultsTest, HealsWithinTwoSecondsOfARestart) {
+TEST(RedisFaultsTest, HealsByItselfAfterARestart) {
   TemporaryRedis server;
   const auto redis = MustConnect(server.url());
   for (int round = 1; round <= 3; ++round) {
@@ -70,10 +70,10 @@ TEST(RedisFaultsTest, HealsWithinTwoSecondsOfARestart) {
     const absl::Status down = Do(*redis, {"PING"}, absl::Seconds(30)).status();
     EXPECT_EQ(down.code(), absl::StatusCode::kUnavailable);
     EXPECT_TRUE(HasReason(down, reason::kRedisUnavailable));
-    EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(2));
+    EXPECT_LT(std::chrono::steady_clock::now() - started, kSoon);
     ASSERT_TRUE(Eventually([&] { return !redis->IsConnected(); }));
     server.Start();
-    EXPECT_TRUE(Eventually([&] { return Do(*redis, {"PING"}).ok(); }, std::chrono::seconds(2)));
+    EXPECT_TRUE(Eventually([&] { return Do(*redis, {"PING"}).ok(); }, kSoon));
     EXPECT_TRUE(redis->IsConnected());
   }
 }
@@ -179,11 +179,11 @@ TEST(RedisFaultsTest, CommandsWaitForTheFirstConnectionOnly) {
   const auto started = std::chrono::steady_clock::now();
   EXPECT_TRUE(HasReason(Do(*redis, {"PING"}).status(), reason::kRedisUnavailable));
   EXPECT_TRUE(HasReason(Do(*redis, {"PING"}).status(), reason::kRedisUnavailable));
-  EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(3));
+  EXPECT_LT(std::chrono::steady_clock::now() - started, kSoon);
   EXPECT_FALSE(redis->IsConnected());
   EXPECT_EQ(redis->ConnectionEpoch(), 0);
   server.Start();
-  EXPECT_TRUE(Eventually([&] { return Do(*redis, {"PING"}).ok(); }, std::chrono::seconds(2)));
+  EXPECT_TRUE(Eventually([&] { return Do(*redis, {"PING"}).ok(); }, kSoon));
 }
 
 TEST(RedisFaultsTest, AServerThatAcceptsAndIsSilentCountsAsDown) {
@@ -197,7 +197,7 @@ TEST(RedisFaultsTest, AServerThatAcceptsAndIsSilentCountsAsDown) {
             absl::StatusCode::kDeadlineExceeded);
   EXPECT_TRUE(HasReason(Do(*redis, {"PING"}).status(), reason::kRedisUnavailable));
   server.Resume();
-  EXPECT_TRUE(Eventually([&] { return Do(*redis, {"PING"}).ok(); }, std::chrono::seconds(3)));
+  EXPECT_TRUE(Eventually([&] { return Do(*redis, {"PING"}).ok(); }, kSoon));
 }
 
 TEST(RedisFaultsTest, GivesUpAServerThatHasStoppedAnswering) {
@@ -212,7 +212,7 @@ TEST(RedisFaultsTest, GivesUpAServerThatHasStoppedAnswering) {
   const auto reply = Do(*redis, {"PING"}, absl::InfiniteDuration());
   EXPECT_TRUE(HasReason(reply.status(), reason::kRedisUnavailable)) << reply.status();
   server.Resume();
-  EXPECT_TRUE(Eventually([&] { return Do(*redis, {"PING"}).ok(); }, std::chrono::seconds(3)));
+  EXPECT_TRUE(Eventually([&] { return Do(*redis, {"PING"}).ok(); }, kSoon));
 }
 
 TEST(RedisFaultsTest, AWrongPasswordIsNotShownToAnyone) {

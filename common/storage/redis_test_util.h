@@ -45,6 +45,9 @@ inline void DoAsync(Redis& redis, std::initializer_list<absl::string_view> args,
   redis.CommandAsync(In(timeout), words, std::move(done));
 }
 
+// Well before commands are given up (20 s), and long enough for a machine that is busy with others.
+inline constexpr std::chrono::seconds kSoon{12};
+
 // True as soon as `condition` holds, false when it did not in `patience`.
 inline bool Eventually(const std::function<bool()>& condition,
                        std::chrono::milliseconds patience = std::chrono::seconds(20)) {
