@@ -116,23 +116,11 @@ void Supervisor::AddChild(const std::string& name, std::vector<std::string> comm
 
 std::vector<std::string> Supervisor::RedisCommand() const {
   // Nothing in this Redis needs to outlive it: it is an index, rebuilt from the ledgers.
-  return {"redis-server",
-          "--port",
-          "0",
-          "--unixsocket",
-          layout_.RedisSocket(),
-          "--unixsocketperm",
-          "700",
-          "--save",
-          "",
-          "--appendonly",
-          "no",
-          "--daemonize",
-          "no",
-          "--maxmemory-policy",
+  return {"redis-server", "--port", "0", "--unixsocket", layout_.RedisSocket(), "--unixsocketperm",
+          "700", "--save", "", "--appendonly", "no", "--daemonize", "no", "--maxmemory-policy",
           "noeviction",
-          "--dir",
-          layout_.root + "/run"};
+          // To empty it takes a moment, however much was in it.
+          "--lazyfree-lazy-user-flush", "yes", "--dir", layout_.root + "/run"};
 }
 
 std::vector<std::string> Supervisor::ServiceCommand(const std::string& service) const {
