@@ -38,8 +38,9 @@ class EngineShareTest : public EngineTestBase {
     ASSERT_TRUE(env_.ledger->SetAvailability(env_.As(id), env_.clock.Now(), 3, true).ok());
   }
   // Redis counts a lease by its own clock: short, so that a crash is not waited for.
-  std::unique_ptr<Matcher> NewReplica() {
+  std::unique_ptr<Matcher> NewReplica(absl::Duration scrub = MatcherOptions().scrub) {
     MatcherOptions options;
+    options.scrub = scrub;
     options.lease = absl::Seconds(2);
     options.lease_renewal = absl::Milliseconds(600);
     return std::make_unique<Matcher>(*env_.ledger, *queue_, members_, chooser_, BuiltInPrograms(),
@@ -91,6 +92,30 @@ TEST_F(EngineShareTest, WhatACrashedReplicaLedIsTakenOver) {
   a->Notify(opened->effects);
   EXPECT_TRUE(RunUntil({a.get()}, [&] { return StateOf(ticket) == TicketState::kOffered; }));
   env_.ExpectWhole();
+}
+
+TEST_F(EngineShareTest, WhoTakesOverReadsTheSponsorsToo) {
+  // So that nothing comes by chance.
+  auto a = NewReplica(absl::Hours(1));
+  auto b = NewReplica(absl::Hours(1));
+  const auto shared = [&] { return Led(a) + Led(b) == kPools && Led(a) > 0 && Led(b) > 0; };
+  ASSERT_TRUE(RunUntil({a.get(), b.get()}, shared)) << Led(a) << " and " << Led(b);
+  // Seats that only b hears of, which then crashes.
+  const auto all = env_.ledger->ScanSponsors(absl::InfiniteFuture(), 10, MemberId());
+  ASSERT_TRUE(all.ok() && all->size() == 1);
+  const MemberId sponsor = all->front().availability.sponsor;
+  const auto none = env_.ledger->SetAvailability(env_.As(sponsor), env_.clock.Now(), 0, true);
+  ASSERT_TRUE(none.ok());
+  a->Notify(none->effects);
+  a->RunRoundForTest();
+  const auto more = env_.ledger->SetAvailability(env_.As(sponsor), env_.clock.Now(), 3, true);
+  ASSERT_TRUE(more.ok());
+  b.reset();
+  ASSERT_TRUE(RunUntil({a.get()}, [&] { return Led(a) == kPools; })) << Led(a);
+  const auto opened = env_.Open(env_.As(env_.AddNewcomer()));
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  a->Notify(opened->effects);
+  EXPECT_TRUE(RunUntil({a.get()}, [&] { return StateOf(opened->value) == TicketState::kOffered; }));
 }
 
 TEST_F(EngineShareTest, APoolThatTheFirstDoesNotKnowIsLedMeanwhileByWhoKnowsIt) {

@@ -244,6 +244,50 @@ TEST_F(EngineTest, WhatAnotherReplicaDidComesOverTheStream) {
   EXPECT_EQ(StateOf(ticket->value), TicketState::kOffered);
 }
 
+TEST_F(EngineTest, WhatTheLedgerDidNotAnswerIsReadFromTheStreamAgain) {
+  Offer(2);
+  matcher_->RunRoundForTest();
+  auto other = NewMatcher();
+  const auto ticket = env_.Open(env_.As(env_.AddNewcomer()));
+  other->Notify(ticket->effects);
+  other->RunRoundForTest();
+  env_.Execute("ALTER TABLE tickets RENAME TO elsewhere");
+  env_.clock.Advance(absl::Seconds(1));
+  matcher_->RunRoundForTest();
+  env_.Execute("ALTER TABLE elsewhere RENAME TO tickets");
+  EXPECT_EQ(StateOf(ticket->value), TicketState::kWaiting);
+  env_.clock.Advance(absl::Seconds(1));
+  matcher_->RunRoundForTest();
+  EXPECT_EQ(StateOf(ticket->value), TicketState::kOffered);
+}
+
+TEST_F(EngineTest, WhoLeadsAgainAfterAFlushReadsWhatWasSaidBefore) {
+  MatcherOptions options;
+  options.scrub = absl::Hours(1);
+  auto leader = NewMatcher(options);
+  const MemberId sponsor = env_.AddSponsor(1);
+  Effects effects;
+  effects.sponsors = {sponsor};
+  leader->Notify(effects);
+  leader->RunRoundForTest();
+  const auto ticket = env_.Open(env_.As(env_.AddNewcomer()));
+  matcher_->Notify(ticket->effects);
+  matcher_->RunRoundForTest();
+  // The leader knows that there is another, and has not yet read what that one said.
+  env_.clock.Advance(options.lease_renewal);
+  ASSERT_TRUE(
+      queue_->Replicas(absl::InfiniteFuture(), env_.clock.Now(), "another", absl::Minutes(1)).ok());
+  server_.FlushAll();
+  ASSERT_TRUE(
+      queue_->Replicas(absl::InfiniteFuture(), env_.clock.Now(), "another", absl::Minutes(1)).ok());
+  EXPECT_EQ(StateOf(ticket->value), TicketState::kWaiting);
+  leader->RunRoundForTest();
+  EXPECT_EQ(leader->Stats().pools_led, 1);
+  env_.clock.Advance(MatcherOptions().claim_rest * 2);  // the queue had lost it
+  leader->RunRoundForTest();
+  EXPECT_EQ(StateOf(ticket->value), TicketState::kOffered);
+}
+
 TEST_F(EngineTest, ALeaderSaysNothingAndSaysItAllWhenItLeadsNoMore) {
   const MemberId sponsor = Offer(1);
   Ask();

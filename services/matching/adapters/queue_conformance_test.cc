@@ -303,13 +303,19 @@ TEST_P(QueueTest, AnExpiredClaimIsListedUntilItIsSettled) {
 }
 
 TEST_P(QueueTest, ALeaseHasOneOwner) {
-  EXPECT_TRUE(*queue_->Lease(Soon(), pool_, "a", absl::Seconds(10)));
-  EXPECT_TRUE(*queue_->Lease(Soon(), pool_, "a", absl::Seconds(10)));
-  EXPECT_FALSE(*queue_->Lease(Soon(), pool_, "b", absl::Seconds(10)));
-  EXPECT_FALSE(*queue_->Lease(Soon(), pool_, "b", absl::ZeroDuration()));
-  EXPECT_FALSE(*queue_->Lease(Soon(), pool_, "b", absl::Seconds(10)));
-  EXPECT_FALSE(*queue_->Lease(Soon(), pool_, "a", absl::ZeroDuration()));
-  EXPECT_TRUE(*queue_->Lease(Soon(), pool_, "b", absl::Seconds(10)));
+  const auto lease = [&](const std::string& owner, absl::Duration hold) {
+    const auto answer = queue_->Lease(Soon(), pool_, owner, hold);
+    EXPECT_TRUE(answer.ok()) << answer.status();
+    return answer.value_or(LeaseAnswer());
+  };
+  EXPECT_EQ(lease("a", absl::Seconds(10)), LeaseAnswer::kTaken);
+  EXPECT_EQ(lease("a", absl::Seconds(10)), LeaseAnswer::kKept);
+  EXPECT_EQ(lease("b", absl::Seconds(10)), LeaseAnswer::kNotYours);
+  EXPECT_EQ(lease("b", absl::ZeroDuration()), LeaseAnswer::kNotYours);
+  EXPECT_EQ(lease("a", absl::Seconds(10)), LeaseAnswer::kKept) << "b had nothing to give back";
+  EXPECT_EQ(lease("a", absl::ZeroDuration()), LeaseAnswer::kKept);
+  EXPECT_EQ(lease("a", absl::ZeroDuration()), LeaseAnswer::kNotYours) << "nobody holds it";
+  EXPECT_EQ(lease("b", absl::Seconds(10)), LeaseAnswer::kTaken);
 }
 
 TEST_P(QueueTest, ReplicasAreListedUntilTheyGoOrTheirTimeIsOver) {

@@ -205,13 +205,13 @@ absl::StatusOr<std::vector<Claim>> RedisQueue::ExpiredClaims(absl::Time deadline
   return claims;
 }
 
-absl::StatusOr<bool> RedisQueue::Lease(absl::Time deadline, const PoolKey& pool,
-                                       const std::string& owner, absl::Duration hold) {
+absl::StatusOr<LeaseAnswer> RedisQueue::Lease(absl::Time deadline, const PoolKey& pool,
+                                              const std::string& owner, absl::Duration hold) {
   ASSIGN_OR_RETURN(
       const RedisReply reply,
       redis_.Eval(deadline, Script("lease", kLeaseLua), {absl::StrCat(Prefix(pool), "lease")},
                   {owner, absl::StrCat(absl::ToInt64Milliseconds(hold))}));
-  return reply.integer == 1;
+  return static_cast<LeaseAnswer>(reply.integer);
 }
 
 absl::StatusOr<std::vector<std::string>> RedisQueue::Replicas(absl::Time deadline, absl::Time now,

@@ -36,8 +36,8 @@ class RedisQueue : public Queue {
                       absl::Span<const Settlement> settlements, Announce announce) override;
   absl::StatusOr<std::vector<Claim>> ExpiredClaims(absl::Time deadline, const PoolKey& pool,
                                                    absl::Time now, int limit) override;
-  absl::StatusOr<bool> Lease(absl::Time deadline, const PoolKey& pool, const std::string& owner,
-                             absl::Duration hold) override;
+  absl::StatusOr<LeaseAnswer> Lease(absl::Time deadline, const PoolKey& pool,
+                                    const std::string& owner, absl::Duration hold) override;
   absl::StatusOr<std::vector<std::string>> Replicas(absl::Time deadline, absl::Time now,
                                                     const std::string& replica,
                                                     absl::Duration hold) override;

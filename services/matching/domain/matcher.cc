@@ -14,14 +14,7 @@
 namespace handrail::matching {
 namespace {
 
-constexpr size_t kSentLimit = 100'000;
 constexpr size_t kQuestionLimit = 1000;
-
-template <typename Id>
-void Remember(absl::flat_hash_map<Id, int64_t>& sent, const Id& id, int64_t version) {
-  if (sent.size() >= kSentLimit) sent.clear();  // at worst a change of ours is read once more
-  sent[id] = version;
-}
 
 }  // namespace
 
@@ -109,7 +102,8 @@ MatcherStats Matcher::Stats() const {
 }
 
 bool Matcher::WaitForWork() {
-  const bool busy = !tickets_to_match_.empty() || !sponsors_to_match_.empty() || !loading_.empty();
+  const bool busy = !tickets_to_match_.empty() || !sponsors_to_match_.empty() ||
+                    !loading_.empty() || sponsors_after_.has_value();
   const absl::Time give_up = clock_.Now() + options_.event_poll / 2;
   MutexLock lock(mutex_);
   if (busy) {
@@ -131,15 +125,18 @@ void Matcher::Loop() {
   if (!QueueUp()) return;
   queue_.Replicas(QueueDeadline(), clock_.Now(), owner_, absl::ZeroDuration()).IgnoreError();
   for (const auto& [pool, lease] : leases_) {
-    if (lease.mine) {
-      queue_.Lease(QueueDeadline(), pool, owner_, absl::ZeroDuration()).IgnoreError();
-    }
+    if (!lease.mine) continue;
+    const auto answer = queue_.Lease(QueueDeadline(), pool, owner_, absl::ZeroDuration());
+    if (answer.ok() && *answer == LeaseAnswer::kNotYours) SayUnsaid(pool, lease);
   }
 }
 
 void Matcher::RunRoundForTest() {
   Round();
-  while (!tickets_to_match_.empty() || !sponsors_to_match_.empty() || !loading_.empty()) Round();
+  while (!tickets_to_match_.empty() || !sponsors_to_match_.empty() || !loading_.empty() ||
+         sponsors_after_.has_value()) {
+    Round();
+  }
 }
 
 void Matcher::Round() {
@@ -152,6 +149,7 @@ void Matcher::Round() {
     }
     sponsors_loaded_ = true;
   }
+  LoadSomeSponsors();
   LoadSome();
   KeepLeases();
   PollEvents();
@@ -399,38 +397,6 @@ void Matcher::RestTicket(const TicketId& ticket, absl::Duration about) {
   resting_.emplace(clock_.Now() + rest, ticket);
 }
 
-void Matcher::SettleAll(const std::vector<Attempt>& attempts) {
-  std::vector<std::pair<TicketId, int64_t>> ticket_marks;
-  if (!QueueUp()) return;  // the marks stay, and the sweeper sends them
-  struct Settled {
-    std::vector<Settlement> both;
-    std::vector<QueueTicket> tickets;
-    std::vector<QueueSponsor> sponsors;
-  };
-  std::map<PoolKey, Settled> by_pool;
-  std::vector<SponsorSeats> seats;
-  Told told;
-  for (const Attempt& attempt : attempts) {
-    const SponsorSeats* sponsor = index_.FindSponsor(attempt.match.sponsor);
-    if (sponsor == nullptr || attempt.outcome->effects.tickets.empty()) continue;
-    const TicketChange& ticket = attempt.outcome->effects.tickets.front();
-    Settled& settled = by_pool[attempt.match.pool];
-    settled.tickets.push_back(QueueTicketOf(ticket));
-    settled.sponsors.push_back(QueueSponsorOf(*sponsor));
-    settled.both.push_back({settled.tickets.back(), settled.sponsors.back()});
-    if (told.emplace(attempt.match.pool, attempt.match.sponsor).second) seats.push_back(*sponsor);
-    Remember(sent_tickets_, ticket.ticket, ticket.version);
-    Remember(sent_sponsors_, attempt.match.sponsor, sponsor->availability.version);
-    ticket_marks.emplace_back(ticket.ticket, ticket.version);
-  }
-  for (const auto& [pool, settled] : by_pool) {
-    const Announce announce = ToldBy(pool, settled.tickets, settled.sponsors);
-    if (!QueueOk(queue_.Settle(QueueDeadline(), pool, settled.both, announce))) return;
-  }
-  ledger_.ClearMarks(LedgerDeadline(), std::move(ticket_marks), {});
-  SendHints({}, seats, Announce::kNo, told);  // the other pools of these sponsors
-}
-
 void Matcher::Repair(const std::vector<Attempt>& attempts) {
   const absl::Time now = clock_.Now();
   std::vector<TicketId> ticket_ids;
@@ -462,38 +428,6 @@ void Matcher::Repair(const std::vector<Attempt>& attempts) {
   for (const auto& [pool, settlements] : by_pool) {
     if (!QueueOk(queue_.Settle(QueueDeadline(), pool, settlements, Announce::kNo))) return;
   }
-}
-
-void Matcher::SendHints(const std::vector<TicketChange>& tickets,
-                        const std::vector<SponsorSeats>& sponsors, Announce announce,
-                        const Told& told) {
-  if (!QueueUp()) return;
-  std::map<PoolKey, std::vector<QueueTicket>> tickets_by_pool;
-  std::map<PoolKey, std::vector<QueueSponsor>> sponsors_by_pool;
-  std::vector<std::pair<TicketId, int64_t>> ticket_marks;
-  std::vector<std::pair<MemberId, int64_t>> sponsor_marks;
-  for (const TicketChange& ticket : tickets) {
-    tickets_by_pool[ticket.pool].push_back(QueueTicketOf(ticket));
-    ticket_marks.emplace_back(ticket.ticket, ticket.version);
-    Remember(sent_tickets_, ticket.ticket, ticket.version);
-  }
-  for (const SponsorSeats& sponsor : sponsors) {
-    const MemberId& id = sponsor.availability.sponsor;
-    for (const PoolKey& pool : index_.PoolsOf(id)) {
-      if (!told.contains({pool, id})) sponsors_by_pool[pool].push_back(QueueSponsorOf(sponsor));
-    }
-    sponsor_marks.emplace_back(id, sponsor.availability.version);
-    Remember(sent_sponsors_, id, sponsor.availability.version);
-  }
-  for (const auto& [pool, entries] : tickets_by_pool) {
-    const Announce say = announce == Announce::kYes ? ToldBy(pool, entries, {}) : announce;
-    if (!QueueOk(queue_.PutTickets(QueueDeadline(), pool, entries, say))) return;
-  }
-  for (const auto& [pool, entries] : sponsors_by_pool) {
-    const Announce say = announce == Announce::kYes ? ToldBy(pool, {}, entries) : announce;
-    if (!QueueOk(queue_.PutSponsors(QueueDeadline(), pool, entries, say))) return;
-  }
-  ledger_.ClearMarks(LedgerDeadline(), std::move(ticket_marks), std::move(sponsor_marks));
 }
 
 }  // namespace handrail::matching

@@ -176,8 +176,13 @@ class Matcher {
   // while that is this replica it says nothing, and remembers what it did not say.
   Announce ToldBy(const PoolKey& pool, absl::Span<const QueueTicket> tickets,
                   absl::Span<const QueueSponsor> sponsors);
-  // The pool is led by another, and perhaps has been for a while: says what was not said.
-  void SayUnsaid(const PoolKey& pool, PoolLease& lease);
+  // Does what the answer to a lease asks for. False when the queue failed meanwhile: it is to be
+  // asked again.
+  bool Follow(const PoolKey& pool, PoolLease& lease, LeaseAnswer answer, bool giving);
+  // Reads the pool's tickets and all sponsors again, and from here on the stream.
+  bool BeginToLead(const PoolKey& pool, PoolLease& lease);
+  // Says what was not said to whoever leads the pool now.
+  bool SayUnsaid(const PoolKey& pool, const PoolLease& lease);
   // Looks who else is there.
   void MeetReplicas(absl::Time now);
   // How long to hold the pool's lease from now on: zero gives it back, nothing leaves it alone.
@@ -188,6 +193,8 @@ class Matcher {
   absl::Status LoadSponsors();
   // From the beginning, whatever was read of it before.
   void StartLoading(const PoolKey& pool);
+  // A page of sponsors, while they are being read again.
+  void LoadSomeSponsors();
   // Some pages of waiting tickets, longest waiting first, the pools in turn.
   void LoadSome();
   // A page of those that have an offer and may have one more. False at the end, where `after`
@@ -223,6 +230,7 @@ class Matcher {
   MatchIndex index_;
   bool sponsors_loaded_ = false;
   std::deque<Loading> loading_;
+  std::optional<MemberId> sponsors_after_;  // how far they have been read again
   std::deque<TicketId> tickets_to_match_;
   absl::flat_hash_set<TicketId> tickets_queued_;
   std::deque<MemberId> sponsors_to_match_;
@@ -231,6 +239,7 @@ class Matcher {
   SeatWindow window_;
   std::map<PoolKey, PoolLease> leases_;
   std::vector<std::string> replicas_;
+  absl::Time others_seen_at_ = absl::InfinitePast();
   absl::Time meet_at_ = absl::InfinitePast();
   absl::flat_hash_map<TicketId, int64_t> sent_tickets_;  // versions that we announced ourselves
   absl::flat_hash_map<MemberId, int64_t> sent_sponsors_;

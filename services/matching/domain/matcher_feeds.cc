@@ -20,9 +20,8 @@ constexpr int kEventsAtOnce = 500;
 // Tickets that are offered side by side are few; what lies beyond is found by the scrub.
 constexpr int kOfferedPages = 20;
 
-// Changes of a pool that its leader remembers at most between two renewals of the lease; beyond, it
-// says them aloud.
-constexpr size_t kUnsaidLimit = 20'000;
+// For so long after another replica was there it is thought to be there still.
+constexpr absl::Duration kOthersRemembered = absl::Minutes(10);
 
 }  // namespace
 
@@ -93,6 +92,22 @@ void Matcher::StartLoading(const PoolKey& pool) {
   loading_.push_back({pool, std::nullopt});
 }
 
+void Matcher::LoadSomeSponsors() {
+  if (!sponsors_after_.has_value()) return;
+  const auto sponsors = ledger_.ScanSponsors(LedgerDeadline(), kLoadChunk, *sponsors_after_);
+  absl::Status status = sponsors.status();
+  if (status.ok()) status = index_.PutSponsors(LedgerDeadline(), clock_.Now(), *sponsors);
+  if (!status.ok()) {
+    Log(Severity::kWarning, "index_not_loaded", {{LogField::kReason, ReasonOf(status)}});
+    MutexLock lock(mutex_);
+    if (!stopping_) wake_.WaitFor(mutex_, kLoadPause);
+    return;  // goes on where it stopped
+  }
+  for (const SponsorSeats& sponsor : *sponsors) LetLook(sponsor.availability.sponsor);
+  sponsors_after_.reset();
+  if (!sponsors->empty()) sponsors_after_ = sponsors->back().availability.sponsor;
+}
+
 void Matcher::LoadSome() {
   const absl::Time enough = clock_.Now() + kLoadSlice;
   // The pools in turn; at least a page a round, so that there is an end.
@@ -135,6 +150,7 @@ void Matcher::MeetReplicas(absl::Time now) {
   auto replicas = queue_.Replicas(QueueDeadline(), now, owner_, options_.lease);
   if (replicas.ok()) {
     replicas_ = *std::move(replicas);
+    if (replicas_.size() > 1) others_seen_at_ = now;
     meet_at_ = now + options_.lease_renewal;
     return;
   }
@@ -188,54 +204,54 @@ void Matcher::KeepLeases() {
     const std::optional<absl::Duration> hold = WantedHold(pool, lease, now);
     lease.seen = true;
     if (!hold.has_value()) continue;
-    const auto mine = queue_.Lease(QueueDeadline(), pool, owner_, *hold);
-    if (!QueueOk(mine.status())) {
+    const auto answer = queue_.Lease(QueueDeadline(), pool, owner_, *hold);
+    const bool giving = *hold == absl::ZeroDuration();
+    if (!QueueOk(answer.status()) || !Follow(pool, lease, *answer, giving)) {
       lease.renew_at = absl::InfinitePast();
       return;
     }
-    if (*mine && !lease.mine) {
-      // What others did while the pool was theirs is in the ledger, and from here on in the stream.
-      lease.cursor.clear();
-      lease.poll_at = absl::InfinitePast();
-      StartLoading(pool);
-    }
-    if (lease.mine && !*mine && *hold > absl::ZeroDuration()) SayUnsaid(pool, lease);
-    lease.unsaid_tickets.clear();
-    lease.unsaid_sponsors.clear();
-    lease.mine = *mine;
   }
 }
 
-Announce Matcher::ToldBy(const PoolKey& pool, absl::Span<const QueueTicket> tickets,
-                         absl::Span<const QueueSponsor> sponsors) {
-  const auto found = leases_.find(pool);
-  if (found == leases_.end() || !found->second.mine) return Announce::kYes;
-  PoolLease& lease = found->second;
-  const size_t unsaid = lease.unsaid_tickets.size() + lease.unsaid_sponsors.size();
-  if (unsaid + tickets.size() + sponsors.size() > kUnsaidLimit) return Announce::kYes;
-  lease.unsaid_tickets.insert(lease.unsaid_tickets.end(), tickets.begin(), tickets.end());
-  lease.unsaid_sponsors.insert(lease.unsaid_sponsors.end(), sponsors.begin(), sponsors.end());
-  return Announce::kNo;
+bool Matcher::Follow(const PoolKey& pool, PoolLease& lease, LeaseAnswer answer, bool giving) {
+  // Another leads the pool, and perhaps has for a while.
+  if (lease.mine && answer == LeaseAnswer::kNotYours && !SayUnsaid(pool, lease)) return false;
+  lease.unsaid_tickets.clear();
+  lease.unsaid_sponsors.clear();
+  // Redis was emptied: another may have led in between, and what it said is gone too.
+  const bool missed =
+      answer == LeaseAnswer::kTaken && clock_.Now() - others_seen_at_ < kOthersRemembered;
+  const bool begins = !lease.mine || missed;
+  lease.mine = answer != LeaseAnswer::kNotYours && !giving;
+  return !lease.mine || !begins || BeginToLead(pool, lease);
 }
 
-void Matcher::SayUnsaid(const PoolKey& pool, PoolLease& lease) {
-  // An entry as old as the one in the queue is written and told again, an older one is not.
-  if (QueueOk(queue_.PutTickets(QueueDeadline(), pool, lease.unsaid_tickets, Announce::kYes))) {
-    QueueOk(queue_.PutSponsors(QueueDeadline(), pool, lease.unsaid_sponsors, Announce::kYes));
+bool Matcher::BeginToLead(const PoolKey& pool, PoolLease& lease) {
+  // What others did while the pool was theirs is in the ledger, and from here on in the stream.
+  auto events = queue_.ReadEvents(QueueDeadline(), pool, "", 1);
+  if (!QueueOk(events.status())) {
+    lease.mine = false;
+    return false;
   }
+  lease.cursor = std::move(events->cursor);
+  lease.poll_at = absl::InfinitePast();
+  StartLoading(pool);
+  sponsors_after_ = MemberId();
+  return true;
 }
 
 void Matcher::PollEvents() {
   const absl::Time now = clock_.Now();
   std::vector<TicketId> ticket_ids;
   std::vector<MemberId> sponsor_ids;
+  std::vector<std::pair<PoolLease*, std::string>> read;
   for (auto& [pool, lease] : leases_) {
     if (!lease.mine || now < lease.poll_at || !QueueUp()) continue;
     lease.poll_at = now + options_.event_poll;
     const auto events = queue_.ReadEvents(QueueDeadline(), pool, lease.cursor, kEventsAtOnce);
     if (!QueueOk(events.status())) break;
     if (events->tickets.size() + events->sponsors.size() >= kEventsAtOnce) lease.poll_at = now;
-    lease.cursor = events->cursor;
+    read.emplace_back(&lease, events->cursor);
     for (const auto& [id, version] : events->tickets) {
       const auto sent = sent_tickets_.find(id);
       if (sent == sent_tickets_.end() || sent->second < version) ticket_ids.push_back(id);
@@ -249,8 +265,9 @@ void Matcher::PollEvents() {
   std::vector<SponsorSeats> sponsors;
   if (!index_.RefreshTickets(LedgerDeadline(), now, ticket_ids, &tickets).ok() ||
       !index_.RefreshSponsors(LedgerDeadline(), now, sponsor_ids, &sponsors).ok()) {
-    return;  // the scrub comes by
+    return;  // the next poll reads them again
   }
+  for (auto& [lease, cursor] : read) lease->cursor = std::move(cursor);
   for (const TicketChange& ticket : tickets) {
     if (!ticket.HasRoomForOffer()) continue;
     if (tickets_queued_.insert(ticket.ticket).second) tickets_to_match_.push_back(ticket.ticket);

@@ -62,6 +62,13 @@ struct Settlement {
   QueueSponsor sponsor;
 };
 
+// What a lease was and is.
+enum class LeaseAnswer : uint8_t {
+  kNotYours = 0,
+  kKept = 1,   // it was the owner's already
+  kTaken = 2,  // it was nobody's: between this and the last time others may have held it
+};
+
 // Whether other replicas are to hear of it through the pool's stream.
 enum class Announce : uint8_t { kNo = 0, kYes = 1 };
 
@@ -93,9 +100,10 @@ class Queue {
   // Claims past their deadline, oldest first; they stay until they are settled.
   virtual absl::StatusOr<std::vector<Claim>> ExpiredClaims(absl::Time deadline, const PoolKey& pool,
                                                            absl::Time now, int limit) = 0;
-  // Takes or keeps the pool's lease; true when `owner` holds it now. A zero `hold` gives it back.
-  virtual absl::StatusOr<bool> Lease(absl::Time deadline, const PoolKey& pool,
-                                     const std::string& owner, absl::Duration hold) = 0;
+  // Takes or keeps the pool's lease. A zero `hold` gives it back, and tells whether it was
+  // `owner`'s until then.
+  virtual absl::StatusOr<LeaseAnswer> Lease(absl::Time deadline, const PoolKey& pool,
+                                            const std::string& owner, absl::Duration hold) = 0;
   // Says that this replica is there for `hold` from `now`, or with a zero `hold` that it goes, and
   // gives the names of all who are there, in no order that means anything; at most 1,000. Nothing
   // may be decided by them: they spread work.
