@@ -260,7 +260,10 @@ std::vector<Damage> DamageBetweenTheLedgers() {
        Where::kMessaging,
        {"CREATE TABLE copy AS SELECT * FROM conversations", "DROP TABLE conversations",
         "ALTER TABLE copy RENAME TO conversations",
-        "INSERT INTO conversations SELECT 7, " ANOTHER_ID ", pairing_id, state, blocked, "
+        "INSERT INTO conversations (conversation_key, conversation_id, pairing_id, state, blocked, "
+        "created_at, closed_at, head_sequence, first_sequence, retention_at, marked_sequence, "
+        "marked_at, trimmed_at, trimmed_newest_at) "
+        "SELECT 7, " ANOTHER_ID ", pairing_id, state, blocked, "
         "created_at, closed_at, 0, 1, retention_at, marked_sequence, marked_at, trimmed_at, "
         "trimmed_newest_at FROM conversations WHERE state = 1",
         "INSERT INTO conversation_members SELECT 7, member_key, member_id, created_at FROM "
