@@ -324,18 +324,6 @@ TEST_P(GroupStoreTest, TheCommitGoesWithItsMessage) {
   ASSERT_TRUE(Commit(MakeCommit(ann_phone_, 1)).ok());
 }
 
-TEST_P(GroupStoreTest, NothingToJoinByOutlivesAClosedConversation) {
-  CommitBundle bundle = MakeCommit(ann_phone_, 0, {bob_phone_});
-  bundle.group_info = MlsGroupInfoBytes("info");
-  ASSERT_TRUE(Commit(bundle).ok());
-  CloseIt();
-  EXPECT_EQ(GroupNow().group_info, bundle.group_info);
-  clock_.Advance(absl::Hours(31 * 24));
-  EXPECT_EQ(TrimAll(), 1);
-  EXPECT_EQ(GroupNow().group_info, "");
-  EXPECT_THAT(WelcomesOf(bob_phone_), IsEmpty());
-}
-
 // A conversation holds 32 devices.
 TEST_P(GroupStoreTest, AGroupHasABound) {
   std::vector<DeviceId> devices = {ann_phone_};
@@ -394,6 +382,13 @@ TEST_P(GroupInvariantsTest, FindsAWelcomeForWhoIsNotInTheGroup) {
   Plant("UPDATE conversation_devices SET in_group = 0, end_sequence = 3 WHERE device_id = $1",
         {bob_phone_});
   ExpectFound("C3: a Welcome waits for a device");
+}
+
+TEST_P(GroupInvariantsTest, FindsWhatOutlivesAClosedConversation) {
+  Plant("DELETE FROM group_commits");
+  Plant("DELETE FROM messages");
+  Plant("UPDATE conversations SET state = 2, closed_at = 1, first_sequence = head_sequence + 1");
+  ExpectFound("C3: something to join the group");
 }
 
 TEST_P(GroupInvariantsTest, FindsAReaderFromOutside) {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "services/messaging/stores/sql_group_store.h"
 #include "services/messaging/stores/sql_key_package_store.h"
 #include "services/messaging/stores/store_test_util.h"
@@ -101,6 +102,19 @@ class GroupTest : public StoreTest {
     const auto group = groups_->GetGroup(kForever, ann_, ann_phone_, id_);
     EXPECT_TRUE(group.ok()) << group.status();
     return group.ok() ? *group : Group();
+  }
+
+  int64_t CountIn(const std::string& table) {
+    int64_t count = -1;
+    const absl::Status status =
+        database_->Read(kForever, [&](storage::Transaction& tx) -> absl::Status {
+          ASSIGN_OR_RETURN(const storage::Rows rows,
+                           tx.Query(absl::StrCat("SELECT COUNT(*) FROM ", table), {}));
+          count = rows.front().Int(0);
+          return absl::OkStatus();
+        });
+    EXPECT_TRUE(status.ok()) << status;
+    return count;
   }
 
   std::unique_ptr<SqlGroupStore> groups_;

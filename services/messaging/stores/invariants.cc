@@ -56,6 +56,11 @@ constexpr Invariant kInvariants[] = {
      "SELECT COUNT(*) FROM group_welcomes w WHERE NOT EXISTS (SELECT 1"
      " FROM conversation_devices d WHERE d.conversation_key = w.conversation_key"
      " AND d.device_id = w.device_id AND d.in_group = 1 AND d.end_sequence IS NULL)"},
+    {"C3: something to join the group of a closed, empty conversation by is kept",
+     "SELECT COUNT(*) FROM conversations c WHERE c.state = 2"
+     " AND c.first_sequence > c.head_sequence AND (EXISTS (SELECT 1 FROM group_infos i"
+     "  WHERE i.conversation_key = c.conversation_key) OR EXISTS (SELECT 1 FROM group_welcomes w"
+     "  WHERE w.conversation_key = c.conversation_key))"},
     {"C4: a key package was handed out more than once",
      "SELECT COUNT(*) FROM (SELECT 1 AS one FROM key_claim_items WHERE last_resort = 0"
      " AND reference IS NOT NULL GROUP BY reference HAVING COUNT(*) > 1) AS t"},

@@ -6,6 +6,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "common/base/status.h"
+#include "services/messaging/stores/group_remains.h"
 #include "services/messaging/stores/sql_message_store.h"
 
 namespace handrail::messaging {
@@ -76,26 +77,12 @@ class TrimStep {
                                 " AND sequence <= $2",
                                 {key_, end})
                         .status());
-    if (end == head_) RETURN_IF_ERROR(ForgetGroupOfClosed());
     first_ = end + 1;
-    return tx_
-        .Execute(
-            "UPDATE conversations SET first_sequence = $2, trimmed_at = $3,"
-            " trimmed_newest_at = $4 WHERE conversation_key = $1",
-            {key_, first_, now_, newest_})
-        .status();
-  }
-
-  // With the last message of a closed conversation goes what would let somebody join its group.
-  absl::Status ForgetGroupOfClosed() {
-    for (const char* sql :
-         {"DELETE FROM group_welcomes WHERE conversation_key = $1 AND EXISTS (SELECT 1"
-          " FROM conversations WHERE conversation_key = $1 AND state = 2)",
-          "DELETE FROM group_infos WHERE conversation_key = $1 AND EXISTS (SELECT 1"
-          " FROM conversations WHERE conversation_key = $1 AND state = 2)"}) {
-      RETURN_IF_ERROR(tx_.Execute(sql, {key_}).status());
-    }
-    return absl::OkStatus();
+    RETURN_IF_ERROR(tx_.Execute("UPDATE conversations SET first_sequence = $2, trimmed_at = $3,"
+                                " trimmed_newest_at = $4 WHERE conversation_key = $1",
+                                {key_, first_, now_, newest_})
+                        .status());
+    return end == head_ ? ForgetGroupWhenOver(tx_, key_) : absl::OkStatus();
   }
 
   // Notes how far every counting device is. A note is good for trimming once it has stood for as

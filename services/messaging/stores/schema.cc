@@ -195,6 +195,18 @@ std::vector<std::string> GroupTables() {
   };
 }
 
+// What a conversation that was closed after its last message had gone still had kept.
+std::vector<std::string> ForgetGroupsThatAreOver() {
+  std::vector<std::string> statements;
+  for (const char* table : {"group_welcomes", "group_infos"}) {
+    statements.push_back(absl::StrCat("DELETE FROM ", table,
+                                      " WHERE conversation_key IN (SELECT conversation_key"
+                                      " FROM conversations WHERE state = 2"
+                                      " AND first_sequence > head_sequence)"));
+  }
+  return statements;
+}
+
 }  // namespace
 
 absl::Span<const Migration> Migrations() {
@@ -206,6 +218,7 @@ absl::Span<const Migration> Migrations() {
        {"CREATE TABLE settings (name TEXT NOT NULL PRIMARY KEY, value {blob} NOT NULL) {strict}"}},
       {"0004_key_packages", KeyPackageTables()},
       {"0005_groups", GroupTables()},
+      {"0006_groups_that_are_over", ForgetGroupsThatAreOver()},
   };
   return *migrations;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/status.h"
+#include "services/messaging/stores/group_remains.h"
 #include "services/messaging/stores/schema.h"
 #include "services/messaging/stores/sql_message_store.h"
 
@@ -110,6 +111,8 @@ absl::StatusOr<bool> Close(Transaction& tx, int64_t key, bool blocked, absl::Tim
                               " closed_at = COALESCE(closed_at, $4)"
                               " WHERE conversation_key = $1 AND (state = $5 OR blocked < $3)",
                               {key, kClosed, blocked, now, kOpen}));
+  // Retention does not look at it again when it was trimmed empty before.
+  RETURN_IF_ERROR(ForgetGroupWhenOver(tx, key));
   return count > 0;
 }
 

@@ -1,0 +1,68 @@
+// Who may read what of a group, what is told of it, and how long it is kept, on every backend.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "services/messaging/stores/group_test_util.h"
+
+namespace handrail::messaging {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class GroupReadingTest : public GroupTest {
+ protected:
+  using GroupTest::GroupTest;
+
+  void MakeGroupWithInfo() {
+    CommitBundle bundle = MakeCommit(ann_phone_, 0, {bob_phone_});
+    bundle.group_info = MlsGroupInfoBytes("info");
+    ASSERT_TRUE(Commit(bundle).ok());
+  }
+  // A month and a day, and retention.
+  int64_t TrimAfterAMonth() {
+    clock_.Advance(absl::Hours(31 * 24));
+    return TrimAll();
+  }
+  void ExpectNothingToJoinBy() {
+    EXPECT_EQ(CountIn("group_infos"), 0);
+    EXPECT_EQ(CountIn("group_welcomes"), 0);
+  }
+};
+
+TEST_P(GroupReadingTest, NothingToJoinByOutlivesAClosedConversation) {
+  MakeGroupWithInfo();
+  CloseIt();
+  EXPECT_EQ(CountIn("group_infos"), 1) << "what was said can still be read";
+  EXPECT_EQ(TrimAfterAMonth(), 1);
+  ExpectNothingToJoinBy();
+}
+
+TEST_P(GroupReadingTest, NothingToJoinByIsLeftOfAnEmptyConversationThatIsClosed) {
+  MakeGroupWithInfo();
+  EXPECT_EQ(TrimAfterAMonth(), 1);
+  EXPECT_THAT(WelcomesOf(bob_phone_), SizeIs(1)) << "it is open";
+  CloseIt();
+  ExpectNothingToJoinBy();
+}
+
+TEST_P(GroupReadingTest, NothingToJoinByIsLeftOfAnEmptyConversationAfterABlock) {
+  MakeGroupWithInfo();
+  EXPECT_EQ(TrimAfterAMonth(), 1);
+  BlockThem();
+  ExpectNothingToJoinBy();
+}
+
+TEST_P(GroupReadingTest, NothingToJoinByIsLeftOfAnEmptyConversationWhoseMemberIsErased) {
+  MakeGroupWithInfo();
+  EXPECT_EQ(TrimAfterAMonth(), 1);
+  Apply(ann_, {}, Standing::kErased);
+  ExpectNothingToJoinBy();
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, GroupReadingTest,
+                         ::testing::ValuesIn(storage::AllTestBackends()),
+                         [](const auto& info) { return storage::TestBackendName(info.param); });
+
+}  // namespace
+}  // namespace handrail::messaging

@@ -1,0 +1,18 @@
+#ifndef HANDRAIL_SERVICES_MESSAGING_STORES_GROUP_REMAINS_H_
+#define HANDRAIL_SERVICES_MESSAGING_STORES_GROUP_REMAINS_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "common/storage/database.h"
+
+namespace handrail::messaging {
+
+// With the last message of a closed conversation goes what would let somebody join its group: its
+// GroupInfo and the Welcomes that wait. Changes nothing while the conversation is open or holds a
+// message. Its row is locked; called by whatever closes or empties it.
+absl::Status ForgetGroupWhenOver(storage::Transaction& tx, int64_t conversation_key);
+
+}  // namespace handrail::messaging
+
+#endif  // HANDRAIL_SERVICES_MESSAGING_STORES_GROUP_REMAINS_H_
