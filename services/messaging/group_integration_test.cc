@@ -140,6 +140,7 @@ TEST_F(GroupServiceTest, TheLoserIsToldWhereTheGroupIs) {
   EXPECT_EQ(group.group_id(), "group");
   EXPECT_EQ(group.group_info(), MlsGroupInfoBytes("info"));
   EXPECT_EQ(group.devices_size(), 3);
+  EXPECT_EQ(group.state(), v1::CONVERSATION_STATE_OPEN);
 }
 
 TEST_F(GroupServiceTest, ARemovedDevicesStreamEndsWithTheCommit) {

@@ -98,6 +98,8 @@ struct GroupDevice {
 
 struct Group {
   ConversationId conversation;
+  // Once it is closed: only the caller's own devices, and no GroupInfo. After a block nothing else.
+  ConversationState state = ConversationState::kOpen;
   std::string group_id;  // empty when there is none
   int64_t epoch = 0;
   int64_t head_sequence = 0;
@@ -123,6 +125,7 @@ class GroupStore {
   // QUEUE_FULL. After an error nothing of the bundle is there.
   virtual absl::StatusOr<Committed> Commit(absl::Time deadline, absl::Time now,
                                            const CommitBundle& bundle) = 0;
+  // PERMISSION_DENIED / DEVICE_REVOKED, as the two below.
   virtual absl::StatusOr<Group> GetGroup(absl::Time deadline, const MemberId& member,
                                          const DeviceId& device,
                                          const ConversationId& conversation) = 0;

@@ -57,6 +57,8 @@ void ToProto(const Group& group, v1::Group* proto) {
     added->set_state(StateOf(device.state));
   }
   proto->set_group_info(group.group_info);
+  proto->set_state(group.state == ConversationState::kOpen ? v1::CONVERSATION_STATE_OPEN
+                                                           : v1::CONVERSATION_STATE_CLOSED);
 }
 
 }  // namespace

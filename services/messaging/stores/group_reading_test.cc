@@ -60,6 +60,47 @@ TEST_P(GroupReadingTest, NothingToJoinByIsLeftOfAnEmptyConversationWhoseMemberIs
   ExpectNothingToJoinBy();
 }
 
+TEST_P(GroupReadingTest, AClosedConversationTellsNothingOfTheDevicesOfOthers) {
+  MakeGroupWithInfo();
+  CloseIt();
+  // A new one of Bob's, synced into what is closed.
+  Apply(bob_, {bob_phone_, DeviceId::Random(random_)});
+  const Group group = GroupNow();
+  EXPECT_EQ(group.state, ConversationState::kClosed);
+  EXPECT_EQ(group.group_id, "group");
+  EXPECT_EQ(group.epoch, 1);
+  EXPECT_EQ(group.group_info, "");
+  EXPECT_THAT(group.devices, SizeIs(2));
+  for (const GroupDevice& device : group.devices) EXPECT_EQ(device.member, ann_);
+}
+
+TEST_P(GroupReadingTest, ABlockedConversationTellsThatItIsClosed) {
+  MakeGroupWithInfo();
+  BlockThem();
+  const Group group = GroupNow();
+  EXPECT_EQ(group.conversation, id_);
+  EXPECT_EQ(group.state, ConversationState::kClosed);
+  EXPECT_EQ(group.group_id, "");
+  EXPECT_EQ(group.epoch, 0);
+  EXPECT_EQ(group.head_sequence, 0);
+  EXPECT_EQ(group.group_info, "");
+  EXPECT_THAT(group.devices, IsEmpty());
+}
+
+TEST_P(GroupReadingTest, ARevokedDeviceIsToldNothing) {
+  MakeGroupWithInfo();
+  ASSERT_TRUE(Commit(MakeCommit(ann_phone_, 1, {ann_tablet_})).ok());
+  Apply(ann_, {ann_phone_});
+  const auto expect_revoked = [](const absl::Status& status) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << status;
+    EXPECT_TRUE(HasReason(status, reason::kDeviceRevoked));
+  };
+  expect_revoked(groups_->GetGroup(kForever, ann_, ann_tablet_, id_).status());
+  expect_revoked(groups_->FetchWelcomes(kForever, ann_, ann_tablet_).status());
+  expect_revoked(groups_->AckWelcome(kForever, ann_, ann_tablet_, id_, 2));
+  EXPECT_EQ(GroupNow().state, ConversationState::kOpen);
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, GroupReadingTest,
                          ::testing::ValuesIn(storage::AllTestBackends()),
                          [](const auto& info) { return storage::TestBackendName(info.param); });

@@ -23,29 +23,40 @@ absl::Status DeviceUnknown() {
   return Error(StatusCode::kNotFound, kDeviceUnknown).Message("no such conversation");
 }
 
-// The caller's device takes part in the conversation: NOT_FOUND, NOT_FOUND / DEVICE_UNKNOWN.
+absl::Status DeviceRevoked() {
+  return Error(StatusCode::kPermissionDenied, reason::kDeviceRevoked)
+      .Message("this device was removed");
+}
+
+// The caller's device takes part in the conversation: NOT_FOUND, NOT_FOUND / DEVICE_UNKNOWN,
+// PERMISSION_DENIED / DEVICE_REVOKED.
 absl::Status CheckTakesPart(Transaction& tx, const MemberId& member, const DeviceId& device,
                             const ConversationId& conversation) {
   ASSIGN_OR_RETURN(const Rows rows,
-                   tx.Query("SELECT 1 FROM conversation_devices d JOIN conversations c"
+                   tx.Query("SELECT v.revoked FROM conversation_devices d JOIN conversations c"
                             " ON c.conversation_key = d.conversation_key"
+                            " JOIN devices v ON v.device_id = d.device_id"
                             " WHERE c.conversation_key = $1 AND c.conversation_id = $2"
                             " AND d.device_id = $3 AND d.member_id = $4",
                             {KeyOf(conversation), conversation, device, member}));
-  if (!rows.empty()) return absl::OkStatus();
+  if (!rows.empty()) return rows.front().Bool(0) ? DeviceRevoked() : absl::OkStatus();
   ASSIGN_OR_RETURN(const Rows known,
                    tx.Query("SELECT 1 FROM devices WHERE device_id = $1", {device}));
   if (known.empty()) return DeviceUnknown();
   return Error(StatusCode::kNotFound, reason::kNotFound).Message("no such conversation");
 }
 
-absl::Status LoadDevices(Transaction& tx, Group& group) {
+// Those of `member` alone, once nobody can be added any more: whom the others have is none of its
+// business then.
+absl::Status LoadDevices(Transaction& tx, const MemberId& member, Group& group) {
   ASSIGN_OR_RETURN(const Rows rows,
                    tx.Query("SELECT d.device_id, d.member_id, d.in_group, d.end_sequence"
                             " FROM conversation_devices d JOIN devices v"
                             " ON v.device_id = d.device_id WHERE d.conversation_key = $1"
-                            " AND (d.in_group = 1 OR v.revoked = 0) ORDER BY d.device_id",
-                            {KeyOf(group.conversation)}));
+                            " AND (d.in_group = 1 OR v.revoked = 0)"
+                            " AND (d.member_id = $2 OR $3 = 1) ORDER BY d.device_id",
+                            {KeyOf(group.conversation), member,
+                             group.state == ConversationState::kOpen ? 1 : 0}));
   for (const Row& row : rows) {
     const bool in_group = row.Bool(2) && !group.group_id.empty();
     GroupDeviceState state = GroupDeviceState::kOutside;
@@ -74,18 +85,21 @@ absl::StatusOr<Group> SqlGroupStore::GetGroup(absl::Time deadline, const MemberI
     group = Group();
     RETURN_IF_ERROR(CheckTakesPart(tx, member, device, conversation));
     ASSIGN_OR_RETURN(const Rows rows,
-                     tx.Query("SELECT c.group_id, c.epoch, c.head_sequence, i.message"
-                              " FROM conversations c LEFT JOIN group_infos i"
+                     tx.Query("SELECT c.group_id, c.epoch, c.head_sequence, i.message,"
+                              " c.state, c.blocked FROM conversations c LEFT JOIN group_infos i"
                               " ON i.conversation_key = c.conversation_key AND i.epoch = c.epoch"
                               " WHERE c.conversation_key = $1",
                               {KeyOf(conversation)}));
     const Row& row = rows.front();
     group.conversation = conversation;
+    group.state = static_cast<ConversationState>(row.Int(4));
+    if (row.Bool(5)) return absl::OkStatus();
     if (!row.IsNull(0)) group.group_id = std::string(row.Bytes(0));
     group.epoch = row.Int(1);
     group.head_sequence = row.Int(2);
-    if (!row.IsNull(3)) group.group_info = std::string(row.Bytes(3));
-    return LoadDevices(tx, group);
+    const bool open = group.state == ConversationState::kOpen;
+    if (open && !row.IsNull(3)) group.group_info = std::string(row.Bytes(3));
+    return LoadDevices(tx, member, group);
   }));
   return group;
 }
@@ -97,9 +111,10 @@ absl::StatusOr<WelcomePage> SqlGroupStore::FetchWelcomes(absl::Time deadline,
   RETURN_IF_ERROR(database_.Read(deadline, [&](Transaction& tx) -> absl::Status {
     page = WelcomePage();
     ASSIGN_OR_RETURN(const Rows known,
-                     tx.Query("SELECT 1 FROM devices WHERE device_id = $1 AND member_id = $2",
+                     tx.Query("SELECT revoked FROM devices WHERE device_id = $1 AND member_id = $2",
                               {device, member}));
     if (known.empty()) return DeviceUnknown();
+    if (known.front().Bool(0)) return DeviceRevoked();
     ASSIGN_OR_RETURN(const Rows rows,
                      tx.Query("SELECT c.conversation_id, w.sequence, w.epoch, w.message,"
                               " w.created_at FROM group_welcomes w JOIN conversations c"
