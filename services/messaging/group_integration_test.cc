@@ -153,11 +153,14 @@ TEST_F(GroupServiceTest, ARemovedDevicesStreamEndsWithTheCommit) {
   ASSERT_TRUE(SayIn(2).ok());
   ASSERT_TRUE(stream.ReadToSequence(2));
   EXPECT_EQ(stream.last.envelope().kind(), v1::ENVELOPE_KIND_COMMIT);
-  // Added again: the next envelope is what comes after that.
+  // Added again: a Gap, as it has acknowledged nothing, and then what comes after that.
   ASSERT_TRUE(Commit(ann_phone_, Adding(2, bob_phone_)).ok());
   ASSERT_TRUE(SayIn(3).ok());
   ASSERT_TRUE(stream.ReadUntil(v1::SubscribeResponse::kWelcome));
   EXPECT_EQ(stream.last.welcome().sequence(), 4);
+  ASSERT_TRUE(stream.ReadUntil(v1::SubscribeResponse::kGap));
+  EXPECT_EQ(stream.last.gap().first_sequence(), 3);
+  EXPECT_EQ(stream.last.gap().last_sequence(), 4);
   ASSERT_TRUE(stream.ReadToSequence(5));
   EXPECT_THAT(stream.sequences, ::testing::ElementsAre(2, 5));
 }

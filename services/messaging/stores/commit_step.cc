@@ -64,7 +64,9 @@ struct DeviceRow {
   bool live = false;  // reads what comes
   bool in_group = false;
   bool can_send = false;
-  int64_t reached = 0;  // acknowledged, or given up, or before its start
+  int64_t end = 0;      // the last that it could read before the commit
+  int64_t acked = 0;    // acknowledged, or before its start
+  int64_t reached = 0;  // or given up
   absl::Time last_seen_at;
 };
 
@@ -167,8 +169,8 @@ absl::Status CommitRun::LoadDevices() {
   ASSIGN_OR_RETURN(
       const Rows rows,
       tx_.Query("SELECT d.device_id, d.member_id, v.revoked, d.end_sequence, d.in_group,"
-                " d.can_send, d.acked_sequence, d.skipped_sequence, d.start_sequence,"
-                " v.last_seen_at FROM conversation_devices d JOIN conversations c"
+                " d.can_send, d.acked_sequence, d.skipped_sequence, v.last_seen_at"
+                " FROM conversation_devices d JOIN conversations c"
                 " ON c.conversation_key = d.conversation_key JOIN devices v"
                 " ON v.device_id = d.device_id"
                 " WHERE c.conversation_key = $1 AND c.conversation_id = $2",
@@ -180,8 +182,10 @@ absl::Status CommitRun::LoadDevices() {
     device.live = row.IsNull(3);
     device.in_group = row.Bool(4);
     device.can_send = row.Bool(5);
-    device.reached = std::max({row.Int(6), row.Int(7), row.Int(8) - 1});
-    device.last_seen_at = row.Time(9);
+    device.end = device.live ? head_ : row.Int(3);
+    device.acked = row.Int(6);
+    device.reached = std::max(row.Int(6), row.Int(7));
+    device.last_seen_at = row.Time(8);
   }
   return absl::OkStatus();
 }
@@ -353,6 +357,16 @@ absl::Status CommitRun::Join(const DeviceId& device, const DeviceRow& row) {
             "UPDATE conversation_devices SET in_group = 1"
             " WHERE conversation_key = $1 AND device_id = $2",
             {key_, device})
+        .status();
+  }
+  // What it could read when it was in the group before, and has not acknowledged, it can decrypt no
+  // more: it finds a Gap from there to its new start (C6).
+  if (row.acked < row.end) {
+    return tx_
+        .Execute(
+            "UPDATE conversation_devices SET in_group = 1, skipped_sequence = $3,"
+            " end_sequence = NULL WHERE conversation_key = $1 AND device_id = $2",
+            {key_, device, head_ + 1})
         .status();
   }
   return tx_

@@ -7,6 +7,7 @@
 namespace handrail::messaging {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -99,6 +100,52 @@ TEST_P(GroupReadingTest, ARevokedDeviceIsToldNothing) {
   expect_revoked(groups_->FetchWelcomes(kForever, ann_, ann_tablet_).status());
   expect_revoked(groups_->AckWelcome(kForever, ann_, ann_tablet_, id_, 2));
   EXPECT_EQ(GroupNow().state, ConversationState::kOpen);
+}
+
+TEST_P(GroupReadingTest, WhoComesBackFindsAGapWhereItHadStopped) {
+  MakeGroup();                                                            // 1
+  ASSERT_TRUE(SayIn(1, ann_phone_).ok());                                 // 2
+  ASSERT_TRUE(SayIn(1, ann_phone_).ok());                                 // 3
+  ASSERT_TRUE(Ack(bob_phone_, id_, 2).ok());                              // 3 is not fetched
+  ASSERT_TRUE(Commit(MakeCommit(ann_phone_, 1, {}, {bob_phone_})).ok());  // 4
+  ASSERT_TRUE(SayIn(2, ann_phone_).ok());                                 // 5
+  ASSERT_TRUE(Commit(MakeCommit(ann_phone_, 2, {bob_phone_})).ok());      // 6
+  ASSERT_TRUE(SayIn(3, ann_phone_).ok());                                 // 7
+  const Gap gap{id_, 3, 6};
+  const auto page = FetchAs(bob_, bob_phone_, id_, 2);
+  EXPECT_EQ(page->gap, gap);
+  EXPECT_THAT(Sequences(*page), ElementsAre(7));
+  const auto stream = [&] {
+    auto snapshot = store_->ReadStream(kForever, bob_phone_, {}, true, 10);
+    EXPECT_TRUE(snapshot.ok()) << snapshot.status();
+    return snapshot->conversations.at(0);
+  };
+  EXPECT_EQ(stream().gap, gap);
+  EXPECT_THAT(stream().envelopes, SizeIs(1));
+  ASSERT_NE(stream().welcome, nullptr);
+  // Acknowledged, it is over; and what was said while it was out stays closed to it.
+  ASSERT_TRUE(Ack(bob_phone_, id_, 6).ok());
+  EXPECT_FALSE(stream().gap.has_value());
+  EXPECT_THAT(ReadableBy(bob_phone_), ElementsAre(7));
+  // Replaced in one commit with something unread; then once more with nothing.
+  ASSERT_TRUE(Commit(MakeCommit(ann_phone_, 3, {bob_phone_}, {bob_phone_})).ok());  // 8
+  EXPECT_EQ(stream().gap, (Gap{id_, 7, 8}));
+  ASSERT_TRUE(Ack(bob_phone_, id_, 8).ok());
+  ASSERT_TRUE(Commit(MakeCommit(ann_phone_, 4, {bob_phone_}, {bob_phone_})).ok());  // 9
+  EXPECT_FALSE(stream().gap.has_value());
+}
+
+TEST_P(GroupReadingTest, WhoJoinsByItselfAgainFindsAGapWhereItHadStopped) {
+  MakeGroup();                             // 1
+  ASSERT_TRUE(SayIn(1, ann_phone_).ok());  // 2
+  CommitBundle bundle = MakeCommit(bob_phone_, 1);
+  bundle.commit = MlsExternalCommitBytes("group", 1);
+  bundle.external = true;
+  ASSERT_TRUE(Commit(bundle).ok());        // 3
+  ASSERT_TRUE(SayIn(2, ann_phone_).ok());  // 4
+  const auto page = FetchAs(bob_, bob_phone_, id_);
+  EXPECT_EQ(page->gap, (Gap{id_, 2, 3}));
+  EXPECT_THAT(Sequences(*page), ElementsAre(4));
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, GroupReadingTest,

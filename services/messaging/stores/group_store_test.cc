@@ -194,6 +194,7 @@ TEST_P(GroupStoreTest, ARemovedDeviceReadsToItsEndAndOneThatComesBackFromItsStar
   ASSERT_TRUE(Commit(MakeCommit(ann_phone_, 2, {bob_phone_})).ok());  // 5
   ASSERT_TRUE(SayIn(3, bob_phone_).ok());                             // 6
   EXPECT_THAT(ReadableBy(bob_phone_), ElementsAre(6));
+  EXPECT_EQ(FetchAs(bob_, bob_phone_, id_)->gap, (Gap{id_, 2, 5})) << "it never fetched 2 and 3";
   EXPECT_THAT(ReadableBy(ann_phone_), ElementsAre(1, 2, 3, 4, 5, 6));
   EXPECT_THAT(WelcomesOf(bob_phone_), SizeIs(1));
 }

@@ -84,7 +84,8 @@ std::vector<std::string> MemberTables() {
       "CREATE INDEX devices_by_member ON devices (member_id)",
 
       // What a device may read (start_sequence to end_sequence, open while null) and what it has.
-      // Everything up to skipped_sequence was given up for it after a long silence.
+      // Everything up to skipped_sequence is not for it any more: given up after a long silence, or
+      // before the commit that took it into the group again. It never becomes less.
       "CREATE TABLE conversation_devices ("
       " conversation_key {int} NOT NULL,"
       " device_id {blob} NOT NULL CHECK (length(device_id) = 16),"
