@@ -110,9 +110,9 @@ class MessageStore {
   // their order. `wake_after` (may be null) is woken when the whole commit has been reported, so
   // that a stream answers many appends in one frame. Errors: NOT_FOUND; NOT_FOUND / DEVICE_UNKNOWN
   // when the device was never heard of (ask profiles, repeat); FAILED_PRECONDITION /
-  // CONVERSATION_CLOSED, REQUEST_ID_REUSED, MEMBER_SUSPENDED; RESOURCE_EXHAUSTED / QUEUE_FULL,
-  // OVERLOADED. In a conversation with an MLS group also FAILED_PRECONDITION / DEVICE_NOT_IN_GROUP
-  // and the codes of AdmitGroupMessage.
+  // CONVERSATION_CLOSED, REQUEST_ID_REUSED, MEMBER_SUSPENDED; RESOURCE_EXHAUSTED / QUEUE_FULL (a
+  // device's backlog, or what is kept of the conversation), OVERLOADED. In a conversation with an
+  // MLS group also FAILED_PRECONDITION / DEVICE_NOT_IN_GROUP and the codes of AdmitGroupMessage.
   virtual void AppendAsync(Append append, std::shared_ptr<Wakeable> wake_after,
                            AppendDone done) = 0;
 

@@ -19,6 +19,10 @@ struct Limits {
   // Messages that one live device has not acknowledged in one conversation; more are refused to the
   // sender. Counted per conversation, so that one conversation can never silence another.
   int64_t backlog_messages = 5000;
+  // Messages that are kept of one conversation, acknowledged or not; more are refused to the
+  // sender. What holds when nobody else is there whose backlog could fill. Far beyond what people
+  // write in the day that a message is kept.
+  int64_t stored_messages = 200'000;
   // Messages sent on one stream and not acknowledged; the stream pauses, nothing is lost.
   int64_t stream_window = 256;
   // A device that was not heard of for this long no longer counts against the sender.

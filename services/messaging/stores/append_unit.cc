@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "services/messaging/domain/groups.h"
+#include "services/messaging/stores/room.h"
 #include "services/messaging/stores/schema.h"
 
 namespace handrail::messaging {
@@ -41,6 +42,7 @@ struct ConversationRow {
   bool open = false;
   int64_t head = 0;
   int64_t stored_head = 0;
+  int64_t first = 1;
   bool was_empty = false;
   absl::Time retention_at;
   int64_t epoch = 0;
@@ -155,6 +157,7 @@ absl::Status AppendRun::LockConversations() {
     conversation.id = row.Id<ConversationId>(1);
     conversation.open = row.Int(2) == static_cast<int64_t>(ConversationState::kOpen);
     conversation.head = conversation.stored_head = row.Int(3);
+    conversation.first = row.Int(4);
     conversation.was_empty = row.Int(4) > row.Int(3);
     conversation.retention_at = row.Time(5);
     conversation.epoch = row.Int(6);
@@ -278,13 +281,12 @@ absl::StatusOr<absl::StatusOr<Appended>> AppendRun::Decide(const Append& append)
     if (!admitted.ok()) return Result(admitted.status());
     message = *admitted;
   }
+  if (IsKeptFull(limits_, conversation.first, conversation.head)) return Result(KeptFull());
   if (!conversation.room_until.has_value()) {
     ASSIGN_OR_RETURN(conversation.room_until, RoomUntil(conversation));
   }
   if (conversation.head + 1 > *conversation.room_until) {
-    return Result(Error(StatusCode::kResourceExhausted, reason::kQueueFull)
-                      .Message("a device of this conversation has too many messages waiting")
-                      .RetryAfter(absl::Seconds(2)));
+    return Result(BacklogFull());
   }
   auto envelope = std::make_shared<Envelope>();
   envelope->conversation = append.conversation;

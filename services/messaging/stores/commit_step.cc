@@ -11,6 +11,7 @@
 #include "common/base/status.h"
 #include "common/crypto/hash.h"
 #include "services/messaging/domain/message_store.h"
+#include "services/messaging/stores/room.h"
 #include "services/messaging/stores/schema.h"
 
 namespace handrail::messaging {
@@ -312,13 +313,12 @@ absl::Status CommitRun::CheckWelcomes() {
 }
 
 absl::Status CommitRun::CheckRoom() {
+  if (IsKeptFull(limits_, first_, head_)) return KeptFull();
   for (const auto& [device, row] : devices_) {
     if (!row.live || IsRemoved(device)) continue;
     if (row.last_seen_at <= now_ - limits_.silent_after) continue;
     if (head_ + 1 <= row.reached + limits_.backlog_messages) continue;
-    return Error(StatusCode::kResourceExhausted, reason::kQueueFull)
-        .Message("a device of this conversation has too many messages waiting")
-        .RetryAfter(absl::Seconds(2));
+    return BacklogFull();
   }
   return absl::OkStatus();
 }

@@ -148,6 +148,78 @@ TEST_P(GroupReadingTest, WhoJoinsByItselfAgainFindsAGapWhereItHadStopped) {
   EXPECT_THAT(Sequences(*page), ElementsAre(4));
 }
 
+// Ann's phone makes a group of its own, and Bob's is not in it.
+TEST_P(GroupReadingTest, WhoIsNotInTheGroupHoldsNothingBack) {
+  SayMany(id_, 2);
+  ASSERT_TRUE(Ack(bob_phone_, id_, 1).ok());
+  ASSERT_TRUE(Commit(MakeCommit(ann_phone_, 0)).ok());  // 3
+  ASSERT_TRUE(SayIn(1, ann_phone_).ok());               // 4
+  const auto trim_when_acknowledged = [&] {
+    ASSERT_TRUE(Ack(ann_phone_, id_, 4).ok());
+    clock_.Advance(absl::Hours(25));
+    TrimAll();  // takes note
+    clock_.Advance(absl::Hours(25));
+    TrimAll();
+  };
+  trim_when_acknowledged();
+  EXPECT_EQ(CountIn("messages"), 3) << "what Bob's phone can still read waits for it";
+  EXPECT_THAT(ReadableBy(bob_phone_), ElementsAre(2));
+  ASSERT_TRUE(Ack(bob_phone_, id_, 2).ok());
+  trim_when_acknowledged();
+  EXPECT_EQ(CountIn("messages"), 0);
+}
+
+SqlMessageStore::Options FewKept() {
+  SqlMessageStore::Options options;
+  options.limits.stored_messages = 5;
+  return options;
+}
+
+class GroupBoundTest : public GroupReadingTest {
+ protected:
+  GroupBoundTest() : GroupReadingTest(FewKept()) {}
+};
+
+TEST_P(GroupBoundTest, WhatIsKeptOfAConversationHasABound) {
+  ASSERT_TRUE(Commit(MakeCommit(ann_phone_, 0)).ok());
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(SayIn(1, ann_phone_).ok());
+  ASSERT_TRUE(Ack(ann_phone_, id_, 5).ok());
+  for (const absl::Status& status :
+       {SayIn(1, ann_phone_).status(), Commit(MakeCommit(ann_phone_, 1)).status()}) {
+    EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+    EXPECT_TRUE(HasReason(status, reason::kQueueFull));
+    EXPECT_TRUE(DetailsOf(status).retry_after.has_value());
+  }
+  EXPECT_EQ(CountIn("messages"), 5);
+  // Retention makes room.
+  clock_.Advance(absl::Hours(25));
+  TrimAll();
+  clock_.Advance(absl::Hours(25));
+  EXPECT_EQ(TrimAll(), 5);
+  EXPECT_TRUE(SayIn(1, ann_phone_).ok());
+  EXPECT_TRUE(Commit(MakeCommit(ann_phone_, 1)).ok());
+}
+
+TEST_P(GroupBoundTest, TheBoundHoldsWithinABatchToo) {
+  Mutex mutex;
+  CondVar signal;
+  int stored = 0;
+  int refused = 0;
+  for (int i = 0; i < 12; ++i) {
+    store_->AppendAsync(MakeAppend(id_, "x"), nullptr, [&](absl::StatusOr<Appended> appended) {
+      MutexLock lock(mutex);
+      ++(appended.ok() ? stored : refused);
+      signal.SignalAll();
+    });
+  }
+  MutexLock lock(mutex);
+  while (stored + refused < 12) signal.Wait(mutex);
+  EXPECT_EQ(stored, 5);
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, GroupBoundTest, ::testing::ValuesIn(storage::AllTestBackends()),
+                         [](const auto& info) { return storage::TestBackendName(info.param); });
+
 INSTANTIATE_TEST_SUITE_P(Backends, GroupReadingTest,
                          ::testing::ValuesIn(storage::AllTestBackends()),
                          [](const auto& info) { return storage::TestBackendName(info.param); });

@@ -32,7 +32,8 @@ class TrimStep {
         head_(row.Int(1)),
         first_(row.Int(2)),
         marked_(row.Int(3)),
-        marked_at_(row.Time(4)) {}
+        marked_at_(row.Time(4)),
+        has_group_(!row.IsNull(5)) {}
 
   // The number of messages that went.
   absl::StatusOr<int64_t> Run() {
@@ -103,33 +104,42 @@ class TrimStep {
 
   // What every counting device of every member has. A silent device does not count when its member
   // has another that does: somebody's only phone may be in a locker for weeks, and then what was
-  // sent to them waits the full time. A member without any device keeps everything waiting, too.
+  // sent to them waits the full time. A member without any device keeps everything waiting, too;
+  // but not when there is a group: none of theirs is in it, and whichever joins reads from its
+  // start on. Then only what a device outside it could read from before keeps waiting.
   absl::StatusOr<int64_t> ReachedByAll() {
     ASSIGN_OR_RETURN(const Rows members, tx_.Query("SELECT member_id FROM conversation_members"
                                                    " WHERE conversation_key = $1",
                                                    {key_}));
     ASSIGN_OR_RETURN(const Rows devices,
                      tx_.Query("SELECT c.member_id, c.acked_sequence, c.skipped_sequence,"
-                               " d.last_seen_at FROM conversation_devices c"
+                               " d.last_seen_at, c.end_sequence FROM conversation_devices c"
                                " JOIN devices d ON d.device_id = c.device_id"
-                               " WHERE c.conversation_key = $1 AND c.end_sequence IS NULL",
+                               " WHERE c.conversation_key = $1 AND d.revoked = 0",
                                {key_}));
     struct Reached {
       std::optional<int64_t> heard;
       std::optional<int64_t> silent;
+      std::optional<int64_t> outside;
     };
     absl::flat_hash_map<MemberId, Reached> by_member;
     for (const Row& device : devices) {
       const bool silent = device.Time(3) <= now_ - limits_.silent_after;
       Reached& reached = by_member[device.Id<MemberId>(0)];
-      std::optional<int64_t>& slot = silent ? reached.silent : reached.heard;
       const int64_t position = std::max(device.Int(1), device.Int(2));
+      const bool outside = !device.IsNull(4);
+      if (outside && position >= device.Int(4)) continue;
+      std::optional<int64_t>& slot = outside  ? reached.outside
+                                     : silent ? reached.silent
+                                              : reached.heard;
       slot = std::min(slot.value_or(position), position);
     }
     int64_t reached_by_all = head_;
     for (const Row& member : members) {
       const Reached& reached = by_member[member.Id<MemberId>(0)];
-      reached_by_all = std::min(reached_by_all, reached.heard.value_or(reached.silent.value_or(0)));
+      const int64_t by_none = has_group_ ? reached.outside.value_or(head_) : 0;
+      reached_by_all =
+          std::min(reached_by_all, reached.heard.value_or(reached.silent.value_or(by_none)));
     }
     return reached_by_all;
   }
@@ -158,6 +168,7 @@ class TrimStep {
   int64_t first_;
   int64_t marked_;
   absl::Time marked_at_;
+  const bool has_group_;
   int64_t due_by_acks_ = 0;
   absl::Time newest_ = absl::UnixEpoch();
   bool more_ = false;
@@ -171,7 +182,7 @@ absl::StatusOr<RetentionResult> SqlMessageStore::TrimSome(absl::Time deadline, a
     result = RetentionResult();
     ASSIGN_OR_RETURN(const Rows rows,
                      tx.Query("SELECT conversation_key, head_sequence, first_sequence,"
-                              " marked_sequence, marked_at FROM conversations"
+                              " marked_sequence, marked_at, group_from FROM conversations"
                               " WHERE retention_at <= $1 ORDER BY retention_at, conversation_key"
                               " LIMIT $2 {skip_locked}",
                               {now, options_.trim_conversations}));
