@@ -165,6 +165,13 @@ TEST_F(GroupServiceTest, ARemovedDevicesStreamEndsWithTheCommit) {
   EXPECT_THAT(stream.sequences, ::testing::ElementsAre(2, 5));
 }
 
+// A commit costs every device of the group; this server limits no calls, so the rule is read.
+TEST_F(GroupServiceTest, AMemberMakesSixtyCommitsAMinute) {
+  const auto* method = rpc::DescriptorOf<v1::GroupService>()->FindMethodByName("CommitBundle");
+  ASSERT_NE(method, nullptr);
+  EXPECT_EQ(method->options().GetExtension(common::v1::policy).calls_per_minute(), 60);
+}
+
 TEST_F(GroupServiceTest, WhatDoesNotFitIsRefused) {
   const auto field = [&](const v1::CommitBundleRequest& request) {
     const grpc::Status status = Commit(ann_phone_, request);
@@ -180,6 +187,8 @@ TEST_F(GroupServiceTest, WhatDoesNotFitIsRefused) {
   bundle = Bundle(0);
   bundle.set_group_info("no GroupInfo");
   EXPECT_EQ(field(bundle), "group_info");
+  bundle.clear_group_info();
+  EXPECT_EQ(field(bundle), "group_info") << "who loses all devices joins by it";
   bundle = Bundle(0);
   bundle.add_devices_added(bob_phone_.Name());
   EXPECT_EQ(field(bundle), "welcomes") << "nobody is added without a Welcome";

@@ -124,7 +124,8 @@ absl::StatusOr<CommitBundle> Groups::Read(const Call& call, Proposed proposed) c
     return FieldError("commit", "its epoch is out of range");
   }
   const std::string& info = proposed.group_info;
-  if (!info.empty() && (info.size() > limits_.group_info_bytes || !IsGroupInfo(info))) {
+  // Without it nobody could join by an external commit when all devices in the group are gone.
+  if (info.size() > limits_.group_info_bytes || !IsGroupInfo(info)) {
     return FieldError("group_info", absl::StrCat("is no MLSMessage with a GroupInfo of at most ",
                                                  limits_.group_info_bytes, " bytes"));
   }

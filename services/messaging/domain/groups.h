@@ -77,7 +77,7 @@ struct CommitBundle {
   std::vector<WelcomeFor> welcomes;
   std::vector<DeviceId> added;    // sorted, no two the same
   std::vector<DeviceId> removed;  // likewise
-  std::string group_info;         // may be empty
+  std::string group_info;         // of the epoch that the commit begins
 };
 
 struct Committed {

@@ -426,7 +426,6 @@ absl::Status CommitRun::StoreWelcomes() {
 absl::Status CommitRun::StoreGroupInfo() {
   RETURN_IF_ERROR(
       tx_.Execute("DELETE FROM group_infos WHERE conversation_key = $1", {key_}).status());
-  if (bundle_.group_info.empty()) return absl::OkStatus();
   return tx_
       .Execute("INSERT INTO group_infos (conversation_key, epoch, message) VALUES ($1, $2, $3)",
                {key_, bundle_.epoch + 1, Blob{bundle_.group_info}})

@@ -15,11 +15,6 @@ class GroupReadingTest : public GroupTest {
  protected:
   using GroupTest::GroupTest;
 
-  void MakeGroupWithInfo() {
-    CommitBundle bundle = MakeCommit(ann_phone_, 0, {bob_phone_});
-    bundle.group_info = MlsGroupInfoBytes("info");
-    ASSERT_TRUE(Commit(bundle).ok());
-  }
   // A month and a day, and retention.
   int64_t TrimAfterAMonth() {
     clock_.Advance(absl::Hours(31 * 24));
@@ -32,7 +27,7 @@ class GroupReadingTest : public GroupTest {
 };
 
 TEST_P(GroupReadingTest, NothingToJoinByOutlivesAClosedConversation) {
-  MakeGroupWithInfo();
+  MakeGroup();
   CloseIt();
   EXPECT_EQ(CountIn("group_infos"), 1) << "what was said can still be read";
   EXPECT_EQ(TrimAfterAMonth(), 1);
@@ -40,7 +35,7 @@ TEST_P(GroupReadingTest, NothingToJoinByOutlivesAClosedConversation) {
 }
 
 TEST_P(GroupReadingTest, NothingToJoinByIsLeftOfAnEmptyConversationThatIsClosed) {
-  MakeGroupWithInfo();
+  MakeGroup();
   EXPECT_EQ(TrimAfterAMonth(), 1);
   EXPECT_THAT(WelcomesOf(bob_phone_), SizeIs(1)) << "it is open";
   CloseIt();
@@ -48,21 +43,21 @@ TEST_P(GroupReadingTest, NothingToJoinByIsLeftOfAnEmptyConversationThatIsClosed)
 }
 
 TEST_P(GroupReadingTest, NothingToJoinByIsLeftOfAnEmptyConversationAfterABlock) {
-  MakeGroupWithInfo();
+  MakeGroup();
   EXPECT_EQ(TrimAfterAMonth(), 1);
   BlockThem();
   ExpectNothingToJoinBy();
 }
 
 TEST_P(GroupReadingTest, NothingToJoinByIsLeftOfAnEmptyConversationWhoseMemberIsErased) {
-  MakeGroupWithInfo();
+  MakeGroup();
   EXPECT_EQ(TrimAfterAMonth(), 1);
   Apply(ann_, {}, Standing::kErased);
   ExpectNothingToJoinBy();
 }
 
 TEST_P(GroupReadingTest, AClosedConversationTellsNothingOfTheDevicesOfOthers) {
-  MakeGroupWithInfo();
+  MakeGroup();
   CloseIt();
   // A new one of Bob's, synced into what is closed.
   Apply(bob_, {bob_phone_, DeviceId::Random(random_)});
@@ -76,7 +71,7 @@ TEST_P(GroupReadingTest, AClosedConversationTellsNothingOfTheDevicesOfOthers) {
 }
 
 TEST_P(GroupReadingTest, ABlockedConversationTellsThatItIsClosed) {
-  MakeGroupWithInfo();
+  MakeGroup();
   BlockThem();
   const Group group = GroupNow();
   EXPECT_EQ(group.conversation, id_);
@@ -89,7 +84,7 @@ TEST_P(GroupReadingTest, ABlockedConversationTellsThatItIsClosed) {
 }
 
 TEST_P(GroupReadingTest, ARevokedDeviceIsToldNothing) {
-  MakeGroupWithInfo();
+  MakeGroup();
   ASSERT_TRUE(Commit(MakeCommit(ann_phone_, 1, {ann_tablet_})).ok());
   Apply(ann_, {ann_phone_});
   const auto expect_revoked = [](const absl::Status& status) {

@@ -48,6 +48,7 @@ class GroupTest : public StoreTest {
     std::sort(removed.begin(), removed.end());
     bundle.added = added;
     bundle.removed = std::move(removed);
+    bundle.group_info = MlsGroupInfoBytes("info");
     if (!added.empty()) {
       WelcomeFor& welcome = bundle.welcomes.emplace_back();
       for (const DeviceId& target : added) welcome.references.push_back(ClaimOf(device, target));
