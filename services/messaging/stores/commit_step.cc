@@ -127,6 +127,12 @@ class CommitRun {
   bool IsRemoved(const DeviceId& device) const {
     return std::binary_search(bundle_.removed.begin(), bundle_.removed.end(), device);
   }
+  // Reads on over the commit, so that what waits for it counts.
+  bool KeepsReading(const DeviceId& device) const {
+    if (IsRemoved(device) || (bundle_.external && device == bundle_.device)) return false;
+    return !IsFirst() || device == bundle_.device ||
+           std::binary_search(bundle_.added.begin(), bundle_.added.end(), device);
+  }
   absl::Status EndReading(const DeviceId& device, int64_t sequence);
 
   Transaction& tx_;
@@ -286,13 +292,23 @@ absl::Status CommitRun::CheckChange() {
 }
 
 absl::Status CommitRun::CheckWelcomes() {
-  if (bundle_.welcomes.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const Rows rows,
-                   tx_.Query("SELECT i.target_device, i.reference FROM key_claim_items i"
+  storage::Args args = {bundle_.device, key_};
+  for (const WelcomeFor& welcome : bundle_.welcomes) {
+    for (const std::string& reference : welcome.references) args.emplace_back(Blob{reference});
+  }
+  if (args.size() == 2) return absl::OkStatus();
+  // Those named and no others: a device may hold thousands of claims, and the row is locked.
+  const size_t named_count = PaddedCount(args.size() - 2);
+  const storage::Value last = args.back();
+  args.resize(2 + named_count, last);
+  ASSIGN_OR_RETURN(
+      const Rows rows,
+      tx_.Query(absl::StrCat("SELECT i.target_device, i.reference FROM key_claim_items i"
                              " JOIN key_claims k ON k.device_id = i.device_id"
                              " AND k.claim_id = i.claim_id WHERE i.device_id = $1"
-                             " AND k.conversation_key = $2 AND i.reference IS NOT NULL",
-                             {bundle_.device, key_}));
+                             " AND k.conversation_key = $2 AND i.reference IN (",
+                             Parameters(3, named_count), ")"),
+                args));
   absl::flat_hash_map<std::string, DeviceId> owners;
   for (const Row& row : rows) owners[std::string(row.Bytes(1))] = row.Id<DeviceId>(0);
   for (const WelcomeFor& welcome : bundle_.welcomes) {
@@ -315,7 +331,7 @@ absl::Status CommitRun::CheckWelcomes() {
 absl::Status CommitRun::CheckRoom() {
   if (IsKeptFull(limits_, first_, head_)) return KeptFull();
   for (const auto& [device, row] : devices_) {
-    if (!row.live || IsRemoved(device)) continue;
+    if (!row.live || !KeepsReading(device)) continue;
     if (row.last_seen_at <= now_ - limits_.silent_after) continue;
     if (head_ + 1 <= row.reached + limits_.backlog_messages) continue;
     return BacklogFull();

@@ -220,6 +220,10 @@ absl::Span<const Migration> Migrations() {
       {"0004_key_packages", KeyPackageTables()},
       {"0005_groups", GroupTables()},
       {"0006_groups_that_are_over", ForgetGroupsThatAreOver()},
+      // For the references that a Welcome names.
+      {"0007_key_claim_items_by_reference",
+       {"CREATE INDEX key_claim_items_by_reference ON key_claim_items (device_id, reference)"
+        " WHERE reference IS NOT NULL"}},
   };
   return *migrations;
 }

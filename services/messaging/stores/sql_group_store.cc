@@ -18,6 +18,7 @@ using storage::Transaction;
 
 // Of 64 KiB each at most: about 1 MiB.
 constexpr size_t kWelcomesAtOnce = 16;
+constexpr int kAttemptsLimit = 3;
 
 absl::Status DeviceUnknown() {
   return Error(StatusCode::kNotFound, kDeviceUnknown).Message("no such conversation");
@@ -71,9 +72,16 @@ absl::Status LoadDevices(Transaction& tx, const MemberId& member, Group& group) 
 absl::StatusOr<Committed> SqlGroupStore::Commit(absl::Time deadline, absl::Time now,
                                                 const CommitBundle& bundle) {
   Committed committed;
-  RETURN_IF_ERROR(database_.Write(deadline, [&](Transaction& tx) -> absl::Status {
-    return RunCommit(tx, limits_, group_limits_, now, bundle, committed);
-  }));
+  absl::Status status;
+  // A message id that is used in another conversation at the same moment is found on the second
+  // look, as it is by AppendBatcher.
+  for (int attempt = 0; attempt < kAttemptsLimit; ++attempt) {
+    status = database_.Write(deadline, [&](Transaction& tx) -> absl::Status {
+      return RunCommit(tx, limits_, group_limits_, now, bundle, committed);
+    });
+    if (!absl::IsAlreadyExists(status)) break;
+  }
+  RETURN_IF_ERROR(status);
   return committed;
 }
 

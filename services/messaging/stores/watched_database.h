@@ -1,0 +1,68 @@
+#ifndef HANDRAIL_SERVICES_MESSAGING_STORES_WATCHED_DATABASE_H_
+#define HANDRAIL_SERVICES_MESSAGING_STORES_WATCHED_DATABASE_H_
+
+#include <functional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "common/storage/database.h"
+
+namespace handrail::messaging {
+
+// A database for tests that looks at the answers of the one below, in units of work that are
+// waited for, and may change them. Both must outlive it.
+class WatchedDatabase final : public storage::Database {
+ public:
+  using OnRows = std::function<void(absl::string_view sql, storage::Rows& rows)>;
+
+  WatchedDatabase(storage::Database& below, OnRows on_rows)
+      : below_(below), on_rows_(std::move(on_rows)) {}
+  absl::string_view BackendName() const override { return below_.BackendName(); }
+  storage::DatabaseStats Stats() const override { return below_.Stats(); }
+
+ private:
+  class WatchedTransaction final : public storage::Transaction {
+   public:
+    WatchedTransaction(storage::Transaction& below, const OnRows& on_rows)
+        : below_(below), on_rows_(on_rows) {}
+
+   private:
+    absl::StatusOr<storage::Rows> DoQuery(absl::string_view sql,
+                                          const storage::Args& args) override {
+      auto rows = below_.Query(sql, args);
+      if (rows.ok()) on_rows_(sql, *rows);
+      return rows;
+    }
+    absl::StatusOr<int64_t> DoExecute(absl::string_view sql, const storage::Args& args) override {
+      return below_.Execute(sql, args);
+    }
+    storage::Transaction& below_;
+    const OnRows& on_rows_;
+  };
+
+  absl::Status DoWrite(absl::Time deadline, Work work) override {
+    return below_.Write(deadline, [&](storage::Transaction& tx) {
+      WatchedTransaction watched(tx, on_rows_);
+      return work(watched);
+    });
+  }
+  void DoWriteAsync(absl::Time deadline, AsyncWork work, Done done) override {
+    below_.WriteAsync(deadline, std::move(work), std::move(done));
+  }
+  absl::Status DoRead(absl::Time deadline, Work work) override {
+    return below_.Read(deadline, work);
+  }
+  absl::Status DoMigrate(absl::Span<const storage::Migration> migrations) override {
+    return below_.Migrate(migrations);
+  }
+  absl::StatusOr<absl::Time> DoNow(absl::Time deadline) override { return below_.Now(deadline); }
+
+  storage::Database& below_;
+  const OnRows on_rows_;
+};
+
+}  // namespace handrail::messaging
+
+#endif  // HANDRAIL_SERVICES_MESSAGING_STORES_WATCHED_DATABASE_H_
