@@ -2,6 +2,18 @@
 // those of browsers in `@handrail/client/browser`.
 export * from './engine/index.ts';
 export { newRequestId } from './base/bytes.ts';
+export { Conversations } from './conversations/conversations.ts';
+export type { ConversationsOptions } from './conversations/conversations.ts';
+export { DeviceTrust } from './conversations/device_trust.ts';
+export { ConversationError } from './conversations/events.ts';
+export type {
+  ConversationFault,
+  ConversationsHandler,
+  SentMessage,
+  TextMessage,
+  UnreadableMessage,
+  UnreadableReason,
+} from './conversations/events.ts';
 export { Inbox } from './delivery/inbox.ts';
 export type { InboxEnd, InboxHandler, InboxOptions, InboxStatus } from './delivery/inbox.ts';
 export { KeyPackages } from './keys/key_packages.ts';

@@ -1,4 +1,5 @@
 import { fromJsonBytes, toJsonBytes } from '../base/bytes.ts';
+import { GroupService } from '../gen/handrail/messaging/v1/group_pb.ts';
 import { ClosingCause, MessagingService } from '../gen/handrail/messaging/v1/messaging_pb.ts';
 import type {
   Closing,
@@ -6,6 +7,7 @@ import type {
   Envelope,
   Gap,
   SubscribeResponse,
+  Welcome,
 } from '../gen/handrail/messaging/v1/messaging_pb.ts';
 import type { SealedStore, Transaction } from '../store/sealed_store.ts';
 import { fullJitterMs, sleep } from '../transport/backoff.ts';
@@ -16,7 +18,7 @@ import { Acknowledger } from './acknowledger.ts';
 
 /**
  * What becomes of what is delivered. `envelope` and `gap` run in the transaction that moves the
- * cursor, and may run again when another tab wrote at the same time: they have no effect but through
+ * cursor, `welcome` in one of its own, and they may run again when another tab wrote at the same time: they have no effect but through
  * the transaction. Once it is on disk the message is acknowledged, and never delivered again. What
  * they throw ends the inbox, with nothing stored and nothing acknowledged of that event.
  */
@@ -24,6 +26,8 @@ export interface InboxHandler {
   envelope(transaction: Transaction, envelope: Envelope): Promise<void>;
   /** Messages that are gone at the server and that this device will never see. */
   gap?(transaction: Transaction, gap: Gap): Promise<void>;
+  /** This device was added to a group. May come again; acknowledged once it is stored. */
+  welcome?(transaction: Transaction, welcome: Welcome): Promise<void>;
   conversationChanged?(conversation: Conversation): Promise<void>;
   /** All that was stored when the stream began has been handled. */
   caughtUp?(): Promise<void>;
@@ -128,6 +132,44 @@ export class Inbox {
     }
   }
 
+  /**
+   * Reads what there is of one conversation without a stream, all that was stored before the call
+   * at least. Each message is handled once, also while a stream runs. Rejects as `run` does, and
+   * when a call fails.
+   */
+  async fetch(conversation: string): Promise<void> {
+    const { transport } = this.options;
+    try {
+      for (;;) {
+        const afterSequence = await this.ours(() => this.cursor(conversation));
+        const page = await transport.unary(MessagingService.method.fetchMessages, {
+          conversation,
+          afterSequence,
+        });
+        // A Welcome is there before the messages that it opens; so it is asked for after them.
+        await this.fetchWelcomes();
+        if (page.gap !== undefined) await this.gap(page.gap);
+        for (const envelope of page.envelopes) await this.envelope(envelope);
+        if (!page.hasMore) return;
+      }
+    } catch (error) {
+      throw error instanceof HandlerFailure ? error.error : error;
+    }
+  }
+
+  private async fetchWelcomes(): Promise<void> {
+    if (this.options.handler.welcome === undefined) return;
+    for (;;) {
+      const page = await this.options.transport.unary(GroupService.method.fetchWelcomes, {});
+      let acknowledged = true;
+      for (const welcome of page.welcomes) {
+        if (!(await this.welcome(welcome))) acknowledged = false;
+      }
+      // The same ones would come again.
+      if (!page.hasMore || !acknowledged) return;
+    }
+  }
+
   /** One stream, from its beginning to its end: how the inbox ends, or how long to wait. */
   private async attempt(
     signal: AbortSignal,
@@ -214,6 +256,11 @@ export class Inbox {
     }
   }
 
+  private async cursor(conversation: string): Promise<bigint> {
+    const bytes = await this.options.store.get(CURSOR + conversation);
+    return bytes === undefined ? 0n : BigInt(fromJsonBytes<string>(bytes));
+  }
+
   private async handle(event: SubscribeResponse['event']): Promise<void> {
     const { handler } = this.options;
     switch (event.case) {
@@ -227,12 +274,32 @@ export class Inbox {
         return this.envelope(event.value);
       case 'gap':
         return this.gap(event.value);
+      case 'welcome':
+        await this.welcome(event.value);
+        return;
       case 'conversationChanged': {
         const { conversation } = event.value;
         if (conversation === undefined) return;
         return this.ours(async () => handler.conversationChanged?.(conversation));
       }
       default: // A ping, or an event that is newer than this library.
+    }
+  }
+
+  /** Whether the server has heard that it is done with. */
+  private async welcome(welcome: Welcome): Promise<boolean> {
+    const { store, handler, transport } = this.options;
+    const take = handler.welcome?.bind(handler);
+    if (take === undefined) return false;
+    await this.ours(() => store.transact((transaction) => take(transaction, welcome)));
+    const { conversation, sequence } = welcome;
+    try {
+      await transport.unary(GroupService.method.ackWelcome, { conversation, sequence });
+      return true;
+    } catch (error) {
+      // It comes again on the next stream.
+      this.problem(toHandrailError(error));
+      return false;
     }
   }
 

@@ -1,0 +1,214 @@
+import { Inbox } from '../delivery/inbox.ts';
+import type { InboxEnd, InboxOptions } from '../delivery/inbox.ts';
+import type { E2eeEngine, GroupView } from '../engine/engine.ts';
+import type { KeyPackages } from '../keys/key_packages.ts';
+import type { Session } from '../session/session.ts';
+import type { SealedStore } from '../store/sealed_store.ts';
+import { sleep } from '../transport/backoff.ts';
+import type { Transport } from '../transport/transport.ts';
+import { ConversationError } from './events.ts';
+import type { ConversationsHandler } from './events.ts';
+import { GroupChanges } from './group_changes.ts';
+import { Outbox } from './outbox.ts';
+import { conversationsWithGroup, conversationsWithOutbox, groupOf } from './records.ts';
+import type { GroupRecord } from './records.ts';
+import { Serial } from './serial.ts';
+import { Steps } from './steps.ts';
+
+export interface ConversationsOptions {
+  readonly session: Pick<Session, 'deviceKey'> & Transport;
+  readonly store: SealedStore;
+  readonly engine: E2eeEngine;
+  readonly keyPackages: Pick<KeyPackages, 'secretFor' | 'spend'>;
+  readonly handler: ConversationsHandler;
+  readonly onStatus?: InboxOptions['onStatus'];
+  /** What went wrong and is tried again, or is past help; for a log. */
+  readonly onProblem?: (error: Error) => void;
+  readonly backoff?: InboxOptions['backoff'];
+  /** From 0 to below 1. */
+  readonly random?: () => number;
+  /**
+   * How often it is looked whether devices came or went, while `run` runs, and how long what could
+   * not be sent waits: 60 s unless told, up to half as much more.
+   */
+  readonly checkMs?: number;
+}
+
+const DEFAULT_CHECK_MS = 60_000;
+
+/**
+ * Conversations that nobody but the devices of their members can read. All that is known of them is
+ * in the store; whatever crashes, `run` goes on from there. Any number of tabs may do everything at
+ * once; one of them receives.
+ */
+export class Conversations {
+  private readonly options: ConversationsOptions;
+  private readonly steps: Steps;
+  private readonly inbox: Inbox;
+  private readonly changes: GroupChanges;
+  private readonly outbox: Outbox;
+  private readonly serial = new Serial();
+
+  constructor(options: ConversationsOptions) {
+    this.options = options;
+    const { session, store, engine, keyPackages, handler, random = Math.random } = options;
+    const { deviceKey } = session;
+    this.steps = new Steps({ engine, keyPackages, device: deviceKey.device, handler });
+    this.inbox = this.makeInbox();
+    const shared = { transport: session, store, steps: this.steps, inbox: this.inbox };
+    const onProblem = (error: Error) => this.problem(error);
+    this.changes = new GroupChanges({ ...shared, engine, deviceKey, onProblem, random });
+    this.outbox = new Outbox(shared);
+  }
+
+  /**
+   * Receives, sends what waits, lets new devices of the members in and puts removed ones out, until
+   * the signal; ends and rejects as Inbox.run does. Only one at a time on a device receives.
+   */
+  async run(signal: AbortSignal): Promise<InboxEnd> {
+    const stopping = new AbortController();
+    const both = AbortSignal.any([signal, stopping.signal]);
+    const tending = this.tend(both);
+    try {
+      return await this.inbox.run(signal);
+    } finally {
+      stopping.abort();
+      await tending;
+    }
+  }
+
+  /**
+   * Sees to it that this device is in the conversation's group: makes the group, with all devices
+   * of all members, unless somebody else has. Errors: ConversationError `nobody-ready` while nobody
+   * else has published key packages; `not-in-group` when another device made the group without this
+   * one, which any of its devices will mend; those of the calls. May be repeated after each.
+   */
+  start(conversation: string): Promise<void> {
+    return this.serial.run(conversation, () => this.changes.settle(conversation, 'start'));
+  }
+
+  /**
+   * Says something. Resolves with the message's id as soon as it is on disk, and nothing loses it
+   * from then on: it goes out now, or when `run` finds that it can. ConversationsHandler.sent tells
+   * that it is there. Errors: RangeError beyond 16 KiB; ConversationError `outbox-full`.
+   */
+  async send(conversation: string, text: string): Promise<string> {
+    const messageId = await this.outbox.add(conversation, text);
+    this.flush(conversation).catch((error: unknown) => this.caught(error));
+    return messageId;
+  }
+
+  /** Sends what waits, and starts the conversation where that is needed. Errors: as `start`. */
+  flush(conversation: string): Promise<void> {
+    return this.serial.run(conversation, async () => {
+      await this.outbox.flush(conversation);
+      if (!(await this.outbox.waits(conversation))) return;
+      await this.changes.settle(conversation, 'start');
+      await this.outbox.flush(conversation);
+    });
+  }
+
+  /** Reads what has come without `run`. Errors: as Inbox.fetch. */
+  fetch(conversation: string): Promise<void> {
+    return this.inbox.fetch(conversation);
+  }
+
+  /** Lets new devices of the members in and puts removed ones out, now. Errors: as `start`. */
+  tidy(conversation: string): Promise<void> {
+    return this.serial.run(conversation, () => this.changes.settle(conversation, 'tidy'));
+  }
+
+  /**
+   * Gives this device new keys, so that who has stolen its old ones reads nothing more. Once a week
+   * is plenty. Errors: as `start`.
+   */
+  refreshKeys(conversation: string): Promise<void> {
+    return this.serial.run(conversation, () => this.changes.settle(conversation, 'fresh-keys'));
+  }
+
+  /** Who can read the conversation; undefined while this device cannot. */
+  async view(conversation: string): Promise<GroupView | undefined> {
+    const group = await this.groupIn(conversation);
+    return group && this.options.engine.view(group.state);
+  }
+
+  /**
+   * 30 digits for two people to compare: the same on all of their devices means that nobody stands
+   * between them. Others after each change of the group. Undefined while this device is not in it.
+   */
+  async authenticator(conversation: string): Promise<string | undefined> {
+    const group = await this.groupIn(conversation);
+    return group && this.options.engine.authenticator(group.state);
+  }
+
+  private async groupIn(conversation: string): Promise<GroupRecord | undefined> {
+    const group = await groupOf(this.options.store, conversation);
+    return group?.standing === 'in' ? group : undefined;
+  }
+
+  private makeInbox(): Inbox {
+    const { session, store, handler, onStatus, backoff, random } = this.options;
+    return new Inbox({
+      transport: session,
+      store,
+      handler: {
+        envelope: (transaction, envelope) => this.steps.envelope(transaction, envelope),
+        gap: (transaction, gap) => this.steps.gap(transaction, gap),
+        welcome: async (transaction, welcome) => {
+          const what = await this.steps.welcome(transaction, welcome);
+          if (what === 'joined' || what === 'known') return;
+          const cause = what === 'no-key-package' ? 'its key package is not ours' : what.message;
+          const message = `a Welcome to ${welcome.conversation} was of no use: ${cause}`;
+          this.problem(new ConversationError('not-in-group', message));
+        },
+        conversationChanged: async (conversation) => handler.conversationChanged?.(conversation),
+        caughtUp: async () => {
+          void this.tendAll();
+          await handler.caughtUp?.();
+        },
+      },
+      ...(onStatus && { onStatus }),
+      ...(backoff && { backoff }),
+      ...(random && { random }),
+      onProblem: (error) => this.problem(error),
+    });
+  }
+
+  private async tend(signal: AbortSignal): Promise<void> {
+    const { checkMs = DEFAULT_CHECK_MS, random = Math.random } = this.options;
+    while (!signal.aborted) {
+      // Not in step with the other devices, which all see the same.
+      await sleep(checkMs * (1 + random() / 2), signal);
+      if (!signal.aborted) await this.tendAll();
+    }
+  }
+
+  private async tendAll(): Promise<void> {
+    const { store } = this.options;
+    try {
+      const waiting = await conversationsWithOutbox(store);
+      const all = new Set([...(await conversationsWithGroup(store)), ...waiting]);
+      for (const conversation of all) await this.tendOne(conversation);
+    } catch (error) {
+      this.caught(error);
+    }
+  }
+
+  private async tendOne(conversation: string): Promise<void> {
+    try {
+      const group = await groupOf(this.options.store, conversation);
+      if (group !== undefined && group.standing !== 'removed') await this.tidy(conversation);
+      await this.flush(conversation);
+    } catch (error) {
+      this.caught(error);
+    }
+  }
+
+  private caught(error: unknown): void {
+    this.problem(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  private problem(error: Error): void {
+    this.options.onProblem?.(error);
+  }
+}

@@ -1,0 +1,317 @@
+import { newRequestId } from '../base/bytes.ts';
+import type { Inbox } from '../delivery/inbox.ts';
+import { EngineError } from '../engine/engine.ts';
+import type { DeviceKey, E2eeEngine, PendingCommit } from '../engine/engine.ts';
+import { GroupDeviceState, GroupService } from '../gen/handrail/messaging/v1/group_pb.ts';
+import type { Group } from '../gen/handrail/messaging/v1/group_pb.ts';
+import { KeyService } from '../gen/handrail/messaging/v1/key_service_pb.ts';
+import type { ClaimedKeyPackage } from '../gen/handrail/messaging/v1/key_service_pb.ts';
+import type { SealedStore } from '../store/sealed_store.ts';
+import { fullJitterMs } from '../transport/backoff.ts';
+import { HandrailError } from '../transport/errors.ts';
+import type { Transport } from '../transport/transport.ts';
+import { ConversationError } from './events.ts';
+import { isNothing, planChange } from './plan.ts';
+import type { Plan } from './plan.ts';
+import { claimOf, groupOf, pendingOf, putClaim, putPending } from './records.ts';
+import type { GroupRecord, PendingRecord } from './records.ts';
+import type { Steps } from './steps.ts';
+
+/** What is wanted of a group beyond that it holds the right devices. */
+export type Wish =
+  /** Nothing; where there is no group, none is made. */
+  | 'tidy'
+  /** That there is one, with this device in it. */
+  | 'start'
+  /** Fresh keys of this device. */
+  | 'fresh-keys';
+
+export interface GroupChangesOptions {
+  readonly transport: Transport;
+  readonly store: SealedStore;
+  readonly engine: E2eeEngine;
+  readonly deviceKey: DeviceKey;
+  readonly inbox: Pick<Inbox, 'fetch'>;
+  readonly steps: Steps;
+  readonly onProblem: (error: Error) => void;
+  readonly random: () => number;
+}
+
+/** So often others may be faster: with eight devices that all want to, one wins each time. */
+const MAX_TRIES = 12;
+const AFTER_CONFLICT = { firstMs: 40, capMs: 2_000 };
+const GROUP_ID_BYTES = 16;
+
+/** Reasons that say that this very commit will never be taken. */
+const REFUSED = [
+  'EPOCH_CONFLICT',
+  'GROUP_CHANGE_INVALID',
+  'GROUP_MISMATCH',
+  'DEVICE_NOT_IN_GROUP',
+  'REQUEST_ID_REUSED',
+  'FIELD_INVALID',
+  'CONVERSATION_CLOSED',
+];
+/** Those after which another commit may be. */
+const WORTH_ANOTHER = ['EPOCH_CONFLICT', 'GROUP_CHANGE_INVALID', 'GROUP_MISMATCH'];
+
+type Package = Pick<ClaimedKeyPackage, 'device' | 'keyPackage'>;
+
+/** What one commit is made of. */
+interface Making {
+  /** Undefined: a new group. */
+  readonly group: GroupRecord | undefined;
+  readonly epoch: bigint;
+  readonly plan: Plan;
+  readonly packages: readonly Package[];
+}
+
+/**
+ * Changes groups: makes them, lets devices in and puts them out. A commit is in the store before
+ * the server hears of it, with the group that it leads to, and that becomes the group when the
+ * server has taken the commit; when another one was faster, it is made anew.
+ */
+export class GroupChanges {
+  constructor(private readonly options: GroupChangesOptions) {}
+
+  /**
+   * Sees to it that the group holds every device of the members and nobody else, and to the wish.
+   * Goes on with what was begun before a crash. Errors: ConversationError `nobody-ready`,
+   * `not-in-group`, `contended`; those of the calls, after which it is repeated.
+   */
+  async settle(conversation: string, wish: Wish): Promise<void> {
+    let fresh = wish !== 'fresh-keys';
+    for (let attempt = 1; attempt <= MAX_TRIES; ++attempt) {
+      const gone = await this.submit(conversation);
+      if (gone === 'accepted') fresh = true;
+      if (gone === 'refused') await this.pause(attempt);
+      const server = await this.whereItIs(conversation);
+      const group = await groupOf(this.options.store, conversation);
+      if (server.groupId.length === 0) {
+        if (wish === 'tidy') return;
+        await this.prepare(conversation, server, undefined);
+        continue;
+      }
+      if (group?.standing !== 'in') {
+        await this.rejoin(conversation, server, group);
+        continue;
+      }
+      const view = this.options.engine.view(group.state);
+      if (view.epoch !== server.epoch) {
+        // Somebody was faster than we could read, or the stream is behind: once more.
+        if (attempt > 1) await this.pause(attempt);
+        continue;
+      }
+      const plan = planChange(server, view, this.options.deviceKey.device);
+      if (isNothing(plan) && fresh) return;
+      if (!(await this.prepare(conversation, server, { group, plan, fresh }))) return;
+    }
+    throw new ConversationError('contended', 'others changed the group each time');
+  }
+
+  /** Sends the commit that is pending, if one is, until it is known what became of it. */
+  private async submit(conversation: string): Promise<'none' | 'accepted' | 'refused'> {
+    const { store, steps, transport } = this.options;
+    const pending = await pendingOf(store, conversation);
+    if (pending === undefined) return 'none';
+    const { commitId, commit, welcome, groupInfo, added, removed } = pending;
+    try {
+      const { sequence } = await transport.unary(GroupService.method.commitBundle, {
+        conversation,
+        commitId,
+        commit,
+        welcomes: welcome === undefined ? [] : [{ welcome, devices: [...added] }],
+        devicesAdded: [...added],
+        devicesRemoved: [...removed],
+        groupInfo,
+      });
+      await store.transact((transaction) =>
+        steps.accept(transaction, conversation, commitId, sequence),
+      );
+      return 'accepted';
+    } catch (error) {
+      const refused = error;
+      if (!(refused instanceof HandrailError) || !REFUSED.includes(refused.reason)) throw refused;
+      await store.transact((transaction) => steps.drop(transaction, conversation, commitId));
+      if (WORTH_ANOTHER.includes(refused.reason)) return 'refused';
+      if (refused.reason === 'DEVICE_NOT_IN_GROUP') throw notInGroup(refused);
+      throw refused;
+    }
+  }
+
+  /** The group as the server has it, with this device as near to it as it can read. */
+  private async whereItIs(conversation: string): Promise<Group> {
+    const { store, engine, transport, inbox } = this.options;
+    const server = await transport.unary(GroupService.method.getGroup, { conversation });
+    if (server.groupId.length === 0) return server;
+    const group = await groupOf(store, conversation);
+    const current = group?.standing === 'in' && engine.view(group.state).epoch === server.epoch;
+    if (!current) await inbox.fetch(conversation);
+    return server;
+  }
+
+  /** Keeps a commit ready to be sent. False when there is nothing that it could do. */
+  private async prepare(
+    conversation: string,
+    server: Group,
+    existing: { group: GroupRecord; plan: Plan; fresh: boolean } | undefined,
+  ): Promise<boolean> {
+    const { deviceKey } = this.options;
+    const wanted = existing?.plan ?? planChange(server, undefined, deviceKey.device);
+    const claimed = await this.claim(conversation, wanted.add);
+    const making: Making = {
+      group: existing?.group,
+      epoch: server.epoch,
+      plan: wanted,
+      packages: claimed,
+    };
+    const packages = await this.usable(making);
+    const plan = without(wanted, packages);
+    if (existing === undefined) this.checkSomebody(server, plan.add);
+    else if (isNothing(plan) && existing.fresh) return false;
+    await this.keep(conversation, { ...making, plan, packages });
+    return true;
+  }
+
+  private async keep(conversation: string, making: Making): Promise<void> {
+    const { store, engine } = this.options;
+    await store.transact(async (transaction) => {
+      if ((await pendingOf(transaction, conversation)) !== undefined) return;
+      const group = await groupOf(transaction, conversation);
+      const first = making.group === undefined;
+      if (first && group?.standing === 'in') return;
+      // Of the state of this moment: a message may have been read or sent meanwhile.
+      const epoch = group && engine.view(group.state).epoch;
+      if (!first && epoch !== making.epoch) return;
+      const made = await this.commit({ ...making, group: first ? undefined : group });
+      putPending(transaction, conversation, pendingFrom(made, making, first));
+    });
+  }
+
+  private async commit({ group, plan, packages }: Making): Promise<PendingCommit> {
+    const { engine, deviceKey } = this.options;
+    const state = group?.state ?? (await engine.createGroup(deviceKey, newGroupId()));
+    const add = packages.map(({ keyPackage }) => keyPackage);
+    const made = await engine.commit(state, { add, remove: plan.remove });
+    const devices = new Set(engine.view(made.state).members.map(({ device }) => device));
+    for (const { device } of packages) {
+      if (!devices.has(device)) throw new EngineError('forged', 'a key package of another device');
+    }
+    return made;
+  }
+
+  /** The packages that a commit can be made with: a bad one must not keep the others out. */
+  private async usable(making: Making): Promise<readonly Package[]> {
+    const works = async (packages: readonly Package[]) => {
+      await this.commit({ ...making, packages });
+      return packages;
+    };
+    if (making.packages.length === 0) return [];
+    try {
+      return await works(making.packages);
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+    }
+    const good: Package[] = [];
+    for (const one of making.packages) {
+      try {
+        await works([...good, one]);
+        good.push(one);
+      } catch (error) {
+        if (!(error instanceof EngineError)) throw error;
+        this.options.onProblem(error);
+      }
+    }
+    return good;
+  }
+
+  /** Takes a package of each of these devices that has one. */
+  private async claim(conversation: string, devices: readonly string[]): Promise<Package[]> {
+    if (devices.length === 0) return [];
+    const { store, transport } = this.options;
+    const claimId = await store.transact(async (transaction) => {
+      const known = await claimOf(transaction, conversation);
+      if (known?.devices.join() === devices.join()) return known.claimId;
+      const made = { claimId: newRequestId(), devices };
+      putClaim(transaction, conversation, made);
+      return made.claimId;
+    });
+    const { keyPackages } = await transport.unary(KeyService.method.claimKeyPackages, {
+      conversation,
+      devices: [...devices],
+      claimId,
+    });
+    return keyPackages.filter(({ device }) => devices.includes(device));
+  }
+
+  /** A group that nobody else could read would swallow what is said in it. */
+  private checkSomebody(server: Group, added: readonly string[]): void {
+    const { device } = this.options.deviceKey;
+    const member = server.devices.find((one) => one.device === device)?.member;
+    const others = server.devices.filter((one) => one.member !== member);
+    if (others.some((one) => added.includes(one.device))) return;
+    throw new ConversationError('nobody-ready', 'no device of anybody else can be added yet');
+  }
+
+  /** Comes back into a group whose state is lost here, where the server counts this device in. */
+  private async rejoin(
+    conversation: string,
+    server: Group,
+    before: GroupRecord | undefined,
+  ): Promise<void> {
+    const { store, engine, deviceKey } = this.options;
+    const own = server.devices.find(({ device }) => device === deviceKey.device);
+    const counted = own?.state === GroupDeviceState.IN_GROUP;
+    if (!counted || server.groupInfo.length === 0) throw notInGroup();
+    const made = await engine.rejoin(deviceKey, server.groupInfo);
+    await store.transact(async (transaction) => {
+      if ((await pendingOf(transaction, conversation)) !== undefined) return;
+      const now = await groupOf(transaction, conversation);
+      if (now?.standing === 'in' && before?.standing !== 'in') return;
+      const plan: Plan = { add: [], remove: [], removedAtServer: [] };
+      const making: Making = { group: undefined, epoch: server.epoch, plan, packages: [] };
+      putPending(transaction, conversation, pendingFrom(made, making, true));
+    });
+  }
+
+  private async pause(attempt: number): Promise<void> {
+    const ms = fullJitterMs(attempt, AFTER_CONFLICT, this.options.random);
+    await new Promise((resolve) => setTimeout(resolve, ms));
+  }
+}
+
+function newGroupId(): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(GROUP_ID_BYTES));
+}
+
+function pendingFrom(made: PendingCommit, making: Making, joins: boolean): PendingRecord {
+  const { plan, epoch } = making;
+  return {
+    commitId: newRequestId(),
+    epoch,
+    commit: made.commit,
+    welcome: made.welcome,
+    groupInfo: made.groupInfo,
+    added: making.packages.map(({ device }) => device),
+    removed: plan.removedAtServer,
+    state: made.state,
+    joins,
+  };
+}
+
+/** The plan for those of whom there is a package. */
+function without(plan: Plan, packages: readonly Package[]): Plan {
+  const there = new Set(packages.map(({ device }) => device));
+  const absent = plan.add.filter((device) => !there.has(device));
+  return {
+    add: plan.add.filter((device) => there.has(device)),
+    remove: plan.remove,
+    // Who cannot be replaced yet is left as they are.
+    removedAtServer: plan.removedAtServer.filter((device) => !absent.includes(device)),
+  };
+}
+
+function notInGroup(cause?: unknown): ConversationError {
+  const message = 'this device is not in the group: another one has to let it in';
+  return new ConversationError('not-in-group', message, { cause });
+}

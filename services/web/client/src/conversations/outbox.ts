@@ -1,0 +1,97 @@
+import { newRequestId } from '../base/bytes.ts';
+import type { Inbox } from '../delivery/inbox.ts';
+import { MessagingService } from '../gen/handrail/messaging/v1/messaging_pb.ts';
+import type { SealedStore } from '../store/sealed_store.ts';
+import { HandrailError } from '../transport/errors.ts';
+import type { Transport } from '../transport/transport.ts';
+import { ConversationError } from './events.ts';
+import { outboxOf, putOutbox } from './records.ts';
+import type { Steps } from './steps.ts';
+
+/** In UTF-8. With its encryption a message stays far below the server's 64 KiB. */
+export const MAX_TEXT_BYTES = 16 << 10;
+const MAX_WAITING = 100;
+/** The group moved on by more than four epochs so often while one message was on its way. */
+const MAX_TRIES = 5;
+
+export interface OutboxOptions {
+  readonly transport: Transport;
+  readonly store: SealedStore;
+  readonly inbox: Pick<Inbox, 'fetch'>;
+  readonly steps: Steps;
+}
+
+/**
+ * What this device says. A message is in the store before it is encrypted, and its encrypted bytes
+ * before they are sent; they are sent under its id until the server has said that it has them.
+ */
+export class Outbox {
+  constructor(private readonly options: OutboxOptions) {}
+
+  /** Keeps a message to be sent and gives its id. */
+  async add(conversation: string, text: string): Promise<string> {
+    if (new TextEncoder().encode(text).length > MAX_TEXT_BYTES) {
+      throw new RangeError(`a message has at most ${MAX_TEXT_BYTES} bytes`);
+    }
+    const messageId = newRequestId();
+    await this.options.store.transact(async (transaction) => {
+      const entries = await outboxOf(transaction, conversation);
+      if (entries.length >= MAX_WAITING) {
+        throw new ConversationError('outbox-full', 'too many messages wait to be sent');
+      }
+      putOutbox(transaction, conversation, [...entries, { messageId, text }]);
+    });
+    return messageId;
+  }
+
+  /** Whether something waits to be sent. */
+  async waits(conversation: string): Promise<boolean> {
+    const entries = await outboxOf(this.options.store, conversation);
+    return entries.some(({ sequence }) => sequence === undefined);
+  }
+
+  /** Sends what waits, in order. Stops, without an error, where there is no group to send to. */
+  async flush(conversation: string): Promise<void> {
+    const { store, steps, inbox } = this.options;
+    for (let refusals = 0; ; ) {
+      const next = await store.transact((transaction) =>
+        steps.nextToSend(transaction, conversation),
+      );
+      if (next === undefined) return;
+      const sequence = await this.send(conversation, next);
+      if (sequence !== undefined) {
+        await store.transact((transaction) =>
+          steps.placed(transaction, conversation, next.messageId, sequence),
+        );
+        refusals = 0;
+        continue;
+      }
+      if (++refusals >= MAX_TRIES) {
+        throw new ConversationError('contended', 'the group changed each time');
+      }
+      await inbox.fetch(conversation);
+      await store.transact((transaction) => steps.again(transaction, conversation, next));
+    }
+  }
+
+  /** Its place; 0 when only its echo will tell; undefined when it must be encrypted again. */
+  private async send(
+    conversation: string,
+    { messageId, message }: { readonly messageId: string; readonly message: Uint8Array },
+  ): Promise<bigint | undefined> {
+    try {
+      const answer = await this.options.transport.unary(MessagingService.method.sendMessage, {
+        conversation,
+        messageId,
+        payload: message,
+      });
+      return answer.sequence;
+    } catch (error) {
+      if (!(error instanceof HandrailError)) throw error;
+      // These bytes were refused once, and others under this id were on their way.
+      if (error.reason === 'REQUEST_ID_REUSED') return 0n;
+      if (['EPOCH_CONFLICT', 'GROUP_MISMATCH'].includes(error.reason)) return undefined;
+      throw error;
+    }
+  }
+}

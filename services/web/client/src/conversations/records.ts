@@ -1,0 +1,173 @@
+// What is kept of a conversation, each under its name in the sealed store.
+import { fromHex, fromJsonBytes, toHex, toJsonBytes } from '../base/bytes.ts';
+import type { Transaction } from '../store/sealed_store.ts';
+
+/**
+ * `in` the group; `removed` from it by a commit; `lost`: a commit that everybody else takes could
+ * not be followed, so that nothing after it can be read.
+ */
+export type Standing = 'in' | 'removed' | 'lost';
+
+/** The group of a conversation as this device has it. */
+export interface GroupRecord {
+  readonly state: Uint8Array;
+  /** The place of the commit that let this device in: it reads what comes after. */
+  readonly joined: bigint;
+  readonly standing: Standing;
+}
+
+/** Key packages that were asked for. The same id gets the same packages, after a crash too. */
+export interface ClaimRecord {
+  readonly claimId: string;
+  /** Sorted. */
+  readonly devices: readonly string[];
+}
+
+/** A commit that the server may have heard of, with all that it says beside it. */
+export interface PendingRecord {
+  readonly commitId: string;
+  /** The epoch that it ends. */
+  readonly epoch: bigint;
+  readonly commit: Uint8Array;
+  readonly welcome: Uint8Array | undefined;
+  readonly groupInfo: Uint8Array;
+  /** Devices, as the server is told. */
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  /** The group once it is accepted. */
+  readonly state: Uint8Array;
+  /** This device comes into the group by it. */
+  readonly joins: boolean;
+}
+
+/** A message on its way. */
+export interface OutboxEntry {
+  readonly messageId: string;
+  readonly text: string;
+  /** Encrypted: from then on these bytes are sent, and no others. */
+  readonly message?: string;
+  /** Its place, once the server has it: then only its echo is waited for. */
+  readonly sequence?: string;
+}
+
+const GROUP = 'group/';
+const CLAIM = 'claim/';
+const PENDING = 'pending-commit/';
+const OUTBOX = 'outbox/';
+
+/** The part of a store that reads. */
+export type Reader = Pick<Transaction, 'get'>;
+
+async function read<T>(from: Reader, name: string): Promise<T | undefined> {
+  const bytes = await from.get(name);
+  return bytes === undefined ? undefined : fromJsonBytes<T>(bytes);
+}
+
+interface GroupForm {
+  readonly state: string;
+  readonly joined: string;
+  readonly standing: Standing;
+}
+
+export async function groupOf(from: Reader, conversation: string): Promise<GroupRecord | undefined> {
+  const kept = await read<GroupForm>(from, GROUP + conversation);
+  return kept && { ...kept, state: fromHex(kept.state), joined: BigInt(kept.joined) };
+}
+
+export function putGroup(transaction: Transaction, conversation: string, group: GroupRecord): void {
+  const { state, joined, standing } = group;
+  const form: GroupForm = { state: toHex(state), joined: joined.toString(), standing };
+  transaction.put(GROUP + conversation, toJsonBytes(form));
+}
+
+/** The conversations whose group this device has had a part in, by the names of records. */
+export async function conversationsWithGroup(store: {
+  list(prefix: string): Promise<string[]>;
+}): Promise<string[]> {
+  return (await store.list(GROUP)).map((name) => name.slice(GROUP.length));
+}
+
+/** The conversations that something is to be sent to. */
+export async function conversationsWithOutbox(store: {
+  list(prefix: string): Promise<string[]>;
+}): Promise<string[]> {
+  return (await store.list(OUTBOX)).map((name) => name.slice(OUTBOX.length));
+}
+
+export function claimOf(from: Reader, conversation: string): Promise<ClaimRecord | undefined> {
+  return read<ClaimRecord>(from, CLAIM + conversation);
+}
+
+export function putClaim(transaction: Transaction, conversation: string, claim: ClaimRecord): void {
+  transaction.put(CLAIM + conversation, toJsonBytes(claim));
+}
+
+export function deleteClaim(transaction: Transaction, conversation: string): void {
+  transaction.delete(CLAIM + conversation);
+}
+
+interface PendingForm {
+  readonly commitId: string;
+  readonly epoch: string;
+  readonly commit: string;
+  readonly welcome?: string;
+  readonly groupInfo: string;
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly state: string;
+  readonly joins: boolean;
+}
+
+export async function pendingOf(
+  from: Reader,
+  conversation: string,
+): Promise<PendingRecord | undefined> {
+  const kept = await read<PendingForm>(from, PENDING + conversation);
+  if (kept === undefined) return undefined;
+  return {
+    ...kept,
+    epoch: BigInt(kept.epoch),
+    commit: fromHex(kept.commit),
+    welcome: kept.welcome === undefined ? undefined : fromHex(kept.welcome),
+    groupInfo: fromHex(kept.groupInfo),
+    state: fromHex(kept.state),
+  };
+}
+
+export function putPending(
+  transaction: Transaction,
+  conversation: string,
+  pending: PendingRecord,
+): void {
+  const { welcome, ...rest } = pending;
+  const form: PendingForm = {
+    ...rest,
+    epoch: pending.epoch.toString(),
+    commit: toHex(pending.commit),
+    ...(welcome && { welcome: toHex(welcome) }),
+    groupInfo: toHex(pending.groupInfo),
+    state: toHex(pending.state),
+  };
+  transaction.put(PENDING + conversation, toJsonBytes(form));
+}
+
+export function deletePending(transaction: Transaction, conversation: string): void {
+  transaction.delete(PENDING + conversation);
+}
+
+/** What waits to be sent and what was sent and has not come back yet, in order. */
+export async function outboxOf(
+  from: Reader,
+  conversation: string,
+): Promise<readonly OutboxEntry[]> {
+  return (await read<OutboxEntry[]>(from, OUTBOX + conversation)) ?? [];
+}
+
+export function putOutbox(
+  transaction: Transaction,
+  conversation: string,
+  entries: readonly OutboxEntry[],
+): void {
+  if (entries.length === 0) transaction.delete(OUTBOX + conversation);
+  else transaction.put(OUTBOX + conversation, toJsonBytes(entries));
+}

@@ -1,0 +1,145 @@
+// Devices that talk: an app that keeps what it hears in its store.
+import { execFileSync } from 'node:child_process';
+
+import { inject, onTestFinished } from 'vitest';
+
+import { Conversations, DeviceTrust, KeyPackages, TsMlsEngine } from '../../src/index.ts';
+import { SealedStore, Session, newRequestId, proveDevice } from '../../src/index.ts';
+import type { ConversationsHandler, ConversationsOptions } from '../../src/index.ts';
+import { deviceIdentity } from '../../src/index.ts';
+import { until } from '../support/until.ts';
+import { newDevice, openStore, pair, temporaryFolder, transportTo } from './people.ts';
+import type { Device } from './people.ts';
+
+const QUICK = { firstMs: 20, capMs: 200 };
+const utf8 = new TextEncoder();
+
+/** Every line of a conversation under its place, written in the transaction that moved the cursor. */
+const keeping: ConversationsHandler = {
+  message: async (transaction, { sequence, text, senderDevice }) => {
+    const name = lineName(sequence);
+    if ((await transaction.get(name)) !== undefined) throw new Error(`${name} came twice`);
+    if (!senderDevice.startsWith('devices/')) throw new Error('nobody said it');
+    transaction.put(name, utf8.encode(text));
+  },
+  sent: async (transaction, { sequence, text }) => {
+    const name = lineName(sequence);
+    if ((await transaction.get(name)) !== undefined) throw new Error(`${name} came twice`);
+    transaction.put(name, utf8.encode(text));
+  },
+  unreadable: async (transaction, { envelope, reason }) => {
+    transaction.put(lineName(envelope.sequence), utf8.encode(`(${reason})`));
+  },
+};
+
+const lineName = (sequence: bigint) => `line/${String(sequence).padStart(8, '0')}`;
+
+/** What a device has on its screen, in order. */
+export async function linesOf({ store }: { store: SealedStore }): Promise<string[]> {
+  const lines = [];
+  for (const name of await store.list('line/')) {
+    lines.push(new TextDecoder().decode(await store.get(name)));
+  }
+  return lines;
+}
+
+export interface Talker extends Device {
+  readonly conversations: Conversations;
+  readonly problems: Error[];
+  /** Receives from now on. */
+  run(): void;
+  /** Ends what runs. */
+  stop(): Promise<void>;
+}
+
+/** The app of a device that is signed in. */
+export async function talker(
+  device: Device,
+  more: Partial<ConversationsOptions> = {},
+): Promise<Talker> {
+  const { session, store } = device;
+  const problems: Error[] = [];
+  const trust = new DeviceTrust(store, session.deviceKey);
+  const engine = await TsMlsEngine.create({ verifyDevice: trust.verify });
+  const { deviceKey } = session;
+  const keyPackages = new KeyPackages({ transport: session, store, engine, deviceKey, target: 10 });
+  await keyPackages.refill();
+  const conversations = new Conversations({
+    session,
+    store,
+    engine,
+    keyPackages,
+    handler: keeping,
+    backoff: QUICK,
+    onProblem: (error) => problems.push(error),
+    checkMs: 500,
+    ...more,
+  });
+  const stopping = new AbortController();
+  let running: Promise<unknown> | undefined;
+  const stop = async () => {
+    stopping.abort();
+    await running;
+  };
+  onTestFinished(async () => stop().catch(() => {}));
+  const run = () => {
+    running = conversations.run(stopping.signal);
+    running.catch((error: unknown) => problems.push(error as Error));
+  };
+  return { ...device, conversations, problems, run, stop };
+}
+
+/** Another device of the same person. */
+export async function anotherDevice({ session }: Device): Promise<Device> {
+  const folder = temporaryFolder();
+  const store = await openStore(folder);
+  const transport = transportTo();
+  const proof = await proveDevice(transport, await deviceIdentity(store));
+  await session.addDevice(proof, newRequestId());
+  return { folder, store, session: await Session.signIn(transport, store) };
+}
+
+/** The app of a device, opened again as after a crash. */
+export async function reopened(
+  { folder }: { readonly folder: string },
+  more: Partial<ConversationsOptions> = {},
+): Promise<Talker> {
+  const store = await openStore(folder);
+  return talker({ folder, store, session: await Session.signIn(transportTo(), store) }, more);
+}
+
+const LANGUAGES = ['cs', 'da', 'fi', 'hu', 'it', 'nl', 'pl', 'ro', 'sv', 'tr', 'el', 'hr', 'is'];
+LANGUAGES.push('lt', 'lv', 'et', 'sk', 'sl', 'bg', 'uk', 'ru', 'de', 'fr', 'es', 'pt', 'ca', 'eu');
+LANGUAGES.push('ga', 'cy', 'mt', 'sq', 'mk', 'sr', 'bs', 'ka', 'hy', 'az', 'kk', 'uz', 'mn', 'ne');
+
+/** A newcomer and a sponsor, each with one device that has published key packages. */
+export async function twoPeople(): Promise<{ ann: Device; bob: Device; conversation: string }> {
+  const [ann, bob] = await Promise.all([newDevice(), newDevice()]);
+  const language = LANGUAGES.shift() ?? '';
+  return { ann, bob, conversation: await pair(ann, bob, language) };
+}
+
+/** Waits until every device has these lines on its screen. */
+export async function allHave(talkers: readonly Talker[], lines: readonly string[]): Promise<void> {
+  const wanted = JSON.stringify(lines);
+  let last = '';
+  for (const one of talkers) {
+    await until(`${wanted}, not ${last}`, 20, async () => {
+      last = JSON.stringify(await linesOf(one));
+      return last === wanted;
+    }).catch((error: unknown) => {
+      const problems = one.problems.map(({ message }) => message).join('; ');
+      throw new Error(`${wanted} did not come, but ${last} (${problems})`, { cause: error });
+    });
+  }
+}
+
+/** Ends this deployment's messaging process; `handrail up` starts it again. */
+export function killMessaging(): void {
+  const processes = execFileSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' }).split('\n');
+  const ours = processes.find(
+    (line) => line.includes('handrail_messaging') && line.includes(inject('folder')),
+  );
+  if (ours === undefined) throw new Error('messaging does not run');
+  process.kill(Number.parseInt(ours, 10), 'SIGKILL');
+}
