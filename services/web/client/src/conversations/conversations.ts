@@ -9,6 +9,7 @@ import type { Transport } from '../transport/transport.ts';
 import { ConversationError } from './events.ts';
 import type { ConversationsHandler } from './events.ts';
 import { GroupChanges } from './group_changes.ts';
+import type { Settled, Wish } from './group_changes.ts';
 import { Outbox } from './outbox.ts';
 import { conversationsWithGroup, conversationsWithOutbox, groupOf } from './records.ts';
 import type { GroupRecord } from './records.ts';
@@ -35,6 +36,8 @@ export interface ConversationsOptions {
 }
 
 const DEFAULT_CHECK_MS = 60_000;
+/** Where nothing could be done, as for want of key packages, so many checks are left out at most. */
+const MAX_SKIPPED = 8;
 
 /**
  * Conversations that nobody but the devices of their members can read. All that is known of them is
@@ -48,6 +51,7 @@ export class Conversations {
   private readonly changes: GroupChanges;
   private readonly outbox: Outbox;
   private readonly serial = new Serial();
+  private readonly patience = new Map<string, { skipping: number; left: number }>();
 
   constructor(options: ConversationsOptions) {
     this.options = options;
@@ -83,8 +87,8 @@ export class Conversations {
    * else has published key packages; `not-in-group` when another device made the group without this
    * one, which any of its devices will mend; those of the calls. May be repeated after each.
    */
-  start(conversation: string): Promise<void> {
-    return this.serial.run(conversation, () => this.changes.settle(conversation, 'start'));
+  async start(conversation: string): Promise<void> {
+    await this.settle(conversation, 'start');
   }
 
   /**
@@ -114,16 +118,16 @@ export class Conversations {
   }
 
   /** Lets new devices of the members in and puts removed ones out, now. Errors: as `start`. */
-  tidy(conversation: string): Promise<void> {
-    return this.serial.run(conversation, () => this.changes.settle(conversation, 'tidy'));
+  async tidy(conversation: string): Promise<void> {
+    await this.settle(conversation, 'tidy');
   }
 
   /**
    * Gives this device new keys, so that who has stolen its old ones reads nothing more. Once a week
    * is plenty. Errors: as `start`.
    */
-  refreshKeys(conversation: string): Promise<void> {
-    return this.serial.run(conversation, () => this.changes.settle(conversation, 'fresh-keys'));
+  async refreshKeys(conversation: string): Promise<void> {
+    await this.settle(conversation, 'fresh-keys');
   }
 
   /** Who can read the conversation; undefined while this device cannot. */
@@ -141,6 +145,10 @@ export class Conversations {
     return group && this.options.engine.authenticator(group.state);
   }
 
+  private settle(conversation: string, wish: Wish): Promise<Settled> {
+    return this.serial.run(conversation, () => this.changes.settle(conversation, wish));
+  }
+
   private async groupIn(conversation: string): Promise<GroupRecord | undefined> {
     const group = await groupOf(this.options.store, conversation);
     return group?.standing === 'in' ? group : undefined;
@@ -154,6 +162,8 @@ export class Conversations {
       handler: {
         envelope: (transaction, envelope) => this.steps.envelope(transaction, envelope),
         gap: (transaction, gap) => this.steps.gap(transaction, gap),
+        readsAfter: async (transaction, conversation) =>
+          (await groupOf(transaction, conversation))?.joined ?? 0n,
         welcome: async (transaction, welcome) => {
           const what = await this.steps.welcome(transaction, welcome);
           if (what === 'joined' || what === 'known') return;
@@ -195,12 +205,32 @@ export class Conversations {
   }
 
   private async tendOne(conversation: string): Promise<void> {
+    const patience = this.patience.get(conversation) ?? { skipping: 0, left: 0 };
+    if (patience.left > 0) {
+      this.patience.set(conversation, { ...patience, left: patience.left - 1 });
+      return;
+    }
+    if (await this.tryToTend(conversation)) {
+      this.patience.delete(conversation);
+      return;
+    }
+    const skipping = Math.min(MAX_SKIPPED, patience.skipping * 2 + 1);
+    this.patience.set(conversation, { skipping, left: skipping });
+  }
+
+  /** False when it had better not be tried again soon. */
+  private async tryToTend(conversation: string): Promise<boolean> {
     try {
       const group = await groupOf(this.options.store, conversation);
-      if (group !== undefined && group.standing !== 'removed') await this.tidy(conversation);
+      let whole = true;
+      if (group !== undefined && group.standing !== 'removed') {
+        whole = (await this.settle(conversation, 'tidy')) === 'whole';
+      }
       await this.flush(conversation);
+      return whole;
     } catch (error) {
       this.caught(error);
+      return !(error instanceof ConversationError) || error.fault === 'contended';
     }
   }
 

@@ -13,7 +13,7 @@ import type { Transport } from '../transport/transport.ts';
 import { ConversationError } from './events.ts';
 import { isNothing, planChange } from './plan.ts';
 import type { Plan } from './plan.ts';
-import { claimOf, groupOf, pendingOf, putClaim, putPending } from './records.ts';
+import { claimOf, deleteClaim, groupOf, pendingOf, putClaim, putPending } from './records.ts';
 import type { GroupRecord, PendingRecord } from './records.ts';
 import type { Steps } from './steps.ts';
 
@@ -25,6 +25,9 @@ export type Wish =
   | 'start'
   /** Fresh keys of this device. */
   | 'fresh-keys';
+
+/** `incomplete`: a device has no key package with which it could be let in. */
+export type Settled = 'whole' | 'incomplete';
 
 export interface GroupChangesOptions {
   readonly transport: Transport;
@@ -79,7 +82,7 @@ export class GroupChanges {
    * Goes on with what was begun before a crash. Errors: ConversationError `nobody-ready`,
    * `not-in-group`, `contended`; those of the calls, after which it is repeated.
    */
-  async settle(conversation: string, wish: Wish): Promise<void> {
+  async settle(conversation: string, wish: Wish): Promise<Settled> {
     let fresh = wish !== 'fresh-keys';
     for (let attempt = 1; attempt <= MAX_TRIES; ++attempt) {
       const gone = await this.submit(conversation);
@@ -88,7 +91,7 @@ export class GroupChanges {
       const server = await this.whereItIs(conversation);
       const group = await groupOf(this.options.store, conversation);
       if (server.groupId.length === 0) {
-        if (wish === 'tidy') return;
+        if (wish === 'tidy') return 'whole';
         await this.prepare(conversation, server, undefined);
         continue;
       }
@@ -103,8 +106,8 @@ export class GroupChanges {
         continue;
       }
       const plan = planChange(server, view, this.options.deviceKey.device);
-      if (isNothing(plan) && fresh) return;
-      if (!(await this.prepare(conversation, server, { group, plan, fresh }))) return;
+      if (isNothing(plan) && fresh) return 'whole';
+      if (!(await this.prepare(conversation, server, { group, plan, fresh }))) return 'incomplete';
     }
     throw new ConversationError('contended', 'others changed the group each time');
   }
@@ -241,6 +244,10 @@ export class GroupChanges {
       devices: [...devices],
       claimId,
     });
+    if (keyPackages.length < devices.length) {
+      // Under this id the answer would stay so, also when they have published some.
+      await store.transact(async (transaction) => deleteClaim(transaction, conversation));
+    }
     return keyPackages.filter(({ device }) => devices.includes(device));
   }
 

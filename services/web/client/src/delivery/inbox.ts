@@ -1,6 +1,8 @@
+import { create } from '@bufbuild/protobuf';
+
 import { fromJsonBytes, toJsonBytes } from '../base/bytes.ts';
 import { GroupService } from '../gen/handrail/messaging/v1/group_pb.ts';
-import { ClosingCause, MessagingService } from '../gen/handrail/messaging/v1/messaging_pb.ts';
+import { ClosingCause, GapSchema, MessagingService } from '../gen/handrail/messaging/v1/messaging_pb.ts';
 import type {
   Closing,
   Conversation,
@@ -26,6 +28,11 @@ export interface InboxHandler {
   envelope(transaction: Transaction, envelope: Envelope): Promise<void>;
   /** Messages that are gone at the server and that this device will never see. */
   gap?(transaction: Transaction, gap: Gap): Promise<void>;
+  /**
+   * The place after which this device reads, where it was let in late or again: what is missing up
+   * to there is a gap that the server says nothing about. 0 unless told.
+   */
+  readsAfter?(transaction: Transaction, conversation: string): Promise<bigint>;
   /** This device was added to a group. May come again; acknowledged once it is stored. */
   welcome?(transaction: Transaction, welcome: Welcome): Promise<void>;
   conversationChanged?(conversation: Conversation): Promise<void>;
@@ -83,6 +90,11 @@ async function cursorIn(transaction: Transaction, conversation: string): Promise
 
 function putCursor(transaction: Transaction, conversation: string, sequence: bigint): void {
   transaction.put(CURSOR + conversation, toJsonBytes(sequence.toString()));
+}
+
+function gapBetween(conversation: string, after: bigint, before: bigint): Gap {
+  const [firstSequence, lastSequence] = [after + 1n, before - 1n];
+  return create(GapSchema, { conversation, firstSequence, lastSequence });
 }
 
 /** Errors after which the same attempt is of no use, whenever it is made. */
@@ -311,7 +323,11 @@ export class Inbox {
         const cursor = await cursorIn(transaction, conversation);
         if (sequence <= cursor) return cursor;
         // A device that comes new to a conversation may start anywhere.
-        if (cursor > 0n && sequence !== cursor + 1n) return undefined;
+        if (cursor > 0n && sequence !== cursor + 1n) {
+          const after = (await handler.readsAfter?.(transaction, conversation)) ?? 0n;
+          if (sequence > after + 1n) return undefined;
+          await handler.gap?.(transaction, gapBetween(conversation, cursor, sequence));
+        }
         await handler.envelope(transaction, envelope);
         putCursor(transaction, conversation, sequence);
         return sequence;

@@ -68,7 +68,10 @@ export type Received =
     }
   | { readonly kind: 'commit' | 'proposal'; readonly state: Uint8Array; readonly view: GroupView };
 
-/** Says whether a key is the one that the named device really has. */
+/**
+ * Says whether a key is the one that the named device really has. What it throws comes out of the
+ * step that asked, as it is.
+ */
 export type VerifyDevice = (device: string, signatureKey: Uint8Array) => Promise<boolean>;
 
 export interface EngineOptions {

@@ -103,12 +103,18 @@ function membersOf(tree: RatchetTree): GroupMember[] {
   return members;
 }
 
+/** Nobody could say whose key it is, which is not the message's fault. */
+class VerifyFailure {
+  constructor(readonly error: unknown) {}
+}
+
 /** The library's refusals in our words. */
 async function refusing<T>(step: () => Promise<T>): Promise<T> {
   try {
     return await step();
   } catch (error) {
     if (error instanceof EngineError) throw error;
+    if (error instanceof VerifyFailure) throw error.error;
     if (error instanceof CryptoVerificationError || error instanceof ValidationError) {
       throw new EngineError('forged', error.message, { cause: error });
     }
@@ -166,8 +172,12 @@ export class TsMlsEngine implements E2eeEngine {
       },
       paddingConfig: { kind: 'padUntilLength', padUntilLength: 256 },
       authService: {
-        validateCredential: async (credential, signatureKey) =>
-          options.verifyDevice(deviceOf(credential), signatureKey),
+        validateCredential: async (credential, signatureKey) => {
+          const device = deviceOf(credential);
+          return options.verifyDevice(device, signatureKey).catch((error: unknown) => {
+            throw new VerifyFailure(error);
+          });
+        },
       },
     };
     return new TsMlsEngine(suite, config, now);

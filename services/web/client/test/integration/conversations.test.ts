@@ -1,6 +1,63 @@
-import { describe, expect, test } from 'vitest';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 
-import { allHave, talker, twoPeople } from './talkers.ts';
+import { describe, expect, inject, test } from 'vitest';
+
+import { GroupService } from '../../src/api.ts';
+import { newRequestId } from '../../src/index.ts';
+import { until } from '../support/until.ts';
+import type { Device } from './people.ts';
+import {
+  allHave,
+  anotherDevice,
+  killMessaging,
+  linesOf,
+  reopened,
+  talker,
+  twoPeople,
+} from './talkers.ts';
+import type { Talker } from './talkers.ts';
+
+const digitsOf = (talkers: readonly Talker[], conversation: string) =>
+  Promise.all(talkers.map(({ conversations }) => conversations.authenticator(conversation)));
+
+/** Waits until all are in one epoch, and says its digits. */
+async function oneEpoch(talkers: readonly Talker[], conversation: string): Promise<string> {
+  return until('one epoch for all', 20, async () => {
+    const [first, ...others] = await digitsOf(talkers, conversation);
+    return others.every((digits) => digits === first) ? first : undefined;
+  });
+}
+
+async function devicesIn({ conversations }: Talker, conversation: string): Promise<string[]> {
+  const view = await conversations.view(conversation);
+  return (view?.members ?? []).map(({ device }) => device).sort();
+}
+
+const deviceOf = ({ session }: Device) => session.deviceKey.device;
+
+async function inGroup({ session }: Device, conversation: string): Promise<bigint> {
+  return (await session.unary(GroupService.method.getGroup, { conversation })).epoch;
+}
+
+/** Waits until messaging has heard of a device. */
+function known(who: Talker, conversation: string, device: string): Promise<unknown> {
+  return until('messaging to know the device', 20, async () => {
+    const { devices } = await who.session.unary(GroupService.method.getGroup, { conversation });
+    return devices.some((one) => one.device === device);
+  });
+}
+
+/** Two people with two devices each. */
+async function fourDevices() {
+  const { ann, bob, conversation } = await twoPeople();
+  const devices = [ann, await anotherDevice(ann), bob, await anotherDevice(bob)];
+  const talkers: Talker[] = [];
+  for (const device of devices) talkers.push(await talker(device));
+  for (const one of talkers) await known(talkers[0]!, conversation, deviceOf(one));
+  const [ann1, ann2, bob1, bob2] = talkers as [Talker, Talker, Talker, Talker];
+  return { ann1, ann2, bob1, bob2, talkers, conversation };
+}
 
 describe('a conversation', () => {
   test('begins with a group that both are in, and is read by both', async () => {
@@ -19,4 +76,179 @@ describe('a conversation', () => {
     expect(await bob.conversations.authenticator(conversation)).toBe(digits);
     expect([ann.problems, bob.problems]).toEqual([[], []]);
   });
+
+  test('is heard on all devices of both, through a kill -9, and nowhere else', async () => {
+    const { ann1, ann2, bob1, bob2, talkers, conversation } = await fourDevices();
+    for (const one of talkers) one.run();
+    const lines: string[] = [];
+    const say = async (who: Talker, text: string) => {
+      await who.conversations.send(conversation, text);
+      lines.push(text);
+      await allHave(talkers, lines);
+    };
+    await say(ann1, 'I returned to use yesterday');
+    await say(bob2, 'thank you for telling me');
+    killMessaging();
+    await say(ann2, 'I write from my tablet');
+    await say(bob1, 'and I from my phone');
+    const digits = await oneEpoch(talkers, conversation);
+    expect(digits).toMatch(/^[0-9]{30}$/);
+    expect(await devicesIn(bob2, conversation)).toEqual(talkers.map(deviceOf).sort());
+    for (const one of talkers) await one.stop();
+    const { groupId } = (await ann1.conversations.view(conversation))!;
+    expectNowhere(lines, groupId);
+  });
+
+  test('can be written to before anybody has made the group', async () => {
+    const people = await twoPeople();
+    const { conversation } = people;
+    const ann = await talker(people.ann);
+    ann.run();
+    const early = await ann.conversations.send(conversation, 'are you there?');
+    expect(early).toMatch(/^[0-9a-f]{32}$/);
+    await until('to hear why not', 10, () =>
+      ann.problems.some((problem) => 'fault' in problem && problem.fault === 'nobody-ready'),
+    );
+    expect(await inGroup(ann, conversation)).toBe(0n);
+    const bob = await talker(people.bob);
+    bob.run();
+    await allHave([ann, bob], ['are you there?']);
+  });
+
+  test('of two who begin at once, one wins, and both read', async () => {
+    const people = await twoPeople();
+    const { conversation } = people;
+    const [ann, bob] = [await talker(people.ann), await talker(people.bob)];
+    await Promise.all([ann.conversations.start(conversation), bob.conversations.start(conversation)]);
+    expect(await inGroup(ann, conversation)).toBe(1n);
+    await oneEpoch([ann, bob], conversation);
+    await ann.conversations.send(conversation, 'from ann');
+    await ann.conversations.flush(conversation);
+    await bob.conversations.send(conversation, 'from bob');
+    await bob.conversations.flush(conversation);
+    ann.run();
+    bob.run();
+    await allHave([ann, bob], ['from ann', 'from bob']);
+  });
+
+  test('takes every commit of devices that all want new keys at once', async () => {
+    const { talkers, conversation } = await fourDevices();
+    await talkers[0]!.conversations.start(conversation);
+    for (const one of talkers) one.run();
+    await oneEpoch(talkers, conversation);
+    await Promise.all(
+      talkers.map(async ({ conversations }, i) => {
+        await conversations.refreshKeys(conversation);
+        await conversations.send(conversation, `with new keys ${i}`);
+        await conversations.refreshKeys(conversation);
+      }),
+    );
+    await oneEpoch(talkers, conversation);
+    expect(await inGroup(talkers[0]!, conversation)).toBe(9n);
+    for (const one of talkers) {
+      await until('four lines', 10, async () => (await linesOf(one)).length === 4);
+    }
+    const lines = await linesOf(talkers[0]!);
+    expect([...lines].sort()).toEqual([0, 1, 2, 3].map((i) => `with new keys ${i}`));
+    await allHave(talkers, lines);
+  });
 });
+
+describe('devices that come and go', () => {
+  test('one that is added later reads what comes after, and no more', async () => {
+    const people = await twoPeople();
+    const { conversation } = people;
+    const [ann, bob] = [await talker(people.ann), await talker(people.bob)];
+    ann.run();
+    bob.run();
+    await ann.conversations.send(conversation, 'only for two');
+    await allHave([ann, bob], ['only for two']);
+    const late = await talker(await anotherDevice(people.bob));
+    late.run();
+    // Nobody is told: the devices that are there notice by themselves.
+    await until('the device to be let in', 20, () => late.conversations.view(conversation));
+    await ann.conversations.send(conversation, 'for all three');
+    await allHave([ann, bob], ['only for two', 'for all three']);
+    await allHave([late], ['for all three']);
+    await late.conversations.send(conversation, 'I am new here');
+    await allHave([ann, bob], ['only for two', 'for all three', 'I am new here']);
+    expect(await oneEpoch([ann, bob, late], conversation)).toBeTruthy();
+  });
+
+  test('one that was removed reads nothing more, and is put out of the group', async () => {
+    const { ann1, bob1, bob2, talkers, conversation } = await fourDevices();
+    for (const one of talkers) one.run();
+    await ann1.conversations.send(conversation, 'before');
+    await allHave(talkers, ['before']);
+    await bob1.session.revokeDevice(deviceOf(bob2), newRequestId());
+    const others = talkers.filter((one) => one !== bob2);
+    await until('the device to be put out', 30, async () => {
+      const views = await Promise.all(others.map((one) => devicesIn(one, conversation)));
+      return views.every((devices) => !devices.includes(deviceOf(bob2)));
+    });
+    const digits = await oneEpoch(others, conversation);
+    await ann1.conversations.send(conversation, 'after');
+    await allHave(others, ['before', 'after']);
+    expect(await linesOf(bob2)).toEqual(['before']);
+    expect(await bob2.conversations.authenticator(conversation)).not.toBe(digits);
+  });
+
+  test('one that lost its state comes back by itself', async () => {
+    const people = await twoPeople();
+    const { conversation } = people;
+    const [ann, bob] = [await talker(people.ann), await talker(people.bob)];
+    ann.run();
+    await ann.conversations.start(conversation);
+    await bob.conversations.fetch(conversation);
+    await bob.conversations.send(conversation, 'still here');
+    await allHave([ann], ['still here']);
+    await bob.store.transact(async (transaction) => transaction.delete(`group/${conversation}`));
+    await bob.conversations.start(conversation);
+    expect(await oneEpoch([ann, bob], conversation)).toBeTruthy();
+    await ann.conversations.send(conversation, 'welcome back');
+    bob.run();
+    await allHave([ann, bob], ['still here', 'welcome back']);
+    expect(await devicesIn(ann, conversation)).toEqual([deviceOf(ann), deviceOf(bob)].sort());
+  });
+});
+
+describe('an app that is closed in between', () => {
+  test('sends what it had not sent, once', async () => {
+    const people = await twoPeople();
+    const { conversation } = people;
+    const [ann, bob] = [await talker(people.ann), await talker(people.bob)];
+    await ann.conversations.start(conversation);
+    bob.run();
+    const deaf = Object.create(people.ann.session) as typeof people.ann.session;
+    deaf.unary = async (method, request, options) => {
+      const answer = await people.ann.session.unary(method, request, options);
+      if (method.name === 'SendMessage') throw new Error('the answer was lost');
+      return answer;
+    };
+    const losing = await talker({ ...people.ann, session: deaf });
+    await losing.conversations.send(conversation, 'once');
+    await until('the answer to be lost', 10, () => losing.problems.length > 0);
+    await ann.store.close();
+    const again = await reopened(people.ann);
+    await again.conversations.send(conversation, 'twice');
+    again.run();
+    await allHave([again, bob], ['once', 'twice']);
+  });
+});
+
+/** No file of the deployment holds any of these texts: databases, journals, logs. */
+function expectNowhere(texts: readonly string[], groupId: Uint8Array): void {
+  const folder = inject('folder');
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
+  // What was sent is there, in its encrypted form.
+  const holdsGroup = files.filter(({ parentPath, name }) =>
+    readFileSync(join(parentPath, name)).includes(Buffer.from(groupId)),
+  );
+  expect(holdsGroup.map(({ name }) => name).join()).toContain('messaging');
+  for (const { parentPath, name } of files) {
+    const bytes = readFileSync(join(parentPath, name));
+    for (const text of texts) expect(bytes.includes(text), `${name}: ${text}`).toBe(false);
+  }
+}

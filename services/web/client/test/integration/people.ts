@@ -54,11 +54,22 @@ export interface Device {
   readonly folder: string;
 }
 
+/** Tries again while the server finds that this machine calls too often. */
+export function patiently<T>(call: () => Promise<T>): Promise<NonNullable<T>> {
+  return until('room for a call', 60, () =>
+    call().catch((error: { reason?: string }) => {
+      if (error.reason !== 'RATE_LIMITED') throw error;
+      return undefined;
+    }),
+  );
+}
+
 /** Somebody new with one device. */
 export async function newDevice(endpoints: Partial<Endpoints> = {}): Promise<Device> {
   const folder = temporaryFolder();
   const store = await openStore(folder);
-  const session = await Session.register(transportTo(endpoints), store);
+  const transport = transportTo(endpoints);
+  const session = await patiently(() => Session.register(transport, store));
   return { session, store, folder };
 }
 
