@@ -9,6 +9,7 @@ export { ConversationError } from './conversations/events.ts';
 export type {
   ConversationFault,
   ConversationsHandler,
+  RefusedMessage,
   SentMessage,
   TextMessage,
   UnreadableMessage,

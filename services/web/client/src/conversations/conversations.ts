@@ -5,6 +5,7 @@ import type { KeyPackages } from '../keys/key_packages.ts';
 import type { Session } from '../session/session.ts';
 import type { SealedStore } from '../store/sealed_store.ts';
 import { sleep } from '../transport/backoff.ts';
+import { HandrailError } from '../transport/errors.ts';
 import type { Transport } from '../transport/transport.ts';
 import { ConversationError } from './events.ts';
 import type { ConversationsHandler } from './events.ts';
@@ -102,14 +103,18 @@ export class Conversations {
     return messageId;
   }
 
-  /** Sends what waits, and starts the conversation where that is needed. Errors: as `start`. */
+  /**
+   * Sends what waits, and starts the conversation where that is needed. What will never be taken is
+   * given to ConversationsHandler.refused. Errors: as `start`.
+   */
   flush(conversation: string): Promise<void> {
-    return this.serial.run(conversation, async () => {
+    const step = async () => {
       await this.outbox.flush(conversation);
       if (!(await this.outbox.waits(conversation))) return;
       await this.changes.settle(conversation, 'start');
       await this.outbox.flush(conversation);
-    });
+    };
+    return this.serial.run(conversation, () => this.outbox.orRefuse(conversation, step));
   }
 
   /** Reads what has come without `run`. Errors: as Inbox.fetch. */
@@ -230,7 +235,8 @@ export class Conversations {
       return whole;
     } catch (error) {
       this.caught(error);
-      return !(error instanceof ConversationError) || error.fault === 'contended';
+      if (error instanceof ConversationError) return error.fault === 'contended';
+      return error instanceof HandrailError && error.retryable;
     }
   }
 

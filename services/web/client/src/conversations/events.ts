@@ -26,6 +26,15 @@ export interface SentMessage {
   readonly text: string;
 }
 
+/** What this device wanted to say and the server will never take. */
+export interface RefusedMessage {
+  readonly conversation: string;
+  readonly messageId: string;
+  readonly text: string;
+  /** `CONVERSATION_CLOSED`, or `NOT_FOUND` when the conversation is not this person's any more. */
+  readonly reason: string;
+}
+
 /**
  * Why a message could not be read: `not-encrypted` it is of a time before there was a group;
  * `before-joining` this device was let in later; `unknown-content` something that this library does
@@ -45,8 +54,8 @@ export interface UnreadableMessage {
 }
 
 /**
- * What becomes of what comes. All but the last two run in the transaction that moves the cursor and
- * keeps the group's state, and may run again when another tab wrote at the same time: they have no
+ * What becomes of what comes. All but the last two run in the transaction that moves the cursor,
+ * keeps the group's state or empties the outbox, and may run again when another tab wrote at the same time: they have no
  * effect but through the transaction. What they throw ends the inbox, with nothing stored.
  */
 export interface ConversationsHandler {
@@ -54,6 +63,8 @@ export interface ConversationsHandler {
   message(transaction: Transaction, message: TextMessage): Promise<void>;
   /** What this device said takes its place among the others. */
   sent?(transaction: Transaction, message: SentMessage): Promise<void>;
+  /** It is for the person to decide what becomes of it. */
+  refused?(transaction: Transaction, message: RefusedMessage): Promise<void>;
   unreadable?(transaction: Transaction, message: UnreadableMessage): Promise<void>;
   /** Messages that are gone at the server and that this device will never see. */
   gap?(transaction: Transaction, gap: Gap): Promise<void>;

@@ -14,6 +14,9 @@ const MAX_WAITING = 100;
 /** The group moved on by more than four epochs so often while one message was on its way. */
 const MAX_TRIES = 5;
 
+/** Nothing is taken in this conversation any more. Whatever was sent before keeps its place. */
+const REFUSALS = ['CONVERSATION_CLOSED', 'NOT_FOUND'];
+
 export interface OutboxOptions {
   readonly transport: Transport;
   readonly store: SealedStore;
@@ -48,6 +51,18 @@ export class Outbox {
   async waits(conversation: string): Promise<boolean> {
     const entries = await outboxOf(this.options.store, conversation);
     return entries.some(({ sequence }) => sequence === undefined);
+  }
+
+  /** Runs a step, after whose failure it may be clear that nothing will ever be sent. */
+  async orRefuse(conversation: string, step: () => Promise<unknown>): Promise<void> {
+    const { store, steps } = this.options;
+    try {
+      await step();
+    } catch (error) {
+      const final = error instanceof HandrailError && REFUSALS.includes(error.reason);
+      if (!final) throw error;
+      await store.transact((transaction) => steps.refuse(transaction, conversation, error.reason));
+    }
   }
 
   /** Sends what waits, in order. Stops, without an error, where there is no group to send to. */

@@ -10,6 +10,7 @@ export type Standing = 'in' | 'removed' | 'lost';
 
 /** The group of a conversation as this device has it. */
 export interface GroupRecord {
+  /** Of no bytes where this device was let in by a Welcome that it cannot open: it is lost. */
   readonly state: Uint8Array;
   /** The place of the commit that let this device in: it reads what comes after. */
   readonly joined: bigint;

@@ -70,16 +70,23 @@ export class Steps {
     await this.application(transaction, envelope, received);
   }
 
-  /** Lets this device into a group by a Welcome. */
+  /**
+   * Lets this device into a group by a Welcome. Where that fails the server counts it in all the
+   * same: it is lost, and can come back by itself.
+   */
   async welcome(transaction: Transaction, welcome: Welcome): Promise<Welcomed> {
     const { engine, keyPackages } = this.options;
     const { conversation, sequence } = welcome;
     const known = await groupOf(transaction, conversation);
     if (known !== undefined && sequence <= known.joined) return 'known';
+    const lost: GroupRecord = { state: new Uint8Array(), joined: sequence, standing: 'lost' };
     try {
       const references = engine.welcomed(welcome.welcome);
       const own = await keyPackages.secretFor(transaction, references);
-      if (own === undefined) return 'no-key-package';
+      if (own === undefined) {
+        putGroup(transaction, conversation, lost);
+        return 'no-key-package';
+      }
       const state = await engine.join(welcome.welcome, own.secret);
       await keyPackages.spend(transaction, own.reference);
       putGroup(transaction, conversation, { state, joined: sequence, standing: 'in' });
@@ -90,8 +97,9 @@ export class Steps {
       await this.changed(transaction, conversation);
       return 'joined';
     } catch (error) {
-      if (error instanceof EngineError) return error;
-      throw error;
+      if (!(error instanceof EngineError)) throw error;
+      putGroup(transaction, conversation, lost);
+      return error;
     }
   }
 
@@ -190,6 +198,18 @@ export class Steps {
     });
   }
 
+  /** Gives up what waits to be sent. What has its place, or may have, still comes back. */
+  async refuse(transaction: Transaction, conversation: string, reason: string): Promise<void> {
+    const entries = await outboxOf(transaction, conversation);
+    const kept = entries.filter(({ sequence }) => sequence !== undefined);
+    if (kept.length === entries.length) return;
+    putOutbox(transaction, conversation, kept);
+    for (const { messageId, text, sequence } of entries) {
+      if (sequence !== undefined) continue;
+      await this.options.handler.refused?.(transaction, { conversation, messageId, text, reason });
+    }
+  }
+
   private async encryptAnew(
     transaction: Transaction,
     conversation: string,
@@ -211,7 +231,7 @@ export class Steps {
     if (kind === EnvelopeKind.COMMIT) {
       if (await this.accept(transaction, conversation, messageId, sequence)) return;
       const group = await groupOf(transaction, conversation);
-      if (group === undefined || sequence <= group.joined) return;
+      if (group?.standing !== 'in' || sequence <= group.joined) return;
       const { epoch } = this.options.engine.view(group.state);
       if (envelope.epoch < epoch) return;
       // A commit of which this device knows nothing any more: its store is an old copy.

@@ -101,6 +101,15 @@ export class HandrailError extends Error {
 // A connection that was lost on the way; every answer of Handrail has an ErrorInfo.
 const LOST: readonly Code[] = [Code.Aborted, Code.Canceled, Code.Unknown];
 
+/**
+ * Whether the connection failed and not the call, where that has a code that blames the server: one
+ * that is being stopped refuses streams that it has not looked at. The codes are Node's.
+ */
+function brokeOff({ cause }: ConnectError): boolean {
+  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : '';
+  return typeof code === 'string' && code.startsWith('ERR_HTTP2_');
+}
+
 /** Any failure of a call, in our words. `signal` is the caller's own: who cancels, knows. */
 export function toHandrailError(error: unknown, signal?: AbortSignal): HandrailError {
   if (error instanceof HandrailError) return error;
@@ -110,7 +119,7 @@ export function toHandrailError(error: unknown, signal?: AbortSignal): HandrailE
     return new HandrailError({ code: 'CANCELLED', message: 'the call was cancelled', cause });
   }
   const info = failed.findDetails(ErrorInfoSchema)[0];
-  if (info === undefined && LOST.includes(failed.code)) {
+  if (info === undefined && (LOST.includes(failed.code) || brokeOff(failed))) {
     const message = `the connection was lost: ${failed.rawMessage}`;
     return new HandrailError({ code: 'UNAVAILABLE', message, cause });
   }

@@ -3,8 +3,22 @@ import { join } from 'node:path';
 
 import { describe, expect, inject, test } from 'vitest';
 
-import { GroupService } from '../../src/api.ts';
-import { newRequestId } from '../../src/index.ts';
+import {
+  ConversationState,
+  GroupService,
+  MatchingService,
+  MessagingService,
+} from '../../src/api.ts';
+import { encodeContent } from '../../src/conversations/content.ts';
+import { groupOf, outboxOf, putGroup } from '../../src/conversations/records.ts';
+import {
+  Conversations,
+  DeviceTrust,
+  HandrailError,
+  KeyPackages,
+  TsMlsEngine,
+  newRequestId,
+} from '../../src/index.ts';
 import { until } from '../support/until.ts';
 import type { Device } from './people.ts';
 import {
@@ -12,6 +26,7 @@ import {
   anotherDevice,
   killMessaging,
   linesOf,
+  refusedOf,
   reopened,
   talker,
   twoPeople,
@@ -212,6 +227,62 @@ describe('devices that come and go', () => {
   });
 });
 
+describe('what cannot be read', () => {
+  test('is told as such, and the rest is read', async () => {
+    const people = await twoPeople();
+    const { conversation } = people;
+    const [ann, bob] = [await talker(people.ann), await talker(people.bob)];
+    await ann.conversations.start(conversation);
+    await bob.conversations.start(conversation);
+    bob.run();
+    await ann.conversations.send(conversation, 'one');
+    await allHave([bob], ['one']);
+    const sent = await ann.session.unary(MessagingService.method.fetchMessages, { conversation });
+    const { payload } = sent.envelopes.at(-1)!;
+    const raw = (bytes: Uint8Array) =>
+      ann.session.unary(MessagingService.method.sendMessage, {
+        conversation,
+        messageId: newRequestId(),
+        payload: bytes,
+      });
+    // The same bytes again under another id.
+    await raw(payload);
+    const encrypt = (id: string, text: string) =>
+      ann.store.transact(async (transaction) => {
+        const engine = await TsMlsEngine.create({ verifyDevice: async () => true });
+        const group = (await groupOf(transaction, conversation))!;
+        const { state, message } = await engine.encrypt(group.state, encodeContent({ id, text }));
+        putGroup(transaction, conversation, { ...group, state });
+        return message;
+      });
+    // A bit of it was changed on the way.
+    const changed = await encrypt(newRequestId(), 'changed');
+    changed[changed.length - 1]! ^= 1;
+    await raw(changed);
+    // Encrypted as it should be, and said to be another message.
+    await raw(await encrypt(newRequestId(), 'moved'));
+    await ann.conversations.send(conversation, 'two');
+    await allHave([bob], ['one', '(stale)', '(forged)', '(forged)', 'two']);
+    expect(bob.problems).toEqual([]);
+  });
+
+  test('a Welcome without its key package lets the device come back by itself', async () => {
+    const people = await twoPeople();
+    const { conversation } = people;
+    const [ann, bob] = [await talker(people.ann), await talker(people.bob)];
+    for (const name of await bob.store.list('key-package/')) {
+      await bob.store.transact(async (transaction) => transaction.delete(name));
+    }
+    await ann.conversations.start(conversation);
+    ann.run();
+    bob.run();
+    await oneEpoch([ann, bob], conversation);
+    await ann.conversations.send(conversation, 'there you are');
+    await allHave([ann, bob], ['there you are']);
+    expect(bob.problems.map(({ message }) => message).join()).toContain('its key package');
+  });
+});
+
 describe('an app that is closed in between', () => {
   test('sends what it had not sent, once', async () => {
     const people = await twoPeople();
@@ -233,6 +304,65 @@ describe('an app that is closed in between', () => {
     await again.conversations.send(conversation, 'twice');
     again.run();
     await allHave([again, bob], ['once', 'twice']);
+  });
+});
+
+describe('a message that waits', () => {
+  test('is encrypted anew when the group has moved on without it', async () => {
+    const people = await twoPeople();
+    const { conversation } = people;
+    const [ann, bob] = [await talker(people.ann), await talker(people.bob)];
+    await ann.conversations.start(conversation);
+    await bob.conversations.start(conversation);
+    const offline = Object.create(people.ann.session) as typeof people.ann.session;
+    offline.unary = async () => {
+      throw new HandrailError({ code: 'UNAVAILABLE', message: 'no network' });
+    };
+    const { deviceKey } = people.ann.session;
+    const trust = new DeviceTrust(ann.store, deviceKey);
+    const engine = await TsMlsEngine.create({ verifyDevice: trust.verify });
+    const alone = new Conversations({
+      session: offline,
+      store: ann.store,
+      engine,
+      keyPackages: new KeyPackages({ transport: offline, store: ann.store, engine, deviceKey }),
+      handler: { message: async () => {} },
+    });
+    await alone.send(conversation, 'from the tunnel');
+    await expect(alone.flush(conversation)).rejects.toThrow('no network');
+    const [waiting] = await outboxOf(ann.store, conversation);
+    expect(waiting?.message).toBeDefined();
+    for (let i = 0; i < 6; ++i) await bob.conversations.refreshKeys(conversation);
+    await ann.conversations.flush(conversation);
+    await bob.conversations.fetch(conversation);
+    expect(await linesOf(bob)).toEqual(['from the tunnel']);
+  });
+
+  test('is given back when the conversation is closed', async () => {
+    const people = await twoPeople();
+    const { conversation } = people;
+    const [ann, bob] = [await talker(people.ann), await talker(people.bob)];
+    await ann.conversations.start(conversation);
+    await ann.conversations.send(conversation, 'hello');
+    await ann.conversations.flush(conversation);
+    const { session } = people.bob;
+    const { pairings } = await session.unary(MatchingService.method.listPairings, {});
+    await session.unary(MatchingService.method.endPairing, {
+      name: pairings[0]!.name,
+      requestId: newRequestId(),
+    });
+    await until('the conversation to be closed', 10, async () => {
+      const now = await session.unary(MessagingService.method.getConversation, {
+        name: conversation,
+      });
+      return now.state === ConversationState.CLOSED;
+    });
+    await ann.conversations.send(conversation, 'too late');
+    await ann.conversations.flush(conversation);
+    expect(await refusedOf(ann)).toEqual(['too late (CONVERSATION_CLOSED)']);
+    ann.run();
+    bob.run();
+    await allHave([ann, bob], ['hello']);
   });
 });
 

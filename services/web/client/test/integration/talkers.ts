@@ -27,6 +27,9 @@ const keeping: ConversationsHandler = {
     if ((await transaction.get(name)) !== undefined) throw new Error(`${name} came twice`);
     transaction.put(name, utf8.encode(text));
   },
+  refused: async (transaction, { text, messageId, reason }) => {
+    transaction.put(`refused/${messageId}`, utf8.encode(`${text} (${reason})`));
+  },
   unreadable: async (transaction, { envelope, reason }) => {
     transaction.put(lineName(envelope.sequence), utf8.encode(`(${reason})`));
   },
@@ -41,6 +44,12 @@ export async function linesOf({ store }: { store: SealedStore }): Promise<string
     lines.push(new TextDecoder().decode(await store.get(name)));
   }
   return lines;
+}
+
+/** What it was told will never be sent. */
+export async function refusedOf({ store }: { store: SealedStore }): Promise<string[]> {
+  const names = await store.list('refused/');
+  return Promise.all(names.map(async (name) => new TextDecoder().decode(await store.get(name))));
 }
 
 export interface Talker extends Device {
