@@ -176,6 +176,11 @@ export class Conversations {
           const message = `a Welcome to ${welcome.conversation} was of no use: ${cause}`;
           this.problem(new ConversationError('not-in-group', message));
         },
+        welcomed: async ({ conversation }) => {
+          // What was said before this device was let in waits.
+          this.patience.delete(conversation);
+          void this.tendOne(conversation);
+        },
         conversationChanged: async (conversation) => handler.conversationChanged?.(conversation),
         caughtUp: async () => {
           void this.tendAll();

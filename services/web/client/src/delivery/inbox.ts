@@ -35,6 +35,8 @@ export interface InboxHandler {
   readsAfter?(transaction: Transaction, conversation: string): Promise<bigint>;
   /** This device was added to a group. May come again; acknowledged once it is stored. */
   welcome?(transaction: Transaction, welcome: Welcome): Promise<void>;
+  /** That is on disk now. */
+  welcomed?(welcome: Welcome): Promise<void>;
   conversationChanged?(conversation: Conversation): Promise<void>;
   /** All that was stored when the stream began has been handled. */
   caughtUp?(): Promise<void>;
@@ -303,7 +305,10 @@ export class Inbox {
     const { store, handler, transport } = this.options;
     const take = handler.welcome?.bind(handler);
     if (take === undefined) return false;
-    await this.ours(() => store.transact((transaction) => take(transaction, welcome)));
+    await this.ours(async () => {
+      await store.transact((transaction) => take(transaction, welcome));
+      await handler.welcomed?.(welcome);
+    });
     const { conversation, sequence } = welcome;
     try {
       await transport.unary(GroupService.method.ackWelcome, { conversation, sequence });

@@ -84,7 +84,8 @@ export interface EngineOptions {
 /**
  * Why a step was refused: `stale` a message of an epoch that has passed or whose key was used, to
  * be skipped; `ahead` one of an epoch that is yet to come; `forged` whatever does not verify;
- * `gone` this device is no longer in the group; `malformed` bytes that are no such message.
+ * `gone` this device is no longer in the group; `malformed` bytes that are no such message,
+ * or that somebody has changed.
  */
 export type RefusalReason = 'stale' | 'ahead' | 'forged' | 'gone' | 'malformed';
 

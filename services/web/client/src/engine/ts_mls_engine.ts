@@ -115,12 +115,7 @@ async function refusing<T>(step: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof EngineError) throw error;
     if (error instanceof VerifyFailure) throw error.error;
-    if (
-      error instanceof CryptoVerificationError ||
-      error instanceof ValidationError ||
-      // What Web Crypto says of a ciphertext that was changed.
-      (error instanceof DOMException && error.name === 'OperationError')
-    ) {
+    if (error instanceof CryptoVerificationError || error instanceof ValidationError) {
       throw new EngineError('forged', error.message, { cause: error });
     }
     throw new EngineError('malformed', error instanceof Error ? error.message : String(error), {
