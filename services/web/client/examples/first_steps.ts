@@ -1,9 +1,16 @@
-import { Inbox, KeyPackages, SealedStore, Session, TsMlsEngine } from '@handrail/client';
+import {
+  Conversations,
+  DeviceTrust,
+  KeyPackages,
+  SealedStore,
+  Session,
+  TsMlsEngine,
+} from '@handrail/client';
 import type { InboxEnd } from '@handrail/client';
 import { FileStore, createNodeTransport } from '@handrail/client/node';
 import type { Endpoints } from '@handrail/client/node';
 
-/** Signs this device in, lets itself be found, and stores what comes until the signal. */
+/** Signs this device in, lets itself be found, and stores what is said to it until the signal. */
 export async function firstSteps(
   endpoints: Endpoints,
   folder: string,
@@ -16,21 +23,25 @@ export async function firstSteps(
     : await SealedStore.create(files, passphrase);
   const session = await Session.register(createNodeTransport(endpoints), store);
   try {
-    // Nobody is let into a group here; who does asks whose key it is.
-    const engine = await TsMlsEngine.create({ verifyDevice: async () => false });
     const { deviceKey } = session;
-    await new KeyPackages({ transport: session, store, engine, deviceKey }).refill();
+    const trust = new DeviceTrust(store, deviceKey);
+    const engine = await TsMlsEngine.create({ verifyDevice: trust.verify });
+    const keyPackages = new KeyPackages({ transport: session, store, engine, deviceKey });
+    await keyPackages.refill();
 
-    const inbox = new Inbox({
-      transport: session,
+    const conversations = new Conversations({
+      session,
       store,
+      engine,
+      keyPackages,
       handler: {
-        // On disk together with the cursor, and acknowledged after that.
-        envelope: async (transaction, { conversation, sequence, payload }) =>
-          transaction.put(`inbox/${conversation}/${sequence}`, payload),
+        // On disk together with the keys of what comes next, and acknowledged after that.
+        message: async (transaction, { conversation, sequence, text }) =>
+          transaction.put(`said/${conversation}/${sequence}`, new TextEncoder().encode(text)),
       },
     });
-    return await inbox.run(signal);
+    // What somebody wants to say: await conversations.send(conversation, 'hello');
+    return await conversations.run(signal);
   } finally {
     session.close();
     await store.close();

@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { GroupService, MessagingService } from '../../src/api.ts';
+import { groupOf } from '../../src/conversations/records.ts';
 import { SealedStore, Session } from '../../src/index.ts';
 import { FileStore } from '../../src/node.ts';
 import { CrashingStore } from '../support/crashing_store.ts';
@@ -111,6 +112,8 @@ async function expectWhole({ app, peer, conversation, said }: Stage): Promise<vo
   const digits = await app.conversations.authenticator(conversation);
   expect(digits).toMatch(/^[0-9]{30}$/);
   expect(await peer.conversations.authenticator(conversation)).toBe(digits);
+  // It never had to join anew: what it began it went on with.
+  expect(await groupOf(app.store, conversation)).toMatchObject({ joined: 1n, standing: 'in' });
   // Nothing is left half done.
   for (const prefix of ['outbox/', 'pending-commit/', 'claim/']) {
     expect(await app.store.list(prefix)).toEqual([]);

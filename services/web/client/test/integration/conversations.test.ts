@@ -10,7 +10,7 @@ import {
   MessagingService,
 } from '../../src/api.ts';
 import { encodeContent } from '../../src/conversations/content.ts';
-import { groupOf, outboxOf, putGroup } from '../../src/conversations/records.ts';
+import { groupOf, outboxOf, pendingOf, putGroup } from '../../src/conversations/records.ts';
 import {
   Conversations,
   DeviceTrust,
@@ -227,6 +227,40 @@ describe('devices that come and go', () => {
   });
 });
 
+describe('several tabs', () => {
+  test('say and change things at once, and nothing is lost or twice', async () => {
+    const people = await twoPeople();
+    const { conversation } = people;
+    const [ann, bob] = [await talker(people.ann), await talker(people.bob)];
+    await ann.conversations.start(conversation);
+    bob.run();
+    const tabs = [ann, await reopened(ann), await reopened(ann)];
+    const said: string[] = [];
+    await Promise.all(
+      tabs.map(async ({ conversations }, tab) => {
+        for (let i = 0; i < 5; ++i) {
+          const text = `tab ${tab} line ${i}`;
+          said.push(text);
+          await conversations.send(conversation, text);
+          if (i === 2) await conversations.refreshKeys(conversation);
+        }
+        await conversations.flush(conversation);
+      }),
+    );
+    await until('all lines', 20, async () => (await linesOf(bob)).length === said.length);
+    const lines = await linesOf(bob);
+    expect([...lines].sort()).toEqual([...said].sort());
+    // What one tab says keeps its order.
+    for (const tab of [0, 1, 2]) {
+      const own = lines.filter((line) => line.startsWith(`tab ${tab}`));
+      expect(own).toEqual([0, 1, 2, 3, 4].map((i) => `tab ${tab} line ${i}`));
+    }
+    tabs[1]!.run();
+    await allHave([tabs[1]!], lines);
+    expect(await oneEpoch([tabs[0]!, tabs[2]!, bob], conversation)).toBeTruthy();
+  });
+});
+
 describe('what cannot be read', () => {
   test('is told as such, and the rest is read', async () => {
     const people = await twoPeople();
@@ -284,19 +318,27 @@ describe('what cannot be read', () => {
 });
 
 describe('an app that is closed in between', () => {
+  test('takes its own commit from the conversation where the answer was lost', async () => {
+    const people = await twoPeople();
+    const { conversation } = people;
+    const bob = await talker(people.bob);
+    const losing = await talker({ ...people.ann, session: deafTo(people.ann, 'CommitBundle') });
+    await expect(losing.conversations.start(conversation)).rejects.toThrow('the answer was lost');
+    expect(await losing.conversations.view(conversation)).toBe(undefined);
+    await losing.conversations.fetch(conversation);
+    await bob.conversations.fetch(conversation);
+    expect(await oneEpoch([losing, bob], conversation)).toBeTruthy();
+    expect(await pendingOf(losing.store, conversation)).toBe(undefined);
+    expect(await inGroup(losing, conversation)).toBe(1n);
+  });
+
   test('sends what it had not sent, once', async () => {
     const people = await twoPeople();
     const { conversation } = people;
     const [ann, bob] = [await talker(people.ann), await talker(people.bob)];
     await ann.conversations.start(conversation);
     bob.run();
-    const deaf = Object.create(people.ann.session) as typeof people.ann.session;
-    deaf.unary = async (method, request, options) => {
-      const answer = await people.ann.session.unary(method, request, options);
-      if (method.name === 'SendMessage') throw new Error('the answer was lost');
-      return answer;
-    };
-    const losing = await talker({ ...people.ann, session: deaf });
+    const losing = await talker({ ...people.ann, session: deafTo(people.ann, 'SendMessage') });
     await losing.conversations.send(conversation, 'once');
     await until('the answer to be lost', 10, () => losing.problems.length > 0);
     await ann.store.close();
@@ -306,6 +348,17 @@ describe('an app that is closed in between', () => {
     await allHave([again, bob], ['once', 'twice']);
   });
 });
+
+/** A session that loses what the server answers to one method. */
+function deafTo({ session }: Device, method: string): Device['session'] {
+  const deaf = Object.create(session) as Device['session'];
+  deaf.unary = async (called, request, options) => {
+    const answer = await session.unary(called, request, options);
+    if (called.name === method) throw new Error('the answer was lost');
+    return answer;
+  };
+  return deaf;
+}
 
 describe('a message that waits', () => {
   test('is encrypted anew when the group has moved on without it', async () => {

@@ -8,26 +8,30 @@ import { KeyService } from '../../src/api.ts';
 import { SealedStore, Session } from '../../src/index.ts';
 import { FileStore } from '../../src/node.ts';
 import { until } from '../support/until.ts';
-import { newDevice, openStore, pair, send, temporaryFolder, transportTo } from './people.ts';
+import { openStore, temporaryFolder, transportTo } from './people.ts';
+import { talker, twoPeople } from './talkers.ts';
 
 test('the example of the README runs', async () => {
   // Somebody who has a conversation already starts the example on the same device.
-  const [ann, bob] = await Promise.all([newDevice(), newDevice()]);
-  const conversation = await pair(ann, bob, 'uk');
-  await send(ann.session, conversation, 'hello');
+  const people = await twoPeople();
+  const { bob, conversation } = people;
+  const ann = await talker(people.ann);
   await bob.store.close();
   const stopping = new AbortController();
   const passphrase = 'a bird in the hand';
   const running = firstSteps(inject('endpoints'), bob.folder, passphrase, stopping.signal);
   const watching = await openStore(bob.folder);
-  const name = `inbox/${conversation}/1`;
-  await until('the message', 10, async () => (await watching.get(name)) !== undefined);
+  await ann.conversations.send(conversation, 'hello');
+  ann.run();
+  // After the commit that made the group.
+  const name = `said/${conversation}/2`;
+  await until('the message', 20, async () => (await watching.get(name)) !== undefined);
   expect(new TextDecoder().decode(await watching.get(name))).toBe('hello');
   stopping.abort();
   expect(await running).toBe('stopped');
   const session = await Session.signIn(transportTo(), watching);
   const { count } = await session.unary(KeyService.method.countKeyPackages, {});
-  expect(count).toMatchObject({ available: 100, hasLastResort: true });
+  expect(count).toMatchObject({ available: 99, hasLastResort: true });
 });
 
 test('the example begins with an empty folder too', async () => {
