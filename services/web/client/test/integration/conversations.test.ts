@@ -114,6 +114,40 @@ describe('a conversation', () => {
     expectNowhere(lines, groupId);
   });
 
+  test('loses and doubles nothing while messaging is killed again and again', async () => {
+    const { talkers, conversation } = await fourDevices();
+    await talkers[0]!.conversations.start(conversation);
+    for (const one of talkers) one.run();
+    await oneEpoch(talkers, conversation);
+    const said: string[] = [];
+    const quietly = (step: Promise<unknown>) => step.catch(() => {});
+    await Promise.all(
+      talkers.map(async ({ conversations }, device) => {
+        for (let i = 0; i < 8; ++i) {
+          said.push(`device ${device} line ${i}`);
+          await conversations.send(conversation, `device ${device} line ${i}`);
+          if (i % 3 === device % 3) await quietly(conversations.refreshKeys(conversation));
+          else await quietly(conversations.flush(conversation));
+          // One of them at a time, in the middle of what the others do.
+          if (i % 4 === 1 && device === (i >> 2)) killMessaging();
+        }
+      }),
+    );
+    await until('all lines everywhere', 40, async () => {
+      const all = await Promise.all(talkers.map(linesOf));
+      return all.every((lines) => lines.length >= said.length);
+    });
+    const lines = await linesOf(talkers[0]!);
+    expect([...lines].sort()).toEqual([...said].sort());
+    await allHave(talkers, lines);
+    for (const one of talkers) await one.conversations.tidy(conversation);
+    expect(await oneEpoch(talkers, conversation)).toBeTruthy();
+    // Nobody had to be let in anew: what was begun was gone on with.
+    for (const { store } of talkers) {
+      expect(await groupOf(store, conversation)).toMatchObject({ joined: 1n, standing: 'in' });
+    }
+  }, 90_000);
+
   test('can be written to before anybody has made the group', async () => {
     const people = await twoPeople();
     const { conversation } = people;
