@@ -3,8 +3,18 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 
 import { MessagingService } from '../../src/api.ts';
 import { IndexedDbStore, createBrowserTransport } from '../../src/browser.ts';
-import { HandrailError, Inbox, SealError, SealedStore, Session, TsMlsEngine } from '../../src/index.ts';
-import type { DeviceKey } from '../../src/index.ts';
+import {
+  Conversations,
+  DeviceTrust,
+  HandrailError,
+  Inbox,
+  KeyPackages,
+  SealError,
+  SealedStore,
+  Session,
+  TsMlsEngine,
+} from '../../src/index.ts';
+import type { DeviceKey, Transaction } from '../../src/index.ts';
 import { STORE_CASES } from '../support/store_cases.ts';
 
 const PASSPHRASE = 'a bird in the hand';
@@ -21,6 +31,21 @@ async function sealedStore(database: string): Promise<SealedStore> {
 function newDevice(name: string): DeviceKey {
   const privateKey = ed25519.utils.randomSecretKey();
   return { device: `devices/${name}`, publicKey: ed25519.getPublicKey(privateKey), privateKey };
+}
+
+/** What an app has of the database's device. */
+async function app(database: string) {
+  const store = await sealedStore(database);
+  const session = await Session.register(createBrowserTransport(location.origin), store);
+  const { deviceKey } = session;
+  const trust = new DeviceTrust(store, deviceKey);
+  const engine = await TsMlsEngine.create({ verifyDevice: trust.verify });
+  const keyPackages = new KeyPackages({ transport: session, store, engine, deviceKey, target: 4 });
+  const close = async () => {
+    session.close();
+    await store.close();
+  };
+  return { store, session, engine, keyPackages, close };
 }
 
 const calls = {
@@ -141,6 +166,45 @@ const calls = {
     session.close();
     await store.close();
     return texts;
+  },
+
+  /** Publishes key packages, so that the database's device can be added to a conversation. */
+  async publish(database: string): Promise<void> {
+    const { keyPackages, close } = await app(database);
+    await keyPackages.refill();
+    await close();
+  },
+
+  /** Says something and listens until so many lines are stored; what they say. */
+  async converse(
+    database: string,
+    conversation: string,
+    text: string,
+    count: number,
+  ): Promise<{ lines: string[]; digits: string | undefined }> {
+    const { session, store, engine, keyPackages, close } = await app(database);
+    const stopping = new AbortController();
+    const keep = async (transaction: Transaction, sequence: bigint, line: string) => {
+      transaction.put(`line/${sequence}`, utf8(line));
+      if ((await store.list('line/')).length + 1 >= count) setTimeout(() => stopping.abort());
+    };
+    const conversations = new Conversations({
+      session,
+      store,
+      engine,
+      keyPackages,
+      handler: {
+        message: (transaction, { sequence, text: said }) => keep(transaction, sequence, said),
+        sent: (transaction, { sequence, text: said }) => keep(transaction, sequence, said),
+      },
+    });
+    await conversations.send(conversation, text);
+    await conversations.run(stopping.signal);
+    const digits = await conversations.authenticator(conversation);
+    const lines = [];
+    for (const name of await store.list('line/')) lines.push(textOf(await store.get(name)));
+    await close();
+    return { lines, digits };
   },
 
   /** The device's key, so that a test can play the rest of its life from outside. Hexadecimal. */

@@ -6,6 +6,7 @@ import { Browser, call } from '../support/browser.ts';
 import { gatewayTo } from '../support/gateway.ts';
 import { newDevice, openStore, pair, send, temporaryFolder, transportTo } from './people.ts';
 import type { Device } from './people.ts';
+import { allHave, talker } from './talkers.ts';
 
 let browser: Browser;
 
@@ -52,4 +53,23 @@ test('a page receives, stores, and acknowledges', async () => {
     name: conversation,
   });
   expect(ackedSequence).toBe(2n);
+});
+
+test('a page and an app in Node talk so that only they can read it', async () => {
+  const page = await browser.openTab();
+  await call(page, 'publish', 'talker');
+  const [node, twin] = await Promise.all([
+    newDevice(),
+    outside(await call(page, 'deviceKey', 'talker')),
+  ]);
+  const conversation = await pair(node, twin, 'mk');
+  const ann = await talker(node);
+  await ann.conversations.start(conversation);
+  await ann.conversations.send(conversation, 'hello, page');
+  await ann.conversations.flush(conversation);
+  ann.run();
+  const heard = await call(page, 'converse', 'talker', conversation, 'hello, Node', 2);
+  expect(heard.lines).toEqual(['hello, page', 'hello, Node']);
+  await allHave([ann], ['hello, page', 'hello, Node']);
+  expect(heard.digits).toBe(await ann.conversations.authenticator(conversation));
 });
