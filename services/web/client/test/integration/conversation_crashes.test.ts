@@ -8,9 +8,10 @@ import { SealedStore, Session } from '../../src/index.ts';
 import { FileStore } from '../../src/node.ts';
 import { CrashingStore } from '../support/crashing_store.ts';
 import type { CrashMoment } from '../support/crashing_store.ts';
+import { until } from '../support/until.ts';
 import { PASSPHRASE, patiently, transportTo } from './people.ts';
 import type { Device } from './people.ts';
-import { linesOf, reopened, talker, twoPeople } from './talkers.ts';
+import { anotherDevice, linesOf, reopened, talker, twoPeople } from './talkers.ts';
 import type { Talker } from './talkers.ts';
 
 /** A conversation of two, one of whom is about to crash. */
@@ -20,6 +21,8 @@ interface Stage {
   readonly peer: Talker;
   /** What was promised to be sent. */
   readonly said: string[];
+  /** Another device of the peer, which is not in the group yet. */
+  late?: Talker;
   app: Talker;
 }
 
@@ -59,6 +62,24 @@ const changesKeys: Flow = async (stage) => {
   await app.conversations.fetch(conversation);
   await say(app, stage, 'I see');
 };
+
+const letsIn: Flow = async (stage) => {
+  const { app, conversation } = stage;
+  await app.conversations.tidy(conversation);
+  await say(app, stage, 'there are three of us');
+};
+
+async function stageWithLateDevice(): Promise<Stage> {
+  const stage = await newStage();
+  await begins(stage);
+  const late = await talker(await anotherDevice(stage.people.bob));
+  const { conversation, app } = stage;
+  await until('messaging to know the device', 20, async () => {
+    const group = await app.session.unary(GroupService.method.getGroup, { conversation });
+    return group.devices.some(({ device }) => device === late.session.deviceKey.device);
+  });
+  return { ...stage, late };
+}
 
 async function newStage(): Promise<Stage> {
   const { conversation, ...people } = await twoPeople();
@@ -104,12 +125,19 @@ async function crash(stage: Stage, flow: Flow, at: number, moment: CrashMoment):
   return crashing.writes;
 }
 
-async function expectWhole({ app, peer, conversation, said }: Stage): Promise<void> {
+async function expectWhole({ app, peer, late, conversation, said }: Stage): Promise<void> {
   const lines = await linesOf(app);
   expect(lines).toEqual(await linesOf(peer));
   for (const text of said) expect(lines.filter((line) => line === text)).toEqual([text]);
   expect(new Set(lines).size).toBe(lines.length);
   const digits = await app.conversations.authenticator(conversation);
+  if (late !== undefined) {
+    await late.conversations.fetch(conversation);
+    expect(await late.conversations.authenticator(conversation)).toBe(digits);
+    const heard = await linesOf(late);
+    expect(heard.length).toBeGreaterThan(1);
+    expect(heard).toEqual(lines.slice(-heard.length));
+  }
   expect(digits).toMatch(/^[0-9]{30}$/);
   expect(await peer.conversations.authenticator(conversation)).toBe(digits);
   // It never had to join anew: what it began it went on with.
@@ -146,6 +174,8 @@ describe('an app that crashes at any write finds its way', { timeout: 240_000 },
   test('when it begins a conversation', () => crashEverywhere(begins, newStage));
 
   test('when it is let in', () => crashEverywhere(isLetIn, newStage));
+
+  test('when it lets a device in', () => crashEverywhere(letsIn, stageWithLateDevice));
 
   test('when it changes its keys', async () => {
     const stage = await newStage();

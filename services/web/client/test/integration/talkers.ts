@@ -103,9 +103,10 @@ export async function anotherDevice({ session }: Device): Promise<Device> {
   const folder = temporaryFolder();
   const store = await openStore(folder);
   const transport = transportTo();
-  const proof = await proveDevice(transport, await deviceIdentity(store));
-  await session.addDevice(proof, newRequestId());
-  return { folder, store, session: await Session.signIn(transport, store) };
+  const identity = await deviceIdentity(store);
+  const proof = await patiently(() => proveDevice(transport, identity));
+  await patiently(() => session.addDevice(proof, newRequestId()));
+  return { folder, store, session: await patiently(() => Session.signIn(transport, store)) };
 }
 
 /** The app of a device, opened again as after a crash. */
