@@ -2,6 +2,15 @@ import { defineConfig } from 'vitest/config';
 
 const timeouts = { testTimeout: 30_000, hookTimeout: 60_000 };
 
+const deployed = {
+  // One of them kills a service that the others use.
+  fileParallelism: false,
+  globalSetup: 'test/integration/deployment.ts',
+  ...timeouts,
+};
+// So many people come in these that a deployment of their own is called as often as it allows.
+const CONVERSATIONS = 'test/integration/conversation*.test.ts';
+
 export default defineConfig({
   test: {
     projects: [
@@ -10,10 +19,16 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/*.test.ts'],
-          // One of them kills a service that the others use.
-          fileParallelism: false,
-          globalSetup: 'test/integration/deployment.ts',
-          ...timeouts,
+          exclude: [CONVERSATIONS],
+          ...deployed,
+        },
+      },
+      {
+        test: {
+          name: 'conversations',
+          include: [CONVERSATIONS],
+          ...deployed,
+          sequence: { groupOrder: 1 },
         },
       },
     ],
