@@ -128,7 +128,8 @@ describe('device trust', () => {
   const onStore = (step: (trust: DeviceTrust, again: DeviceTrust, own: Own) => Promise<void>) =>
     withFolder(async (folder) => {
       const cost = { memoryKib: 64, passes: 1 };
-      const store = await SealedStore.create(await FileStore.open(folder), 'a passphrase', { cost });
+      const files = await FileStore.open(folder);
+      const store = await SealedStore.create(files, 'a passphrase', { cost });
       const own = new Devices().make();
       await step(new DeviceTrust(store, own), new DeviceTrust(store, own), own);
       await store.close();

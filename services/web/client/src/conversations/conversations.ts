@@ -37,7 +37,7 @@ export interface ConversationsOptions {
 }
 
 const DEFAULT_CHECK_MS = 60_000;
-/** Where nothing could be done, as for want of key packages, so many checks are left out at most. */
+/** Where nothing can be done, as for want of key packages, so many checks at most are left out. */
 const MAX_SKIPPED = 8;
 
 /**

@@ -55,8 +55,9 @@ export interface UnreadableMessage {
 
 /**
  * What becomes of what comes. All but the last two run in the transaction that moves the cursor,
- * keeps the group's state or empties the outbox, and may run again when another tab wrote at the same time: they have no
- * effect but through the transaction. What they throw ends the inbox, with nothing stored.
+ * keeps the group's state or empties the outbox, and may run again when another tab wrote at the
+ * same time: they have no effect but through the transaction. What they throw ends the inbox, with
+ * nothing stored.
  */
 export interface ConversationsHandler {
   /** Each once, in the order of the conversation. */

@@ -70,7 +70,10 @@ interface GroupForm {
   readonly standing: Standing;
 }
 
-export async function groupOf(from: Reader, conversation: string): Promise<GroupRecord | undefined> {
+export async function groupOf(
+  from: Reader,
+  conversation: string,
+): Promise<GroupRecord | undefined> {
   const kept = await read<GroupForm>(from, GROUP + conversation);
   return kept && { ...kept, state: fromHex(kept.state), joined: BigInt(kept.joined) };
 }

@@ -2,7 +2,11 @@ import { create } from '@bufbuild/protobuf';
 
 import { fromJsonBytes, toJsonBytes } from '../base/bytes.ts';
 import { GroupService } from '../gen/handrail/messaging/v1/group_pb.ts';
-import { ClosingCause, GapSchema, MessagingService } from '../gen/handrail/messaging/v1/messaging_pb.ts';
+import {
+  ClosingCause,
+  GapSchema,
+  MessagingService,
+} from '../gen/handrail/messaging/v1/messaging_pb.ts';
 import type {
   Closing,
   Conversation,
@@ -20,9 +24,10 @@ import { Acknowledger } from './acknowledger.ts';
 
 /**
  * What becomes of what is delivered. `envelope` and `gap` run in the transaction that moves the
- * cursor, `welcome` in one of its own, and they may run again when another tab wrote at the same time: they have no effect but through
- * the transaction. Once it is on disk the message is acknowledged, and never delivered again. What
- * they throw ends the inbox, with nothing stored and nothing acknowledged of that event.
+ * cursor, `welcome` in one of its own; they may run again when another tab wrote at the same time,
+ * and have no effect but through the transaction. Once it is on disk the message is acknowledged,
+ * and never delivered again. What they throw ends the inbox, with nothing stored and nothing
+ * acknowledged of that event.
  */
 export interface InboxHandler {
   envelope(transaction: Transaction, envelope: Envelope): Promise<void>;

@@ -168,7 +168,7 @@ describe('a conversation', () => {
     const people = await twoPeople();
     const { conversation } = people;
     const [ann, bob] = [await talker(people.ann), await talker(people.bob)];
-    await Promise.all([ann.conversations.start(conversation), bob.conversations.start(conversation)]);
+    await Promise.all([ann, bob].map(({ conversations }) => conversations.start(conversation)));
     expect(await inGroup(ann, conversation)).toBe(1n);
     await oneEpoch([ann, bob], conversation);
     await ann.conversations.send(conversation, 'from ann');

@@ -14,7 +14,7 @@ import type { Device } from './people.ts';
 const QUICK = { firstMs: 20, capMs: 200 };
 const utf8 = new TextEncoder();
 
-/** Every line of a conversation under its place, written in the transaction that moved the cursor. */
+/** Every line under its place, written in the transaction that moved the cursor. */
 const keeping: ConversationsHandler = {
   message: async (transaction, { sequence, text, senderDevice }) => {
     const name = lineName(sequence);
