@@ -156,17 +156,17 @@ export async function pair(sponsor: Device, newcomer: Device, language: string):
       .catch(() => undefined),
   );
   const offer = await until('the offer', 20, async () => {
-    const { offers } = await sponsor.session.unary(MatchingService.method.listOffers, {});
+    const { offers } = await patiently(() =>
+      sponsor.session.unary(MatchingService.method.listOffers, {}),
+    );
     return offers[0];
   });
-  await sponsor.session.unary(MatchingService.method.acceptOffer, {
-    name: offer.name,
-    requestId: newRequestId(),
-  });
+  const accepting = { name: offer.name, requestId: newRequestId() };
+  await patiently(() => sponsor.session.unary(MatchingService.method.acceptOffer, accepting));
   return until('the conversation', 20, async () => {
-    const now = await newcomer.session.unary(MatchingService.method.getTicket, {
-      name: ticket.name,
-    });
+    const now = await patiently(() =>
+      newcomer.session.unary(MatchingService.method.getTicket, { name: ticket.name }),
+    );
     return now.conversation;
   });
 }
