@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "services/messaging/domain/key_packages.h"
+#include "services/messaging/domain/known_device.h"
 #include "services/messaging/domain/message_store.h"
 #include "services/messaging/domain/mls_framing.h"
 
@@ -14,18 +15,6 @@ namespace handrail::messaging {
 namespace {
 
 using absl::StatusCode;
-
-// What a caller is told of a device that even profiles does not know.
-absl::Status Public(absl::Status status) {
-  if (!absl::IsNotFound(status) || !HasReason(status, kDeviceUnknown)) return status;
-  return Error(StatusCode::kNotFound, reason::kNotFound).Message("no such conversation");
-}
-
-const absl::Status& StatusOf(const absl::Status& status) { return status; }
-template <typename T>
-const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
-  return result.status();
-}
 
 // An MLSMessage that holds a GroupInfo, as far as it is read: version 1.0, wire format 4.
 bool IsGroupInfo(absl::string_view message) {
@@ -159,38 +148,34 @@ absl::StatusOr<CommitBundle> Groups::Read(const Call& call, Proposed proposed) c
 }
 
 template <typename Step>
-auto Groups::WithKnownDevice(const Call& call, Step step) -> decltype(step()) {
-  auto result = step();
-  if (!HasReason(StatusOf(result), kDeviceUnknown)) return result;
-  const absl::Status learned = learn_caller_(call);
-  if (!learned.ok()) return Public(learned);
-  result = step();
-  if (!HasReason(StatusOf(result), kDeviceUnknown)) return result;
-  return Public(StatusOf(result));
+auto Groups::KnowingDevice(const Call& call, Step step) -> decltype(step()) {
+  return WithKnownDevice(
+      [&] { return learn_caller_(call); },
+      Error(StatusCode::kNotFound, reason::kNotFound).Message("no such conversation"), step);
 }
 
 absl::StatusOr<Committed> Groups::Commit(const Call& call, Proposed proposed) {
   ASSIGN_OR_RETURN(const CommitBundle bundle, Read(call, std::move(proposed)));
   auto committed =
-      WithKnownDevice(call, [&] { return store_.Commit(call.deadline, clock_.Now(), bundle); });
+      KnowingDevice(call, [&] { return store_.Commit(call.deadline, clock_.Now(), bundle); });
   if (committed.ok()) spread_(committed->wake_ups);
   return committed;
 }
 
 absl::StatusOr<Group> Groups::GetGroup(const Call& call, const ConversationId& conversation) {
-  return WithKnownDevice(call, [&] {
+  return KnowingDevice(call, [&] {
     return store_.GetGroup(call.deadline, call.who.member, call.who.device, conversation);
   });
 }
 
 absl::StatusOr<WelcomePage> Groups::FetchWelcomes(const Call& call) {
-  return WithKnownDevice(
+  return KnowingDevice(
       call, [&] { return store_.FetchWelcomes(call.deadline, call.who.member, call.who.device); });
 }
 
 absl::Status Groups::AckWelcome(const Call& call, const ConversationId& conversation,
                                 int64_t sequence) {
-  return WithKnownDevice(call, [&] {
+  return KnowingDevice(call, [&] {
     return store_.AckWelcome(call.deadline, call.who.member, call.who.device, conversation,
                              sequence);
   });

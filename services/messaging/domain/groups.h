@@ -181,7 +181,7 @@ class Groups {
   absl::Status ReadWelcomes(std::vector<Proposed::Welcome> welcomes, CommitBundle& bundle) const;
   // Runs `step`; when the caller's device is unknown, asks profiles and runs it once more.
   template <typename Step>
-  auto WithKnownDevice(const Call& call, Step step) -> decltype(step());
+  auto KnowingDevice(const Call& call, Step step) -> decltype(step());
 
   GroupStore& store_;
   const Clock& clock_;

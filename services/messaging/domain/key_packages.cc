@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "services/messaging/domain/known_device.h"
 #include "services/messaging/domain/message_store.h"
 #include "services/messaging/domain/mls_framing.h"
 
@@ -12,12 +13,6 @@ namespace handrail::messaging {
 namespace {
 
 constexpr size_t kPublicKeyBytes = 32;  // of X25519 and Ed25519
-
-// What a caller is told of a device that even profiles does not know.
-absl::Status Public(absl::Status status) {
-  if (!absl::IsNotFound(status) || !HasReason(status, kDeviceUnknown)) return status;
-  return Error(absl::StatusCode::kNotFound, reason::kNotFound).Message("no such device");
-}
 
 }  // namespace
 
@@ -39,14 +34,10 @@ absl::StatusOr<NewKeyPackage> KeyPackages::Read(const Call& call, absl::string_v
 }
 
 template <typename Step>
-auto KeyPackages::WithKnownDevice(const Call& call, Step step) -> decltype(step()) {
-  auto result = step();
-  if (result.ok() || !HasReason(result.status(), kDeviceUnknown)) return result;
-  const absl::Status learned = learn_caller_(call);
-  if (!learned.ok()) return Public(learned);
-  result = step();
-  if (!result.ok()) return Public(result.status());
-  return result;
+auto KeyPackages::KnowingDevice(const Call& call, Step step) -> decltype(step()) {
+  return WithKnownDevice(
+      [&] { return learn_caller_(call); },
+      Error(absl::StatusCode::kNotFound, reason::kNotFound).Message("no such device"), step);
 }
 
 absl::StatusOr<KeyPackageCount> KeyPackages::Publish(const Call& call,
@@ -72,14 +63,14 @@ absl::StatusOr<KeyPackageCount> KeyPackages::Publish(const Call& call,
   if (!last_resort.empty()) {
     ASSIGN_OR_RETURN(last, Read(call, last_resort, "last_resort"));
   }
-  return WithKnownDevice(call, [&] {
+  return KnowingDevice(call, [&] {
     return store_.Publish(call.deadline, clock_.Now(), call.who.member, call.who.device, read,
                           last_resort.empty() ? nullptr : &last);
   });
 }
 
 absl::StatusOr<KeyPackageCount> KeyPackages::Count(const Call& call) {
-  return WithKnownDevice(
+  return KnowingDevice(
       call, [&] { return store_.Count(call.deadline, call.who.member, call.who.device); });
 }
 
@@ -92,7 +83,7 @@ absl::StatusOr<KeyPackageClaim> KeyPackages::Claim(const Call& call, const std::
   if (std::binary_search(wanted.begin(), wanted.end(), call.who.device)) {
     return FieldError("devices", "names the calling device");
   }
-  return WithKnownDevice(call, [&] {
+  return KnowingDevice(call, [&] {
     return store_.Claim(call.deadline, clock_.Now(), call.who.member, call.who.device, claim_id,
                         conversation, wanted);
   });

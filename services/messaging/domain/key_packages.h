@@ -134,7 +134,7 @@ class KeyPackages {
                                      const std::string& field) const;
   // Runs `step`; when the caller's device is unknown, asks profiles and runs it once more.
   template <typename Step>
-  auto WithKnownDevice(const Call& call, Step step) -> decltype(step());
+  auto KnowingDevice(const Call& call, Step step) -> decltype(step());
 
   KeyPackageStore& store_;
   const Clock& clock_;

@@ -6,15 +6,12 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/mutex.h"
 #include "common/base/status.h"
+#include "services/messaging/domain/known_device.h"
 
 namespace handrail::messaging {
 namespace {
 
 using absl::StatusCode;
-
-bool IsDeviceUnknown(const absl::Status& status) {
-  return absl::IsNotFound(status) && HasReason(status, kDeviceUnknown);
-}
 
 absl::Status NotFound() {
   return Error(StatusCode::kNotFound, reason::kNotFound).Message("no such conversation");
@@ -28,11 +25,6 @@ template <typename T>
 absl::StatusOr<T> Public(absl::StatusOr<T> result) {
   if (!result.ok()) return Public(std::move(result).status());
   return result;
-}
-const absl::Status& StatusOf(const absl::Status& status) { return status; }
-template <typename T>
-const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
-  return result.status();
 }
 
 int PageSize(int asked, int usual, int most) { return asked == 0 ? usual : std::min(asked, most); }
@@ -97,12 +89,12 @@ absl::Status Messaging::Ask(absl::Time deadline, const MemberId& member) {
 }
 
 template <typename Step>
-auto Messaging::WithKnownDevice(const Call& call, Step step) -> decltype(step()) {
-  auto result = step();
-  if (!IsDeviceUnknown(StatusOf(result))) return result;
-  const absl::Status asked = Ask(call.deadline, call.who.member);
-  if (!asked.ok()) return absl::IsNotFound(asked) ? NotFound() : asked;
-  return Public(step());
+auto Messaging::KnowingDevice(const Call& call, Step step) -> decltype(step()) {
+  const auto learn = [&] {
+    absl::Status asked = Ask(call.deadline, call.who.member);
+    return absl::IsNotFound(asked) ? NotFound() : asked;
+  };
+  return WithKnownDevice(learn, NotFound(), step);
 }
 
 void Messaging::Send(const Call& call, Message message, const std::shared_ptr<Wakeable>& wake_after,
@@ -151,7 +143,7 @@ void Messaging::AppendAgain(Append append, const std::shared_ptr<Wakeable>& wake
 }
 
 absl::Status Messaging::Acknowledge(const Call& call, const std::vector<Cursor>& cursors) {
-  RETURN_IF_ERROR(WithKnownDevice(call, [&] {
+  RETURN_IF_ERROR(KnowingDevice(call, [&] {
     return store_.CheckCursors(call.deadline, call.who.member, call.who.device, cursors);
   }));
   StatusWaiter waiter;
@@ -172,7 +164,7 @@ void Messaging::AcknowledgeLazily(const Call& call, StreamSession& session,
 absl::StatusOr<MessagePage> Messaging::Fetch(const Call& call, const ConversationId& conversation,
                                              int64_t after_sequence, int page_size) {
   const int limit = PageSize(page_size, options_.default_page_size, options_.max_page_size);
-  return WithKnownDevice(call, [&] {
+  return KnowingDevice(call, [&] {
     return store_.Fetch(call.deadline, call.who.member, call.who.device, conversation,
                         after_sequence, limit);
   });
@@ -180,7 +172,7 @@ absl::StatusOr<MessagePage> Messaging::Fetch(const Call& call, const Conversatio
 
 absl::StatusOr<Conversation> Messaging::GetConversation(const Call& call,
                                                         const ConversationId& id) {
-  return WithKnownDevice(call, [&] {
+  return KnowingDevice(call, [&] {
     return store_.GetConversation(call.deadline, call.who.member, call.who.device, id);
   });
 }
@@ -198,7 +190,7 @@ absl::StatusOr<Messaging::ConversationPage> Messaging::ListConversations(
 
 absl::StatusOr<std::shared_ptr<StreamSession>> Messaging::OpenStream(
     const Call& call, absl::Span<const Cursor> cursors, std::function<void()> wake) {
-  return WithKnownDevice(call, [&] { return hub_.OpenStream(call, cursors, wake); });
+  return KnowingDevice(call, [&] { return hub_.OpenStream(call, cursors, wake); });
 }
 
 absl::StatusOr<ConversationId> Messaging::OpenConversation(const Call& call,

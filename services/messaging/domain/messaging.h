@@ -97,7 +97,7 @@ class Messaging {
   absl::Status Ask(absl::Time deadline, const MemberId& member);
   // Runs `step`; when the caller's device is unknown, asks profiles and runs it once more.
   template <typename Step>
-  auto WithKnownDevice(const Call& call, Step step) -> decltype(step());
+  auto KnowingDevice(const Call& call, Step step) -> decltype(step());
   void AppendAgain(Append append, const std::shared_ptr<Wakeable>& wake_after,
                    const MessageStore::AppendDone& done);
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "services/messaging/stores/group_test_util.h"
+#include "services/messaging/stores/watched_database.h"
 
 namespace handrail::messaging {
 namespace {
@@ -26,50 +27,12 @@ enum class Bug {
   kTwoCommitsAnEpoch,  // the epoch is not compared before it is set
 };
 
-class BuggyDatabase final : public storage::Database {
- public:
-  BuggyDatabase(storage::Database& below, Bug bug) : below_(below), bug_(bug) {}
-  absl::string_view BackendName() const override { return below_.BackendName(); }
-  storage::DatabaseStats Stats() const override { return below_.Stats(); }
-
- private:
-  class BuggyTransaction final : public storage::Transaction {
-   public:
-    BuggyTransaction(storage::Transaction& below, Bug bug) : below_(below), bug_(bug) {}
-
-   private:
-    absl::StatusOr<storage::Rows> DoQuery(absl::string_view sql,
-                                          const storage::Args& args) override {
-      return below_.Query(sql, args);
-    }
-    absl::StatusOr<int64_t> DoExecute(absl::string_view sql, const storage::Args& args) override {
-      if (bug_ == Bug::kNone) return below_.Execute(sql, args);
-      return below_.Execute(absl::StrReplaceAll(sql, {{"AND epoch = $2", "AND $2 >= 0"}}), args);
-    }
-    storage::Transaction& below_;
-    const Bug bug_;
-  };
-
-  absl::Status DoWrite(absl::Time deadline, Work work) override {
-    return below_.Write(deadline, [&](storage::Transaction& tx) {
-      BuggyTransaction buggy(tx, bug_);
-      return work(buggy);
-    });
-  }
-  void DoWriteAsync(absl::Time deadline, AsyncWork work, Done done) override {
-    below_.WriteAsync(deadline, std::move(work), std::move(done));
-  }
-  absl::Status DoRead(absl::Time deadline, Work work) override {
-    return below_.Read(deadline, work);
-  }
-  absl::Status DoMigrate(absl::Span<const storage::Migration> migrations) override {
-    return below_.Migrate(migrations);
-  }
-  absl::StatusOr<absl::Time> DoNow(absl::Time deadline) override { return below_.Now(deadline); }
-
-  storage::Database& below_;
-  const Bug bug_;
-};
+std::unique_ptr<WatchedDatabase> WithBug(storage::Database& below, Bug bug) {
+  if (bug == Bug::kNone) return std::make_unique<WatchedDatabase>(below);
+  return std::make_unique<WatchedDatabase>(below, nullptr, [](absl::string_view sql) {
+    return absl::StrReplaceAll(sql, {{"AND epoch = $2", "AND $2 >= 0"}});
+  });
+}
 
 // What the racers saw.
 struct History {
@@ -88,7 +51,7 @@ class GroupRacesTest : public GroupTest {
     for (int i = 0; i < 2; ++i) {
       if (backend_.IsPostgres()) own_.push_back(backend_.Open());
       storage::Database& below = own_.empty() ? *database_ : *own_.back();
-      buggy_.push_back(std::make_unique<BuggyDatabase>(below, bug));
+      buggy_.push_back(WithBug(below, bug));
       replicas_.push_back(
           std::make_unique<SqlGroupStore>(*buggy_.back(), options_.limits, GroupLimits()));
     }
@@ -188,7 +151,7 @@ class GroupRacesTest : public GroupTest {
 
   const DeviceId watch_ = DeviceId::Random(random_);
   std::vector<std::unique_ptr<storage::Database>> own_;
-  std::vector<std::unique_ptr<BuggyDatabase>> buggy_;
+  std::vector<std::unique_ptr<WatchedDatabase>> buggy_;
   std::vector<std::unique_ptr<SqlGroupStore>> replicas_;
 };
 

@@ -2,6 +2,7 @@
 #define HANDRAIL_SERVICES_MESSAGING_STORES_WATCHED_DATABASE_H_
 
 #include <functional>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -11,40 +12,43 @@
 
 namespace handrail::messaging {
 
-// A database for tests that looks at the answers of the one below, in units of work that are
-// waited for, and may change them. Both must outlive it.
+// A database for tests that looks at what goes to the one below and at its answers, in units of
+// work that are waited for, and may change them. The one below must outlive it.
 class WatchedDatabase final : public storage::Database {
  public:
   using OnRows = std::function<void(absl::string_view sql, storage::Rows& rows)>;
+  // Gives what is executed instead of a statement.
+  using Rewrite = std::function<std::string(absl::string_view sql)>;
 
-  WatchedDatabase(storage::Database& below, OnRows on_rows)
-      : below_(below), on_rows_(std::move(on_rows)) {}
+  explicit WatchedDatabase(storage::Database& below, OnRows on_rows = nullptr,
+                           Rewrite rewrite = nullptr)
+      : below_(below), on_rows_(std::move(on_rows)), rewrite_(std::move(rewrite)) {}
   absl::string_view BackendName() const override { return below_.BackendName(); }
   storage::DatabaseStats Stats() const override { return below_.Stats(); }
 
  private:
   class WatchedTransaction final : public storage::Transaction {
    public:
-    WatchedTransaction(storage::Transaction& below, const OnRows& on_rows)
-        : below_(below), on_rows_(on_rows) {}
+    WatchedTransaction(storage::Transaction& below, const WatchedDatabase& watch)
+        : below_(below), watch_(watch) {}
 
    private:
     absl::StatusOr<storage::Rows> DoQuery(absl::string_view sql,
                                           const storage::Args& args) override {
       auto rows = below_.Query(sql, args);
-      if (rows.ok()) on_rows_(sql, *rows);
+      if (rows.ok() && watch_.on_rows_) watch_.on_rows_(sql, *rows);
       return rows;
     }
     absl::StatusOr<int64_t> DoExecute(absl::string_view sql, const storage::Args& args) override {
-      return below_.Execute(sql, args);
+      return below_.Execute(watch_.rewrite_ ? watch_.rewrite_(sql) : std::string(sql), args);
     }
     storage::Transaction& below_;
-    const OnRows& on_rows_;
+    const WatchedDatabase& watch_;
   };
 
   absl::Status DoWrite(absl::Time deadline, Work work) override {
     return below_.Write(deadline, [&](storage::Transaction& tx) {
-      WatchedTransaction watched(tx, on_rows_);
+      WatchedTransaction watched(tx, *this);
       return work(watched);
     });
   }
@@ -61,6 +65,7 @@ class WatchedDatabase final : public storage::Database {
 
   storage::Database& below_;
   const OnRows on_rows_;
+  const Rewrite rewrite_;
 };
 
 }  // namespace handrail::messaging
