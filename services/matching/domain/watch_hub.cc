@@ -7,7 +7,7 @@
 namespace handrail::matching {
 namespace {
 
-constexpr absl::Duration kSubscribeTimeout = absl::Milliseconds(200);
+constexpr absl::Duration kListenTimeout = absl::Milliseconds(200);
 
 }  // namespace
 
@@ -19,7 +19,6 @@ WatchHub::WatchHub(WakeChannel& channel, const Options& options)
 
 std::shared_ptr<WatchHub::Watch> WatchHub::Start(const std::string& topic, Refresh refresh) {
   auto watch = std::make_shared<Watch>(topic, std::move(refresh));
-  channel_.Subscribe(topic);
   {
     MutexLock lock(mutex_);
     watches_[topic].push_back(watch);
@@ -39,15 +38,14 @@ void WatchHub::End(const std::shared_ptr<Watch>& watch) {
       if (list.empty()) watches_.erase(place);
     }
   }
-  channel_.Unsubscribe(watch->topic_);
 }
 
 void WatchHub::Schedule(const std::shared_ptr<Watch>& watch) {
   if (watch->ended_ || watch->scheduled_.exchange(true)) return;
   const bool taken = workers_.TryRun([this, watch] {
-    // Subscribed first: what is published after this read is heard.
-    if (!watch->subscribed_ && channel_.IsUp()) {
-      watch->subscribed_ = channel_.WaitUntilSubscribed(watch->topic_, kSubscribeTimeout);
+    // What is published after this read is heard.
+    if (!watch->heard_of_ && channel_.IsUp()) {
+      watch->heard_of_ = channel_.WaitUntilListening(kListenTimeout);
     }
     bool goes_on = true;
     {
@@ -82,10 +80,8 @@ void WatchHub::Wake(const Effects& effects) {
   for (const TicketChange& ticket : effects.tickets) {
     if (ticket.version > 1) topics.insert(TopicOf(ticket.ticket));  // nobody watches a new one yet
   }
-  for (const std::string& topic : topics) {
-    WakeLocal(topic);
-    channel_.Publish(topic);
-  }
+  for (const std::string& topic : topics) WakeLocal(topic);
+  channel_.Publish(std::vector<std::string>(topics.begin(), topics.end()));
 }
 
 void WatchHub::WakeAll() {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/types/span.h"
 #include "common/base/executor.h"
 #include "common/base/ids.h"
 #include "common/base/mutex.h"
@@ -19,15 +20,13 @@ namespace handrail::matching {
 class WakeChannel {
  public:
   virtual ~WakeChannel() = default;
-  virtual void Publish(const std::string& topic) = 0;  // does not block
-  virtual void Subscribe(const std::string& topic) = 0;
-  virtual void Unsubscribe(const std::string& topic) = 0;
+  virtual void Publish(absl::Span<const std::string> topics) = 0;  // does not block
   // True when a publication from now on will be heard.
-  virtual bool WaitUntilSubscribed(const std::string& topic, absl::Duration timeout) = 0;
+  virtual bool WaitUntilListening(absl::Duration timeout) = 0;
   virtual bool IsUp() const = 0;
 };
 
-// Who watches what, on this replica. A watcher reads once when it comes, after it is subscribed,
+// Who watches what, on this replica. A watcher reads once when it comes, after the channel listens,
 // again after each wake-up, and every few seconds in any case. Thread-safe.
 class WatchHub {
  public:
@@ -87,7 +86,7 @@ class WatchHub::Watch {
   Refresh refresh_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> scheduled_ = false;
   std::atomic<bool> ended_ = false;
-  std::atomic<bool> subscribed_ = false;
+  std::atomic<bool> heard_of_ = false;  // what is published for it is heard
 };
 
 }  // namespace handrail::matching
