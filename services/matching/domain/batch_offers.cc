@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
-#include "common/base/mutex.h"
 #include "common/base/status.h"
 #include "services/matching/domain/batch_market.h"
 
@@ -178,24 +177,11 @@ std::vector<BatchOffers::Attempt> BatchOffers::Claimed(absl::Time deadline, cons
 }
 
 void BatchOffers::Decide(absl::Time deadline, std::vector<Attempt>& attempts) {
-  struct Round {
-    Mutex mutex;
-    CondVar answered;
-    size_t missing ABSL_GUARDED_BY(mutex);
-    explicit Round(size_t count) : missing(count) {}
-  };
-  Round round(attempts.size());
-  const absl::Time now = clock_.Now();
-  for (Attempt& attempt : attempts) {
-    ledger_.MakeOfferAsync(deadline, now, attempt.proposal,
-                           [&round, &attempt](absl::StatusOr<Changed<Offer>> outcome) {
-                             MutexLock lock(round.mutex);
-                             attempt.outcome = std::move(outcome);
-                             if (--round.missing == 0) round.answered.SignalAll();
-                           });
-  }
-  MutexLock lock(round.mutex);
-  while (round.missing > 0) round.answered.Wait(round.mutex);
+  std::vector<Proposal> proposals;
+  proposals.reserve(attempts.size());
+  for (const Attempt& attempt : attempts) proposals.push_back(attempt.proposal);
+  auto outcomes = ledger_.MakeOffers(deadline, clock_.Now(), proposals);
+  for (size_t i = 0; i < attempts.size(); ++i) attempts[i].outcome = std::move(outcomes[i]);
 }
 
 void BatchOffers::Settle(absl::Time deadline, const PoolKey& pool,

@@ -224,9 +224,9 @@ class Ledger {
   //                                    operator's batch wrote down within the last hour
   virtual absl::StatusOr<Changed<Offer>> MakeOffer(absl::Time deadline, absl::Time now,
                                                    const Proposal& proposal) = 0;
-  using OfferDone = std::function<void(absl::StatusOr<Changed<Offer>>)>;
-  virtual void MakeOfferAsync(absl::Time deadline, absl::Time now, const Proposal& proposal,
-                              OfferDone done) = 0;
+  // The same for a round of them, each made or refused by itself: the outcomes in their order.
+  virtual std::vector<absl::StatusOr<Changed<Offer>>> MakeOffers(
+      absl::Time deadline, absl::Time now, absl::Span<const Proposal> proposals) = 0;
   // FAILED_PRECONDITION / OFFER_NOT_OPEN. An offer that two members may no longer have between them
   // is not open either, whatever its row says.
   virtual absl::StatusOr<Changed<Pairing>> AcceptOffer(const Call& call, absl::Time now,

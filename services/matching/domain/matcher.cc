@@ -292,15 +292,10 @@ std::vector<Matcher::Attempt> Matcher::ClaimAll(std::vector<Attempt> attempts) {
 }
 
 void Matcher::Decide(std::vector<Attempt>& attempts) {
-  struct Round {
-    Mutex mutex;
-    CondVar answered;
-    size_t missing ABSL_GUARDED_BY(mutex);
-    explicit Round(size_t count) : missing(count) {}
-  };
-  Round round(attempts.size());
   const absl::Time now = clock_.Now();
-  for (Attempt& attempt : attempts) {
+  std::vector<Proposal> proposals;
+  proposals.reserve(attempts.size());
+  for (const Attempt& attempt : attempts) {
     const Match& match = attempt.match;
     Proposal proposal;
     proposal.offer = OfferId::Random(random_);
@@ -316,15 +311,10 @@ void Matcher::Decide(std::vector<Attempt>& attempts) {
                                                                    match.ticket.relationship_type));
     proposal.parallel_limit = policies_.Of(match.ticket.relationship_type).parallel_offers;
     proposal.explanation = match.explanation;
-    ledger_.MakeOfferAsync(LedgerDeadline(), now, proposal,
-                           [&round, &attempt](absl::StatusOr<Changed<Offer>> outcome) {
-                             MutexLock lock(round.mutex);
-                             attempt.outcome = std::move(outcome);
-                             if (--round.missing == 0) round.answered.SignalAll();
-                           });
+    proposals.push_back(std::move(proposal));
   }
-  MutexLock lock(round.mutex);
-  while (round.missing > 0) round.answered.Wait(round.mutex);
+  auto outcomes = ledger_.MakeOffers(LedgerDeadline(), now, proposals);
+  for (size_t i = 0; i < attempts.size(); ++i) attempts[i].outcome = std::move(outcomes[i]);
 }
 
 bool Matcher::MatchOnce() {

@@ -37,8 +37,8 @@ class SqlLedger final : public Ledger {
 
   absl::StatusOr<Changed<Offer>> MakeOffer(absl::Time deadline, absl::Time now,
                                            const Proposal& proposal) override;
-  void MakeOfferAsync(absl::Time deadline, absl::Time now, const Proposal& proposal,
-                      OfferDone done) override;
+  std::vector<absl::StatusOr<Changed<Offer>>> MakeOffers(
+      absl::Time deadline, absl::Time now, absl::Span<const Proposal> proposals) override;
   absl::StatusOr<Changed<Pairing>> AcceptOffer(const Call& call, absl::Time now,
                                                const OfferId& id) override;
   absl::StatusOr<Changed<Offer>> DeclineOffer(const Call& call, absl::Time now,

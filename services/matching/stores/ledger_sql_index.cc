@@ -31,6 +31,41 @@ namespace {
   "s.responsiveness "                                                                       \
   "FROM sponsors s LEFT JOIN members m ON m.id = s.id "
 
+constexpr size_t kMarksAUnit = 64;
+
+template <typename Id>
+using Marked = std::vector<std::pair<Id, int64_t>>;  // with the version that was told
+
+template <typename Id>
+Marked<Id> MarksFrom(const Marked<Id>& all, size_t at) {
+  const auto begin = all.begin() + static_cast<std::ptrdiff_t>(std::min(at, all.size()));
+  const auto left = static_cast<size_t>(all.end() - begin);
+  return {begin, begin + static_cast<std::ptrdiff_t>(std::min(left, kMarksAUnit))};
+}
+
+// Rows that somebody holds keep their marks: a mark too many costs less than a wait for those who
+// decide about people.
+template <typename Id>
+absl::Status ClearSome(Transaction& tx, absl::string_view table, const Marked<Id>& marks) {
+  if (marks.empty()) return absl::OkStatus();
+  // Filled up with the last one, so that the database sees few statements.
+  const size_t places = marks.size() == 1 ? 1 : marks.size() <= 8 ? 8 : kMarksAUnit;
+  Args args;
+  std::string which;
+  for (size_t i = 0; i < places; ++i) {
+    const auto& [id, version] = marks[std::min(i, marks.size() - 1)];
+    args.push_back(id);
+    args.push_back(version);
+    absl::StrAppend(&which, i == 0 ? "" : " OR ", "(id = $", 2 * i + 1, " AND version = $",
+                    2 * i + 2, ")");
+  }
+  return tx
+      .Execute(absl::StrCat("UPDATE ", table, " SET index_pending = 0 WHERE id IN (SELECT id FROM ",
+                            table, " WHERE index_pending > 0 AND (", which, ") {skip_locked})"),
+               args)
+      .status();
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<PoolKey>> SqlLedger::ListWaitingPools(absl::Time deadline) {
@@ -200,32 +235,18 @@ absl::StatusOr<Ledger::Marks> SqlLedger::LoadMarks(absl::Time deadline, absl::Ti
 
 void SqlLedger::ClearMarks(absl::Time deadline, std::vector<std::pair<TicketId, int64_t>> tickets,
                            std::vector<std::pair<MemberId, int64_t>> sponsors) {
-  if (tickets.empty() && sponsors.empty()) return;
-  // In the order of locks (LedgerSteps).
-  std::sort(sponsors.begin(), sponsors.end());
-  std::sort(tickets.begin(), tickets.end());
-  database_.WriteAsync(
-      deadline,
-      [tickets = std::move(tickets),
-       sponsors = std::move(sponsors)](Transaction& tx) -> absl::Status {
-        for (const auto& [id, version] : sponsors) {
-          RETURN_IF_ERROR(tx.Execute("UPDATE sponsors SET index_pending = 0 WHERE id = $1 "
-                                     "AND version = $2 AND index_pending > 0",
-                                     {id, version})
-                              .status());
-        }
-        for (const auto& [id, version] : tickets) {
-          RETURN_IF_ERROR(tx.Execute("UPDATE tickets SET index_pending = 0 WHERE id = $1 "
-                                     "AND version = $2 AND index_pending > 0",
-                                     {id, version})
-                              .status());
-        }
-        return absl::OkStatus();
-      },
-      [](absl::Status status) {
-        if (status.ok()) return;
-        Log(Severity::kDebug, "marks_not_cleared", {{LogField::kReason, ReasonOf(status)}});
-      });
+  for (size_t at = 0; at < std::max(tickets.size(), sponsors.size()); at += kMarksAUnit) {
+    database_.WriteAsync(
+        deadline,
+        [tickets = MarksFrom(tickets, at), sponsors = MarksFrom(sponsors, at)](Transaction& tx) {
+          const absl::Status cleared = ClearSome(tx, "sponsors", sponsors);
+          return cleared.ok() ? ClearSome(tx, "tickets", tickets) : cleared;
+        },
+        [](absl::Status status) {
+          if (status.ok()) return;
+          Log(Severity::kDebug, "marks_not_cleared", {{LogField::kReason, ReasonOf(status)}});
+        });
+  }
 }
 
 absl::StatusOr<int64_t> SqlLedger::CountWaitingBefore(absl::Time deadline, const PoolKey& pool,

@@ -7,6 +7,7 @@
 #include "common/base/status.h"
 #include "services/matching/stores/codec.h"
 #include "services/matching/stores/ledger_sql.h"
+#include "services/matching/stores/offer_round.h"
 #include "services/matching/stores/rows.h"
 
 // Offers: made, accepted, declined, timed out, rescinded.
@@ -159,27 +160,13 @@ absl::StatusOr<Changed<Offer>> SqlLedger::MakeOffer(absl::Time deadline, absl::T
   return changed;
 }
 
-void SqlLedger::MakeOfferAsync(absl::Time deadline, absl::Time now, const Proposal& proposal,
-                               OfferDone done) {
-  struct State {
-    Proposal proposal;
-    Changed<Offer> result;
-  };
-  auto state = std::make_shared<State>(State{proposal, {}});
-  database_.WriteAsync(
-      deadline,
-      [this, state, now](Transaction& tx) {
-        state->result = {};
-        Steps steps(tx, context_, now, state->result.effects);
-        return MakeOfferStep(steps, state->proposal, state->result.value);
-      },
-      [state, done = std::move(done)](absl::Status status) {
-        if (!status.ok()) {
-          done(std::move(status));
-        } else {
-          done(std::move(state->result));
-        }
-      });
+std::vector<absl::StatusOr<Changed<Offer>>> SqlLedger::MakeOffers(
+    absl::Time deadline, absl::Time now, absl::Span<const Proposal> proposals) {
+  OfferRound round(database_, context_, proposals,
+                   [this](Steps& steps, const Proposal& proposal, Offer& made) {
+                     return MakeOfferStep(steps, proposal, made);
+                   });
+  return round.Run(deadline, now);
 }
 
 absl::StatusOr<Offer> SqlLedger::FindOfferOf(Steps& steps, const Call& call, const OfferId& id,
