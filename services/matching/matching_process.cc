@@ -189,8 +189,10 @@ MatchingProcess::MatchingProcess(const MatchingOptions& options, const rpc::Main
       sweeper_(
           ledger_, queue_, clock_, SweeperOptions(), [this] { return matcher_.Pools(); },
           [this](const Effects& effects) { OnEffects(effects); }),
-      reconciler_(ledger_, queue_, members_, clock_, context.random, ReconcilerOptions(),
-                  [this] { return matcher_.Pools(); }),
+      reconciler_(
+          ledger_, queue_, members_, clock_, context.random, ReconcilerOptions(),
+          [this] { return matcher_.Pools(); },
+          [this](const std::vector<PoolKey>& pools) { matcher_.PoolsLost(pools); }),
       sync_(ledger_, members_, policies_, rules_, clock_,
             [this](const Effects& effects) { OnEffects(effects); }),
       desk_(

@@ -1,7 +1,9 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <future>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -12,6 +14,9 @@
 // The engine beside parts that hang, come back with old data, or know more than it does.
 namespace handrail::matching {
 namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 constexpr absl::Time kNever = absl::InfiniteFuture();
 
@@ -134,6 +139,34 @@ TEST_F(EngineFaultsTest, ARedisThatLosesItsDataWhileItIsBuiltIsBuiltAgain) {
     EXPECT_TRUE(reconciler.Reconcile().ok());
     EXPECT_EQ(Depth().waiting, 50) << "lost after " << writes << " pages";
   }
+}
+
+TEST_F(EngineFaultsTest, EveryReplicaIsToldOnceOfWhatRedisMayHaveLost) {
+  std::vector<std::vector<PoolKey>> told[2];
+  std::vector<std::unique_ptr<Reconciler>> replicas;
+  for (auto& heard : told) {
+    replicas.push_back(std::make_unique<Reconciler>(
+        *env_.ledger, *queue_, members_, env_.clock, env_.random, ReconcilerOptions(),
+        [this] { return std::vector<PoolKey>{pool_}; },
+        [&heard](const std::vector<PoolKey>& pools) { heard.push_back(pools); }));
+  }
+  Ask();
+  const auto look = [&] {
+    for (const auto& replica : replicas) ReconcileSoon(*replica);
+  };
+  const std::vector<PoolKey> all = {pool_};
+  for (int i = 0; i < 3; ++i) look();
+  EXPECT_THAT(told[0], ElementsAre(all));
+  EXPECT_THAT(told[1], IsEmpty()) << "built before it ever looked";
+  server_.FlushAll();
+  for (int i = 0; i < 3; ++i) look();
+  EXPECT_THAT(told[0], ElementsAre(all, all));
+  // Another run of the server, whoever builds in it first.
+  ASSERT_EQ(server_.Run("SAVE"), "+OK");
+  RestartFromSnapshot();
+  for (int i = 0; i < 3; ++i) look();
+  EXPECT_THAT(told[0], ElementsAre(all, all, all));
+  EXPECT_THAT(told[1], ElementsAre(all));
 }
 
 TEST_F(EngineFaultsTest, APoolIsBuiltByOneReplicaAndByTheNextWhenThatOneStops) {

@@ -118,6 +118,25 @@ TEST_F(EngineShareTest, WhoTakesOverReadsTheSponsorsToo) {
   EXPECT_TRUE(RunUntil({a.get()}, [&] { return StateOf(opened->value) == TicketState::kOffered; }));
 }
 
+// As after a failover that kept the lease and lost the end of the stream.
+TEST_F(EngineShareTest, WhatOthersSaidInALostStreamIsReadAnew) {
+  auto a = NewReplica(absl::Hours(1));
+  auto b = NewReplica(absl::Hours(1));
+  const auto shared = [&] { return Led(a) + Led(b) == kPools && Led(a) > 0 && Led(b) > 0; };
+  ASSERT_TRUE(RunUntil({a.get(), b.get()}, shared)) << Led(a) << " and " << Led(b);
+  const auto opened = env_.Open(env_.As(env_.AddNewcomer()));
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  const auto run_both = [&] {
+    env_.clock.Advance(absl::Seconds(1));
+    for (Matcher* replica : {a.get(), b.get()}) replica->RunRoundForTest();
+  };
+  for (int i = 0; i < 3; ++i) run_both();
+  ASSERT_EQ(StateOf(opened->value), TicketState::kWaiting) << "nobody was told";
+  for (Matcher* replica : {a.get(), b.get()}) replica->PoolsLost({opened->value.pool});
+  run_both();
+  EXPECT_EQ(StateOf(opened->value), TicketState::kOffered);
+}
+
 TEST_F(EngineShareTest, APoolThatTheFirstDoesNotKnowIsLedMeanwhileByWhoKnowsIt) {
   auto a = NewReplica();
   ASSERT_TRUE(RunUntil({a.get()}, [&] { return Led(a) == kPools; }));

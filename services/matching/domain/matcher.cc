@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
@@ -55,6 +56,16 @@ void Matcher::Notify(const Effects& effects) {
     if (inbox_.tickets.size() + inbox_.sponsors.size() >= options_.inbox_limit) return;
     inbox_.tickets.insert(inbox_.tickets.end(), effects.tickets.begin(), effects.tickets.end());
     inbox_.sponsors.insert(inbox_.sponsors.end(), effects.sponsors.begin(), effects.sponsors.end());
+  }
+  wake_.Signal();
+}
+
+void Matcher::PoolsLost(const std::vector<PoolKey>& pools) {
+  {
+    MutexLock lock(mutex_);
+    for (const PoolKey& pool : pools) {
+      if (absl::c_find(inbox_.lost, pool) == inbox_.lost.end()) inbox_.lost.push_back(pool);
+    }
   }
   wake_.Signal();
 }
@@ -160,6 +171,7 @@ void Matcher::Round() {
     std::swap(inbox, inbox_);
   }
   for (const Question& question : inbox.questions) question(index_);
+  for (const PoolKey& pool : inbox.lost) ReadAnew(pool);
   Absorb(std::move(inbox));
   while (!resting_.empty() && resting_.begin()->first <= clock_.Now()) {
     const TicketId id = resting_.begin()->second;

@@ -99,6 +99,8 @@ class Matcher {
   // What a step changed. Never blocks; when too much waits already it is dropped, and the sweeper
   // or the scrub finds it. Thread-safe.
   void Notify(const Effects& effects);
+  // Redis may have lost what other replicas said of these pools: those that are led are read anew.
+  void PoolsLost(const std::vector<PoolKey>& pools);
   // The pools of this replica, for whoever sweeps. Thread-safe.
   std::vector<PoolKey> Pools() const;
   MatcherStats Stats() const;
@@ -119,7 +121,10 @@ class Matcher {
     std::vector<TicketChange> tickets;
     std::vector<MemberId> sponsors;
     std::vector<Question> questions;
-    bool empty() const { return tickets.empty() && sponsors.empty() && questions.empty(); }
+    std::vector<PoolKey> lost;
+    bool empty() const {
+      return tickets.empty() && sponsors.empty() && questions.empty() && lost.empty();
+    }
   };
   // What a round decided of one match.
   struct Attempt {
@@ -181,6 +186,7 @@ class Matcher {
   bool Follow(const PoolKey& pool, PoolLease& lease, LeaseAnswer answer, bool giving);
   // Reads the pool's tickets and all sponsors again, and from here on the stream.
   bool BeginToLead(const PoolKey& pool, PoolLease& lease);
+  void ReadAnew(const PoolKey& pool);
   // Says what was not said to whoever leads the pool now.
   bool SayUnsaid(const PoolKey& pool, const PoolLease& lease);
   // Looks who else is there.

@@ -240,6 +240,15 @@ bool Matcher::BeginToLead(const PoolKey& pool, PoolLease& lease) {
   return true;
 }
 
+// A primary that fell back to an older copy may have kept the lease and lost the stream's end, and
+// its stream may count from an earlier hour.
+void Matcher::ReadAnew(const PoolKey& pool) {
+  const auto lease = leases_.find(pool);
+  if (lease == leases_.end() || !lease->second.mine) return;
+  if (clock_.Now() - others_seen_at_ >= kOthersRemembered) return;  // nobody else said anything
+  if (!BeginToLead(pool, lease->second)) lease->second.renew_at = absl::InfinitePast();
+}
+
 void Matcher::PollEvents() {
   const absl::Time now = clock_.Now();
   std::vector<TicketId> ticket_ids;

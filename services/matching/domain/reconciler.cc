@@ -47,13 +47,15 @@ std::vector<Entry> Values(const absl::flat_hash_map<Id, Entry>& entries) {
 }  // namespace
 
 Reconciler::Reconciler(Ledger& ledger, Queue& queue, MemberCache& members, const Clock& clock,
-                       Random& random, const ReconcilerOptions& options, PoolList pools)
+                       Random& random, const ReconcilerOptions& options, PoolList pools,
+                       OnLost on_lost)
     : ledger_(ledger),
       queue_(queue),
       members_(members),
       clock_(clock),
       options_(options),
       pools_(std::move(pools)),
+      on_lost_(std::move(on_lost)),
       mark_prefix_(absl::StrCat(kBuilding, absl::Hex(random.Next64(), absl::kZeroPad16), ":")) {}
 
 void Reconciler::Start() {
@@ -75,6 +77,7 @@ absl::Status Reconciler::Reconcile() {
   // whose server does not answer wait for it; the others do not.
   ASSIGN_OR_RETURN(const Runs runs, queue_.ServerRuns(QueueDeadline(), pools));
   ASSIGN_OR_RETURN(const Marks lost, LostPools(runs));
+  TellLost(runs, lost);
   ASSIGN_OR_RETURN(Marks ours, TakeOver(lost));
   if (ours.empty()) return absl::OkStatus();
   ++rebuilds_;
@@ -102,6 +105,19 @@ absl::StatusOr<Reconciler::Marks> Reconciler::LostPools(const Runs& runs) {
     if (epoch != run) lost.emplace(pool, std::move(epoch));
   }
   return lost;
+}
+
+void Reconciler::TellLost(const Runs& runs, const Marks& lost) {
+  std::vector<PoolKey> told;
+  for (const auto& [pool, run] : runs) {
+    const auto [known, is_new] = runs_.try_emplace(pool, run);
+    const bool other_run = !is_new && known->second != run;
+    known->second = run;
+    if (other_run || (lost.contains(pool) && !lost_.contains(pool))) told.push_back(pool);
+  }
+  lost_.clear();
+  for (const auto& [pool, epoch] : lost) lost_.insert(pool);
+  if (on_lost_ && !told.empty()) on_lost_(told);
 }
 
 absl::StatusOr<Reconciler::Marks> Reconciler::TakeOver(const Marks& lost) {

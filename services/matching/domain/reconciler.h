@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -61,11 +62,14 @@ struct ReconcilerOptions {
 class Reconciler {
  public:
   using PoolList = std::function<std::vector<PoolKey>()>;
+  // Pools of which Redis may have lost something, once for each loss, whoever builds them again.
+  // Not to block.
+  using OnLost = std::function<void(const std::vector<PoolKey>&)>;
 
   // `pools` are those in which a sponsor may have a seat, as far as this replica knows; the pools
   // in which somebody waits are read from the ledger. Everything must outlive the reconciler.
   Reconciler(Ledger& ledger, Queue& queue, MemberCache& members, const Clock& clock, Random& random,
-             const ReconcilerOptions& options, PoolList pools);
+             const ReconcilerOptions& options, PoolList pools, OnLost on_lost = nullptr);
   ~Reconciler() { Stop(); }
 
   void Start();
@@ -90,6 +94,7 @@ class Reconciler {
   absl::StatusOr<std::vector<PoolKey>> AllPools();
   // The pools that were not built in this run of their server, with the epochs they have.
   absl::StatusOr<Marks> LostPools(const Runs& runs);
+  void TellLost(const Runs& runs, const Marks& lost);
   // Those of `lost` that nobody else builds, marked as ours.
   absl::StatusOr<Marks> TakeOver(const Marks& lost);
   // Before every call that may take long: tells others now and then that the rebuild goes on.
@@ -121,11 +126,14 @@ class Reconciler {
   const Clock& clock_;
   const ReconcilerOptions options_;
   const PoolList pools_;
+  const OnLost on_lost_;
   const std::string mark_prefix_;
   int64_t steps_ = 0;
   absl::Time stepped_ = absl::InfinitePast();
   PoolKey renewed_;                     // the last whose mark was moved
   std::map<std::string, Seen> others_;  // by builder
+  Runs runs_;                           // as they were last seen
+  std::set<PoolKey> lost_;              // at the last look
   std::atomic<int64_t> rebuilds_ = 0;
   std::atomic<bool> stopping_ = false;
   std::unique_ptr<PeriodicTask> task_;
