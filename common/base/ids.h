@@ -108,6 +108,7 @@ HANDRAIL_DEFINE_ID(OfferId, "offers");
 HANDRAIL_DEFINE_ID(PairingId, "pairings");
 HANDRAIL_DEFINE_ID(ConversationId, "conversations");
 HANDRAIL_DEFINE_ID(MessageId, "messages");
+HANDRAIL_DEFINE_ID(AttachmentId, "attachments");
 HANDRAIL_DEFINE_ID(OutboxId, "outboxEntries");
 HANDRAIL_DEFINE_ID(ReceiptId, "consentReceipts");
 HANDRAIL_DEFINE_ID(BlockId, "blocks");

@@ -5,6 +5,7 @@
 
 #include "common/rpc/main_support.h"
 #include "common/storage/redis_url_check.h"
+#include "handrail/messaging/v1/attachment.grpc.pb.h"
 #include "handrail/messaging/v1/conversation_sync.grpc.pb.h"
 #include "handrail/messaging/v1/group.grpc.pb.h"
 #include "handrail/messaging/v1/key_service.grpc.pb.h"
@@ -34,9 +35,9 @@ rpc::MainSpec Spec() {
   spec.description =
       "Conversations between paired members: stores opaque messages and delivers them to every "
       "device, in order, at least once.";
-  spec.public_services = {rpc::DescriptorOf<v1::MessagingService>(),
-                          rpc::DescriptorOf<v1::KeyService>(),
-                          rpc::DescriptorOf<v1::GroupService>()};
+  spec.public_services = {
+      rpc::DescriptorOf<v1::MessagingService>(), rpc::DescriptorOf<v1::KeyService>(),
+      rpc::DescriptorOf<v1::GroupService>(), rpc::DescriptorOf<v1::AttachmentService>()};
   spec.internal_services = {rpc::DescriptorOf<v1::ConversationSyncService>()};
   spec.validate = Validate;
   spec.build = BuildMessaging;

@@ -15,11 +15,15 @@
 #include "common/storage/invariant_monitor.h"
 #include "services/messaging/adapters/grpc_member_directory.h"
 #include "services/messaging/adapters/redis_wake_up_bus.h"
+#include "services/messaging/attachment_metrics.h"
+#include "services/messaging/domain/attachment_sweeper.h"
+#include "services/messaging/domain/attachments.h"
 #include "services/messaging/domain/delivery_hub.h"
 #include "services/messaging/domain/groups.h"
 #include "services/messaging/domain/key_packages.h"
 #include "services/messaging/domain/messaging.h"
 #include "services/messaging/domain/retention_job.h"
+#include "services/messaging/handlers/attachment_handler.h"
 #include "services/messaging/handlers/conversation_sync_handler.h"
 #include "services/messaging/handlers/group_handler.h"
 #include "services/messaging/handlers/key_handler.h"
@@ -27,6 +31,7 @@
 #include "services/messaging/messaging_metrics.h"
 #include "services/messaging/stores/invariants.h"
 #include "services/messaging/stores/page_token_key.h"
+#include "services/messaging/stores/sql_attachment_store.h"
 #include "services/messaging/stores/sql_group_store.h"
 #include "services/messaging/stores/sql_key_package_store.h"
 #include "services/messaging/stores/sql_message_store.h"
@@ -65,12 +70,19 @@ class MessagingProcess final : public rpc::ServiceProcess {
             group_store_, clock_, GroupLimits(),
             [this](const Call& call) { return messaging_.LearnCaller(call); },
             [this](absl::Span<const WakeUp> wake_ups) { hub_.Spread(wake_ups); }),
+        attachment_metrics_(context.registry),
+        attachment_store_(*parts_.database, AttachmentLimits()),
+        attachments_(
+            attachment_store_, clock_, AttachmentLimits(),
+            [this](const Call& call) { return messaging_.LearnCaller(call); }, attachment_metrics_),
+        attachment_sweeper_(attachment_store_, clock_, attachment_metrics_, {}),
         retention_(*parts_.store, key_store_, clock_, {}),
         openers_(kOpenerThreads, kOpenerQueueLimit),
         handler_(messaging_, context.edge, context.streams, *parts_.page_tokens, clock_, openers_,
                  metrics_),
         key_handler_(key_packages_, context.edge),
         group_handler_(groups_, context.edge),
+        attachment_handler_(attachments_, context.edge),
         sync_handler_(messaging_, context.edge) {
     parts_.store->SetListener(&hub_);
     parts_.bus->SetListener(&hub_);
@@ -80,7 +92,8 @@ class MessagingProcess final : public rpc::ServiceProcess {
     rpc::ServerServices services;
     services.public_services = {rpc::Registered<v1::MessagingService>(&handler_),
                                 rpc::Registered<v1::KeyService>(&key_handler_),
-                                rpc::Registered<v1::GroupService>(&group_handler_)};
+                                rpc::Registered<v1::GroupService>(&group_handler_),
+                                rpc::Registered<v1::AttachmentService>(&attachment_handler_)};
     services.internal_services = {rpc::Registered<v1::ConversationSyncService>(&sync_handler_)};
     services.readiness = {{"database", [this] { return CheckDatabase(); }}};
     services.refresh_metrics = {[this] {
@@ -93,12 +106,14 @@ class MessagingProcess final : public rpc::ServiceProcess {
   absl::Status Start() override {
     hub_.Start();
     retention_.Start();
+    attachment_sweeper_.Start();
     invariants_.Start();
     return absl::OkStatus();
   }
 
   void Stop() override {
     invariants_.Stop();
+    attachment_sweeper_.Stop();
     retention_.Stop();
     openers_.Stop();
     messaging_.Stop();
@@ -129,11 +144,16 @@ class MessagingProcess final : public rpc::ServiceProcess {
   KeyPackages key_packages_;
   SqlGroupStore group_store_;
   Groups groups_;
+  AttachmentMetrics attachment_metrics_;
+  SqlAttachmentStore attachment_store_;
+  Attachments attachments_;
+  AttachmentSweeper attachment_sweeper_;
   RetentionJob retention_;
   Executor openers_;
   MessagingHandler handler_;
   KeyHandler key_handler_;
   GroupHandler group_handler_;
+  AttachmentHandler attachment_handler_;
   ConversationSyncHandler sync_handler_;
 };
 

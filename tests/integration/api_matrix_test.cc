@@ -14,6 +14,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "common/base/status.h"
+#include "handrail/messaging/v1/attachment.pb.h"
 #include "tests/integration/hostile.h"
 #include "tests/support/api.h"
 #include "tests/support/cluster.h"
@@ -65,6 +66,7 @@ class ApiMatrixTest : public ::testing::Test {
   }
 
   void MakeResources();
+  std::string BeginAttachment(const std::string& conversation);
 
   static std::string Bearer(const std::string& token) { return absl::StrCat("Bearer ", token); }
   // The token with one thing in its claims or signature changed.
@@ -137,7 +139,23 @@ void ApiMatrixTest::MakeResources() {
                 {"offers", accept.name()},
                 {"pairings", pairing.name()},
                 {"conversations", pairing.conversation()},
+                {"attachments", BeginAttachment(pairing.conversation())},
                 {"devices", newcomer_->device()}};
+}
+
+// The newcomer's, with nothing in it yet.
+std::string ApiMatrixTest::BeginAttachment(const std::string& conversation) {
+  messaging::v1::BeginAttachmentRequest request;
+  request.set_conversation(conversation);
+  request.set_attachment_id(AttachmentId::Random(random_).ToString());
+  request.set_size_bytes(1);
+  request.set_digest(std::string(32, 'd'));
+  for (const Method& method : methods_) {
+    if (method.descriptor->name() != "BeginAttachment") continue;
+    const auto outcome = caller_->Call(method, request.SerializeAsString(), Bearer(token_));
+    EXPECT_TRUE(outcome.status.ok()) << outcome.status.error_message();
+  }
+  return absl::StrCat("attachments/", request.attachment_id());
 }
 
 std::string Label(const Method& method, const std::string& who) {

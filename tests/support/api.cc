@@ -22,6 +22,7 @@
 #include "handrail/matching/v1/operator_care.pb.h"
 #include "handrail/matching/v1/program_service.pb.h"
 #include "handrail/matching/v1/weights.pb.h"
+#include "handrail/messaging/v1/attachment.pb.h"
 #include "handrail/messaging/v1/conversation_sync.grpc.pb.h"
 #include "handrail/messaging/v1/group.pb.h"
 #include "handrail/messaging/v1/key_service.pb.h"
@@ -54,6 +55,7 @@ void LinkOtherProtos() {
   matching::v1::ListProgramsRequest::descriptor();
   matching::v1::ScoreWeights::descriptor();
   matching::v1::MessageCatalogue::descriptor();
+  messaging::v1::BeginAttachmentRequest::descriptor();
   messaging::v1::OpenConversationRequest::descriptor();
   messaging::v1::ClaimKeyPackagesRequest::descriptor();
   messaging::v1::GetGroupRequest::descriptor();

@@ -1,6 +1,7 @@
 #include "services/messaging/stores/group_remains.h"
 
 #include "common/base/macros.h"
+#include "services/messaging/stores/attachment_access.h"
 
 namespace handrail::messaging {
 
@@ -14,7 +15,7 @@ absl::Status ForgetGroupWhenOver(storage::Transaction& tx, int64_t conversation_
         " AND first_sequence > head_sequence)"}) {
     RETURN_IF_ERROR(tx.Execute(sql, {conversation_key}).status());
   }
-  return absl::OkStatus();
+  return ForgetAttachmentsWhenClosed(tx, conversation_key);
 }
 
 }  // namespace handrail::messaging

@@ -9,8 +9,9 @@
 namespace handrail::messaging {
 
 // With the last message of a closed conversation goes what would let somebody join its group: its
-// GroupInfo and the Welcomes that wait. Changes nothing while the conversation is open or holds a
-// message. Its row is locked; called by whatever closes or empties it.
+// GroupInfo and the Welcomes that wait; with its closing already go its attachments. Changes
+// nothing while the conversation is open; the former stays while it holds a message. Its row is
+// locked; called by whatever closes or empties it.
 absl::Status ForgetGroupWhenOver(storage::Transaction& tx, int64_t conversation_key);
 
 }  // namespace handrail::messaging

@@ -106,6 +106,16 @@ constexpr Invariant kInvariants[] = {
      " AND v.last_seen_at > c.trimmed_at - $1 AND v.last_seen_at <= c.trimmed_at"
      " AND c.trimmed_newest_at > c.trimmed_at - $2",
      true},
+    {"C1: a finished attachment does not have all of its bytes",
+     "SELECT COUNT(*) FROM attachments a WHERE a.state = 2 AND a.expires_at > 0 AND a.size <>"
+     " (SELECT COALESCE(SUM(length(k.bytes)), 0) FROM attachment_chunks k"
+     "  WHERE k.attachment_key = a.attachment_key)"},
+    {"C1: a chunk belongs to no attachment",
+     "SELECT COUNT(*) FROM attachment_chunks k WHERE NOT EXISTS (SELECT 1 FROM attachments a"
+     " WHERE a.attachment_key = k.attachment_key)"},
+    {"C5: an attachment of a closed conversation is kept",
+     "SELECT COUNT(*) FROM attachments a JOIN conversations c"
+     " ON c.conversation_key = a.conversation_key WHERE c.state = 2 AND a.expires_at > 0"},
     {"M5: a conversation of two who are blocked is open to them",
      "SELECT COUNT(*) FROM blocks b JOIN conversation_members p ON p.member_id = b.low_member_id"
      " JOIN conversation_members q ON q.member_id = b.high_member_id"

@@ -208,6 +208,34 @@ std::vector<std::string> ForgetGroupsThatAreOver() {
   return statements;
 }
 
+// Ciphertext beside the messages. An attachment is there until expires_at; 0 is for one that was
+// deleted. No name, no type, no key: the server has no use for them.
+std::vector<std::string> AttachmentTables() {
+  return {
+      "CREATE TABLE attachments ("
+      " attachment_key {int} NOT NULL PRIMARY KEY,"
+      " attachment_id {blob} NOT NULL UNIQUE CHECK (length(attachment_id) = 16),"
+      " conversation_key {int} NOT NULL,"
+      " member_id {blob} NOT NULL CHECK (length(member_id) = 16),"  // who uploads it
+      " size {int} NOT NULL CHECK (size >= 1),"
+      " digest {blob} NOT NULL CHECK (length(digest) = 32),"
+      // 1 uploading, 2 ready.
+      " state {int} NOT NULL CHECK (state IN (1, 2)),"
+      " expires_at {int} NOT NULL) {strict}",
+      "CREATE INDEX attachments_by_conversation ON attachments (conversation_key)",
+      "CREATE INDEX attachments_by_member ON attachments (member_id)",
+      "CREATE INDEX attachments_by_expiry ON attachments (expires_at)",
+
+      // Append-only, as messages are; a chunk is never changed.
+      "CREATE TABLE attachment_chunks ("
+      " attachment_key {int} NOT NULL,"
+      " chunk_index {int} NOT NULL CHECK (chunk_index >= 0),"
+      " bytes {blob} NOT NULL) {strict}",
+      "CREATE UNIQUE INDEX attachment_chunks_by_place"
+      " ON attachment_chunks (attachment_key, chunk_index)",
+  };
+}
+
 }  // namespace
 
 absl::Span<const Migration> Migrations() {
@@ -224,6 +252,7 @@ absl::Span<const Migration> Migrations() {
       {"0007_key_claim_items_by_reference",
        {"CREATE INDEX key_claim_items_by_reference ON key_claim_items (device_id, reference)"
         " WHERE reference IS NOT NULL"}},
+      {"0009_attachments", AttachmentTables()},
   };
   return *migrations;
 }

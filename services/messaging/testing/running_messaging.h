@@ -17,6 +17,7 @@
 #include "common/rpc/testing/test_host.h"
 #include "common/testing/temporary_directory.h"
 #include "common/testing/temporary_redis.h"
+#include "handrail/messaging/v1/attachment.grpc.pb.h"
 #include "handrail/messaging/v1/conversation_sync.grpc.pb.h"
 #include "handrail/messaging/v1/group.grpc.pb.h"
 #include "handrail/messaging/v1/key_service.grpc.pb.h"
@@ -57,7 +58,7 @@ class Server {
     auto edge = rpc::Edge::Create(
         options_.server.edge, {clock_, tokens_, services_, drain_, registry_},
         {rpc::DescriptorOf<v1::MessagingService>(), rpc::DescriptorOf<v1::KeyService>(),
-         rpc::DescriptorOf<v1::GroupService>()},
+         rpc::DescriptorOf<v1::GroupService>(), rpc::DescriptorOf<v1::AttachmentService>()},
         {rpc::DescriptorOf<v1::ConversationSyncService>()});
     EXPECT_TRUE(edge.ok()) << edge.status();
     edge_ = *std::move(edge);
@@ -95,6 +96,9 @@ class Server {
   }
   std::unique_ptr<v1::GroupService::Stub> Groups() const {
     return v1::GroupService::NewStub(ChannelTo(options_.server.public_address));
+  }
+  std::unique_ptr<v1::AttachmentService::Stub> Attachments() const {
+    return v1::AttachmentService::NewStub(ChannelTo(options_.server.public_address));
   }
   std::unique_ptr<v1::ConversationSyncService::Stub> Internal() const {
     return v1::ConversationSyncService::NewStub(ChannelTo(options_.server.internal_address));
