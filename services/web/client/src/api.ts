@@ -3,6 +3,7 @@
 export * from './gen/handrail/common/v1/traits_pb.ts';
 export * from './gen/handrail/profiles/v1/identity_pb.ts';
 export * from './gen/handrail/profiles/v1/profile_pb.ts';
+export * from './gen/handrail/messaging/v1/attachment_pb.ts';
 export * from './gen/handrail/messaging/v1/group_pb.ts';
 export * from './gen/handrail/messaging/v1/key_service_pb.ts';
 export * from './gen/handrail/messaging/v1/messaging_pb.ts';

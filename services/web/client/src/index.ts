@@ -1,6 +1,19 @@
 // What runs in Node and in browsers alike. Node's transport and store are in `@handrail/client/node`,
 // those of browsers in `@handrail/client/browser`.
 export * from './engine/index.ts';
+export { AttachmentError, Attachments } from './attachments/attachments.ts';
+export type {
+  AttachmentFault,
+  AttachmentsOptions,
+  DownloadOptions,
+  FileInfo,
+  TransferOptions,
+  Upload,
+} from './attachments/attachments.ts';
+export { MAX_FILE_BYTES } from './attachments/chunks.ts';
+export type { AttachmentDescriptor } from './attachments/descriptor.ts';
+export { blobSource, bytesSource } from './attachments/source.ts';
+export type { AttachmentSource } from './attachments/source.ts';
 export { newRequestId } from './base/bytes.ts';
 export { Conversations } from './conversations/conversations.ts';
 export type { ConversationsOptions } from './conversations/conversations.ts';

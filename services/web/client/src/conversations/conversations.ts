@@ -1,3 +1,4 @@
+import type { AttachmentDescriptor } from '../attachments/descriptor.ts';
 import { Inbox } from '../delivery/inbox.ts';
 import type { InboxEnd, InboxOptions } from '../delivery/inbox.ts';
 import type { E2eeEngine, GroupView } from '../engine/engine.ts';
@@ -95,10 +96,15 @@ export class Conversations {
   /**
    * Says something. Resolves with the message's id as soon as it is on disk, and nothing loses it
    * from then on: it goes out now, or when `run` finds that it can. ConversationsHandler.sent tells
-   * that it is there. Errors: RangeError beyond 16 KiB; ConversationError `outbox-full`.
+   * that it is there. Files are uploaded before, by Attachments. Errors: RangeError beyond 16 KiB or
+   * 8 files; ConversationError `outbox-full`.
    */
-  async send(conversation: string, text: string): Promise<string> {
-    const messageId = await this.outbox.add(conversation, text);
+  async send(
+    conversation: string,
+    text: string,
+    attachments: readonly AttachmentDescriptor[] = [],
+  ): Promise<string> {
+    const messageId = await this.outbox.add(conversation, text, attachments);
     this.flush(conversation).catch((error: unknown) => this.caught(error));
     return messageId;
   }

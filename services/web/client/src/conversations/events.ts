@@ -1,3 +1,4 @@
+import type { AttachmentDescriptor } from '../attachments/descriptor.ts';
 import type { RefusalReason } from '../engine/engine.ts';
 import type { Conversation, Envelope, Gap } from '../gen/handrail/messaging/v1/messaging_pb.ts';
 import type { Transaction } from '../store/sealed_store.ts';
@@ -14,6 +15,8 @@ export interface TextMessage {
   /** `devices/{device}`, by whose key it was signed. */
   readonly senderDevice: string;
   readonly text: string;
+  /** Files that go with it, for Attachments.download. */
+  readonly attachments?: readonly AttachmentDescriptor[];
   /** Milliseconds since 1970, as the server says. */
   readonly time: number;
 }
@@ -24,6 +27,7 @@ export interface SentMessage {
   readonly sequence: bigint;
   readonly messageId: string;
   readonly text: string;
+  readonly attachments?: readonly AttachmentDescriptor[];
 }
 
 /** What this device wanted to say and the server will never take. */

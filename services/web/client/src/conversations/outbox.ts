@@ -1,3 +1,6 @@
+import { MAX_ATTACHMENTS, readDescriptors } from '../attachments/descriptor.ts';
+import type { AttachmentDescriptor } from '../attachments/descriptor.ts';
+import { deleteUpload } from '../attachments/records.ts';
 import { newRequestId } from '../base/bytes.ts';
 import type { Inbox } from '../delivery/inbox.ts';
 import { MessagingService } from '../gen/handrail/messaging/v1/messaging_pb.ts';
@@ -31,8 +34,15 @@ export interface OutboxOptions {
 export class Outbox {
   constructor(private readonly options: OutboxOptions) {}
 
-  /** Keeps a message to be sent and gives its id. */
-  async add(conversation: string, text: string): Promise<string> {
+  /** Keeps a message to be sent and gives its id. What is kept of its files' uploads goes. */
+  async add(
+    conversation: string,
+    text: string,
+    attachments: readonly AttachmentDescriptor[] = [],
+  ): Promise<string> {
+    if (readDescriptors(attachments) === undefined) {
+      throw new RangeError(`a message has at most ${MAX_ATTACHMENTS} attachments`);
+    }
     if (new TextEncoder().encode(text).length > MAX_TEXT_BYTES) {
       throw new RangeError(`a message has at most ${MAX_TEXT_BYTES} bytes`);
     }
@@ -42,7 +52,9 @@ export class Outbox {
       if (entries.length >= MAX_WAITING) {
         throw new ConversationError('outbox-full', 'too many messages wait to be sent');
       }
-      putOutbox(transaction, conversation, [...entries, { messageId, text }]);
+      const files = attachments.length > 0 && { attachments };
+      putOutbox(transaction, conversation, [...entries, { messageId, text, ...files }]);
+      for (const { id } of attachments) deleteUpload(transaction, id);
     });
     return messageId;
   }

@@ -1,4 +1,5 @@
 // What is kept of a conversation, each under its name in the sealed store.
+import type { AttachmentDescriptor } from '../attachments/descriptor.ts';
 import { fromHex, fromJsonBytes, toHex, toJsonBytes } from '../base/bytes.ts';
 import type { Transaction } from '../store/sealed_store.ts';
 
@@ -45,6 +46,8 @@ export interface PendingRecord {
 export interface OutboxEntry {
   readonly messageId: string;
   readonly text: string;
+  /** Files that go with it. */
+  readonly attachments?: readonly AttachmentDescriptor[];
   /** Encrypted: from then on these bytes are sent, and no others. */
   readonly message?: string;
   /** Its place, once the server has it: then only its echo is waited for. */

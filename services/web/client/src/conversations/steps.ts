@@ -153,11 +153,11 @@ export class Steps {
     const at = entries.findIndex(({ sequence }) => sequence === undefined);
     const entry = entries[at];
     if (entry === undefined) return undefined;
-    const { messageId, text } = entry;
+    const { messageId, text, attachments = [] } = entry;
     if (entry.message !== undefined) return { messageId, message: fromHex(entry.message) };
     const group = await groupOf(transaction, conversation);
     if (group?.standing !== 'in') return undefined;
-    const content = encodeContent({ id: messageId, text });
+    const content = encodeContent({ id: messageId, text, attachments });
     const { state, message } = await this.options.engine.encrypt(group.state, content);
     putGroup(transaction, conversation, { ...group, state });
     entries[at] = { ...entry, message: toHex(message) };
@@ -217,9 +217,9 @@ export class Steps {
   ): Promise<void> {
     const entries = await outboxOf(transaction, conversation);
     const plain = entries.map((entry): OutboxEntry => {
-      const { messageId, text, message, sequence } = entry;
-      const anew = message !== undefined && sequence === undefined && which(entry);
-      return anew ? { messageId, text } : entry;
+      const { message, ...rest } = entry;
+      const anew = message !== undefined && rest.sequence === undefined && which(entry);
+      return anew ? rest : entry;
     });
     if (plain.some((entry, i) => entry !== entries[i])) putOutbox(transaction, conversation, plain);
   }
@@ -267,6 +267,7 @@ export class Steps {
       sender: envelope.sender,
       senderDevice: sender,
       text: content.text,
+      ...(content.attachments && { attachments: content.attachments }),
       time: envelope.createTime === undefined ? 0 : timestampMs(envelope.createTime),
     });
   }
@@ -300,9 +301,11 @@ export class Steps {
     transaction: Transaction,
     conversation: string,
     sequence: bigint,
-    { messageId, text }: OutboxEntry,
+    { messageId, text, attachments }: OutboxEntry,
   ): Promise<void> {
-    await this.options.handler.sent?.(transaction, { conversation, sequence, messageId, text });
+    const files = attachments && { attachments };
+    const sent = { conversation, sequence, messageId, text, ...files };
+    await this.options.handler.sent?.(transaction, sent);
   }
 
   private async dropPending(

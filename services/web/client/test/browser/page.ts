@@ -4,6 +4,7 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import { MessagingService } from '../../src/api.ts';
 import { IndexedDbStore, createBrowserTransport } from '../../src/browser.ts';
 import {
+  Attachments,
   Conversations,
   DeviceTrust,
   HandrailError,
@@ -13,6 +14,7 @@ import {
   SealedStore,
   Session,
   TsMlsEngine,
+  blobSource,
 } from '../../src/index.ts';
 import type { DeviceKey, Transaction } from '../../src/index.ts';
 import { STORE_CASES } from '../support/store_cases.ts';
@@ -173,6 +175,22 @@ const calls = {
     const { keyPackages, close } = await app(database);
     await keyPackages.refill();
     await close();
+  },
+
+  /** Uploads a file of so many bytes and gets it back; whether it is what it was. */
+  async file(database: string, conversation: string, size: number): Promise<boolean> {
+    const { session, store, close } = await app(database);
+    const content = new Uint8Array(size).map((_, at) => (at * 7) >> 3);
+    const attachments = new Attachments({ transport: session, store });
+    const photo = await attachments.upload(blobSource(new Blob([content])), {
+      conversation,
+      name: 'photo.jpg',
+    });
+    const back: BlobPart[] = [];
+    for await (const piece of attachments.download(photo)) back.push(piece);
+    const whole = new Uint8Array(await new Blob(back).arrayBuffer());
+    await close();
+    return whole.length === size && whole.every((byte, at) => byte === content[at]);
   },
 
   /** Says something and listens until so many lines are stored; what they say. */

@@ -72,4 +72,5 @@ test('a page and an app in Node talk so that only they can read it', async () =>
   expect(heard.lines).toEqual(['hello, page', 'hello, Node']);
   await allHave([ann], ['hello, page', 'hello, Node']);
   expect(heard.digits).toBe(await ann.conversations.authenticator(conversation));
+  expect(await call(page, 'file', 'talker', conversation, 200_000)).toBe(true);
 });

@@ -3,7 +3,13 @@ import type { Transport as Wire } from '@connectrpc/connect';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { connectNodeAdapter, createGrpcTransport } from '@connectrpc/connect-node';
 
-import { GroupService, IdentityService, KeyService, MessagingService } from '../../src/api.ts';
+import {
+  AttachmentService,
+  GroupService,
+  IdentityService,
+  KeyService,
+  MessagingService,
+} from '../../src/api.ts';
 import type { Endpoints } from '../../src/node.ts';
 import type { Gateway } from './browser.ts';
 
@@ -79,6 +85,7 @@ export function gatewayTo(endpoints: Endpoints): Gateway {
     grpc: false,
     routes: (router) => {
       router.service(IdentityService, handlersOf(IdentityService, profiles));
+      router.service(AttachmentService, handlersOf(AttachmentService, messaging));
       router.service(GroupService, handlersOf(GroupService, messaging));
       router.service(KeyService, handlersOf(KeyService, messaging));
       router.service(MessagingService, handlersOf(MessagingService, messaging));
