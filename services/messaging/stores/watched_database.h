@@ -56,7 +56,10 @@ class WatchedDatabase final : public storage::Database {
     below_.WriteAsync(deadline, std::move(work), std::move(done));
   }
   absl::Status DoRead(absl::Time deadline, Work work) override {
-    return below_.Read(deadline, work);
+    return below_.Read(deadline, [&](storage::Transaction& tx) {
+      WatchedTransaction watched(tx, on_rows_);
+      return work(watched);
+    });
   }
   absl::Status DoMigrate(absl::Span<const storage::Migration> migrations) override {
     return below_.Migrate(migrations);
