@@ -36,7 +36,7 @@ export function refusal(code: StatusCode, reason: string, retryAfterMs?: number)
 
 export class AttachmentServer implements Transport {
   readonly kept = new Map<string, Kept>();
-  /** Every chunk that was ever sent, also where the answer was lost. */
+  /** The digest of every chunk that was ever sent, also where the answer was lost. */
   readonly sent: { id: string; index: number; bytes: string }[] = [];
   calls = 0;
   /** Chunks that are being put now, and the most that ever were at once. */
@@ -146,7 +146,7 @@ export class AttachmentServer implements Transport {
   }
 
   private put(id: string, index: number, data: Uint8Array): void {
-    const bytes = Buffer.from(data).toString('hex');
+    const bytes = createHash('sha256').update(data).digest('hex');
     this.sent.push({ id, index, bytes });
     const { chunks, size } = this.get(id);
     if (data.length !== Math.min(CHUNK, size - index * CHUNK)) {
