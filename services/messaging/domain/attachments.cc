@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
-#include "services/messaging/domain/message_store.h"
+#include "services/messaging/domain/known_device.h"
 
 namespace handrail::messaging {
 namespace {
@@ -14,30 +14,13 @@ constexpr size_t kDigestBytes = 32;
 constexpr absl::string_view kConversation = "no such conversation";
 constexpr absl::string_view kAttachment = "no such attachment";
 
-const absl::Status& StatusOf(const absl::Status& status) { return status; }
-template <typename T>
-const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
-  return result.status();
-}
-
-// Of a device that even profiles does not know.
-absl::Status Public(const absl::Status& status, absl::string_view what) {
-  if (!absl::IsNotFound(status) || !HasReason(status, kDeviceUnknown)) return status;
-  return Error(StatusCode::kNotFound, reason::kNotFound).Message(what);
-}
-
 }  // namespace
 
 template <typename Step>
-auto Attachments::WithKnownDevice(const Call& call, absl::string_view what, Step step)
+auto Attachments::KnowingDevice(const Call& call, absl::string_view what, Step step)
     -> decltype(step()) {
-  auto result = step();
-  if (!HasReason(StatusOf(result), kDeviceUnknown)) return result;
-  const absl::Status learned = learn_caller_(call);
-  if (!learned.ok()) return Public(learned, what);
-  result = step();
-  if (!HasReason(StatusOf(result), kDeviceUnknown)) return result;
-  return Public(StatusOf(result), what);
+  return WithKnownDevice([&] { return learn_caller_(call); },
+                         Error(StatusCode::kNotFound, reason::kNotFound).Message(what), step);
 }
 
 absl::StatusOr<Attachment> Attachments::Begin(const Call& call, const NewAttachment& attachment) {
@@ -47,7 +30,7 @@ absl::StatusOr<Attachment> Attachments::Begin(const Call& call, const NewAttachm
   if (attachment.digest.size() != kDigestBytes) {
     return FieldError("digest", "must be the 32 bytes of a SHA-256");
   }
-  auto begun = WithKnownDevice(call, kConversation, [&] {
+  auto begun = KnowingDevice(call, kConversation, [&] {
     return store_.Begin(call.deadline, clock_.Now(), {call.who.member, call.who.device},
                         attachment);
   });
@@ -57,7 +40,7 @@ absl::StatusOr<Attachment> Attachments::Begin(const Call& call, const NewAttachm
 
 absl::Status Attachments::PutChunk(const Call& call, const AttachmentId& id, int64_t index,
                                    const std::string& bytes) {
-  const absl::Status put = WithKnownDevice(call, kAttachment, [&] {
+  const absl::Status put = KnowingDevice(call, kAttachment, [&] {
     return store_.PutChunk(call.deadline, clock_.Now(), {call.who.member, call.who.device}, id,
                            index, bytes);
   });
@@ -66,13 +49,13 @@ absl::Status Attachments::PutChunk(const Call& call, const AttachmentId& id, int
 }
 
 absl::StatusOr<Attachment> Attachments::Get(const Call& call, const AttachmentId& id) {
-  return WithKnownDevice(call, kAttachment, [&] {
+  return KnowingDevice(call, kAttachment, [&] {
     return store_.Get(call.deadline, clock_.Now(), {call.who.member, call.who.device}, id);
   });
 }
 
 absl::StatusOr<Attachment> Attachments::Finish(const Call& call, const AttachmentId& id) {
-  auto finished = WithKnownDevice(call, kAttachment, [&] {
+  auto finished = KnowingDevice(call, kAttachment, [&] {
     return store_.Finish(call.deadline, clock_.Now(), {call.who.member, call.who.device}, id);
   });
   meter_.OnFinished(finished.status());
@@ -81,7 +64,7 @@ absl::StatusOr<Attachment> Attachments::Finish(const Call& call, const Attachmen
 
 absl::StatusOr<std::string> Attachments::FetchChunk(const Call& call, const AttachmentId& id,
                                                     int64_t index) {
-  auto bytes = WithKnownDevice(call, kAttachment, [&] {
+  auto bytes = KnowingDevice(call, kAttachment, [&] {
     return store_.FetchChunk(call.deadline, clock_.Now(), {call.who.member, call.who.device}, id,
                              index);
   });
@@ -90,7 +73,7 @@ absl::StatusOr<std::string> Attachments::FetchChunk(const Call& call, const Atta
 }
 
 absl::Status Attachments::Delete(const Call& call, const AttachmentId& id) {
-  return WithKnownDevice(call, kAttachment, [&] {
+  return KnowingDevice(call, kAttachment, [&] {
     return store_.Delete(call.deadline, {call.who.member, call.who.device}, id);
   });
 }

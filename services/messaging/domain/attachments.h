@@ -143,7 +143,7 @@ class Attachments {
  private:
   // Runs `step`; when the caller's device is unknown, asks profiles and runs it once more.
   template <typename Step>
-  auto WithKnownDevice(const Call& call, absl::string_view what, Step step) -> decltype(step());
+  auto KnowingDevice(const Call& call, absl::string_view what, Step step) -> decltype(step());
 
   AttachmentStore& store_;
   const Clock& clock_;

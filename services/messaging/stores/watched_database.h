@@ -57,7 +57,7 @@ class WatchedDatabase final : public storage::Database {
   }
   absl::Status DoRead(absl::Time deadline, Work work) override {
     return below_.Read(deadline, [&](storage::Transaction& tx) {
-      WatchedTransaction watched(tx, on_rows_);
+      WatchedTransaction watched(tx, *this);
       return work(watched);
     });
   }
