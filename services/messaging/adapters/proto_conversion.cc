@@ -137,6 +137,7 @@ void ToProto(const Gap& gap, v1::Gap* proto) {
 void ToProto(const Conversation& conversation, v1::Conversation* proto) {
   proto->set_name(conversation.id.Name());
   for (const MemberId& member : conversation.members) proto->add_members(member.Name());
+  for (const MemberId& member : conversation.members_left) proto->add_members_left(member.Name());
   proto->set_state(conversation.state == ConversationState::kOpen ? v1::CONVERSATION_STATE_OPEN
                                                                   : v1::CONVERSATION_STATE_CLOSED);
   ToProto(conversation.create_time, proto->mutable_create_time());

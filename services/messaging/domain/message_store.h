@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "common/base/call.h"
 #include "common/base/ids.h"
 #include "services/messaging/domain/messages.h"
 
@@ -55,7 +56,8 @@ struct StreamPosition {
 // What a stream needs to know of one conversation, of one snapshot.
 struct StreamConversation {
   Conversation conversation;
-  bool deliverable = false;            // false after a block: nothing is delivered any more
+  int64_t revision = 0;                // of what streams are told when it changes
+  bool deliverable = false;            // false after a block, or when its member has left
   int64_t start_sequence = 1;          // the first sequence that the device may read
   int64_t readable_to = 0;             // the last sequence that the device may read
   WelcomePtr welcome;                  // one that the stream has not taken; comes before all below
@@ -80,6 +82,7 @@ struct StreamHeads {
     ConversationId conversation;
     int64_t readable_to = 0;
     ConversationState state = ConversationState::kOpen;
+    int64_t revision = 0;
     bool deliverable = false;
   };
   std::vector<Head> heads;
@@ -174,6 +177,14 @@ class MessageStore {
   // From its commit on nothing is accepted or delivered between the two (M5).
   virtual absl::StatusOr<std::vector<WakeUp>> ApplyBlock(absl::Time deadline, absl::Time now,
                                                          const Block& block) = 0;
+
+  // The calling member takes part no more: from its commit on nothing is accepted of their devices
+  // and nothing delivered to them. When fewer than two are left, the conversation is closed.
+  // Idempotent by the request id of `call`; leaving again changes nothing. Errors: NOT_FOUND;
+  // NOT_FOUND / DEVICE_UNKNOWN; PERMISSION_DENIED / DEVICE_REVOKED; FAILED_PRECONDITION /
+  // REQUEST_ID_REUSED.
+  virtual absl::StatusOr<std::vector<WakeUp>> LeaveConversation(
+      const Call& call, absl::Time now, const ConversationId& conversation) = 0;
 
   // One bounded step of retention.
   virtual absl::StatusOr<RetentionResult> TrimSome(absl::Time deadline, absl::Time now) = 0;

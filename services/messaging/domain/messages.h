@@ -65,7 +65,8 @@ enum class ConversationState { kOpen = 1, kClosed = 2 };
 // A conversation as one device of a member sees it.
 struct Conversation {
   ConversationId id;
-  std::vector<MemberId> members;
+  std::vector<MemberId> members;       // those who have left, too
+  std::vector<MemberId> members_left;  // of these
   ConversationState state = ConversationState::kOpen;
   absl::Time create_time;
   int64_t head_sequence = 0;

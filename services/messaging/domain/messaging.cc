@@ -188,6 +188,14 @@ absl::StatusOr<Messaging::ConversationPage> Messaging::ListConversations(
   return page;
 }
 
+absl::Status Messaging::LeaveConversation(const Call& call, const ConversationId& id) {
+  ASSIGN_OR_RETURN(const auto wake_ups, KnowingDevice(call, [&] {
+                     return store_.LeaveConversation(call, clock_.Now(), id);
+                   }));
+  hub_.Spread(wake_ups);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::shared_ptr<StreamSession>> Messaging::OpenStream(
     const Call& call, absl::Span<const Cursor> cursors, std::function<void()> wake) {
   return KnowingDevice(call, [&] { return hub_.OpenStream(call, cursors, wake); });

@@ -72,6 +72,9 @@ class Messaging {
   absl::StatusOr<ConversationPage> ListConversations(
       const Call& call, const std::optional<MessageStore::ListPosition>& after, int page_size);
 
+  // Codes and meaning as of MessageStore::LeaveConversation.
+  absl::Status LeaveConversation(const Call& call, const ConversationId& id);
+
   // Codes and meaning as of DeliveryHub::OpenStream.
   absl::StatusOr<std::shared_ptr<StreamSession>> OpenStream(const Call& call,
                                                             absl::Span<const Cursor> cursors,

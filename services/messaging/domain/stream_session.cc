@@ -183,7 +183,7 @@ bool StreamSession::OnHeads(const StreamHeads& heads) {
         news = news || !everything_;
         everything_ = look_ = true;
       } else if ((head.deliverable && head.readable_to >= place->second.next) ||
-                 head.state != place->second.state ||
+                 head.state != place->second.state || head.revision != place->second.revision ||
                  head.deliverable != place->second.deliverable) {
         news = news || !place->second.dirty;
         MarkDirty(head.conversation);
@@ -397,8 +397,10 @@ void StreamSession::ApplyGroup(Place& place, const StreamConversation& read) {
 }
 
 void StreamSession::ApplyState(Place& place, const StreamConversation& read, bool announce) {
-  const bool changed = place.state != read.conversation.state && first_read_done_;
+  const bool differs = place.state != read.conversation.state || place.revision != read.revision;
+  const bool changed = differs && first_read_done_;
   place.state = read.conversation.state;
+  place.revision = read.revision;
   if (place.deliverable && !read.deliverable) DropQueued(read.conversation.id);
   place.deliverable = read.deliverable;
   if (announce || changed) queue_.emplace_back(ConversationChanged{read.conversation});

@@ -95,6 +95,7 @@ class StreamSession {
     bool deliverable = true;
     int64_t welcomed = 0;  // the commit of the newest Welcome that was queued
     ConversationState state = ConversationState::kOpen;
+    int64_t revision = 0;
     int64_t catch_up_to = 0;  // CaughtUp waits until this was queued
     int64_t InFlight() const { return next - 1 > settled ? next - 1 - settled : 0; }
   };

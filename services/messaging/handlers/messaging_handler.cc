@@ -156,4 +156,15 @@ grpc::ServerUnaryReactor* MessagingHandler::ListConversations(
              v1::ListConversationsResponse* answer) { return List(call, list, answer); });
 }
 
+grpc::ServerUnaryReactor* MessagingHandler::LeaveConversation(
+    grpc::CallbackServerContext* context, const v1::LeaveConversationRequest* request,
+    v1::LeaveConversationResponse* response) {
+  return edge_.Unary(context, request, response,
+                     [this](const Call& call, const v1::LeaveConversationRequest& leave,
+                            v1::LeaveConversationResponse*) -> absl::Status {
+                       ASSIGN_OR_RETURN(const auto id, ConversationId::FromName(leave.name()));
+                       return messaging_.LeaveConversation(call, id);
+                     });
+}
+
 }  // namespace handrail::messaging

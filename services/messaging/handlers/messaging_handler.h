@@ -46,6 +46,9 @@ class MessagingHandler final : public v1::MessagingService::CallbackService {
   grpc::ServerUnaryReactor* ListConversations(grpc::CallbackServerContext* context,
                                               const v1::ListConversationsRequest* request,
                                               v1::ListConversationsResponse* response) override;
+  grpc::ServerUnaryReactor* LeaveConversation(grpc::CallbackServerContext* context,
+                                              const v1::LeaveConversationRequest* request,
+                                              v1::LeaveConversationResponse* response) override;
 
  private:
   absl::Status List(const Call& call, const v1::ListConversationsRequest& request,

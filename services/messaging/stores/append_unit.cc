@@ -29,6 +29,11 @@ absl::Status NotFound() {
   return Error(StatusCode::kNotFound, reason::kNotFound).Message("no such conversation");
 }
 
+absl::Status Closed() {
+  return Error(StatusCode::kFailedPrecondition, reason::kConversationClosed)
+      .Message("this conversation is closed");
+}
+
 struct DeviceRow {
   DeviceId device;
   MemberId member;
@@ -238,6 +243,11 @@ absl::StatusOr<absl::Status> AppendRun::Permission(const Append& append,
 
 absl::StatusOr<absl::Status> AppendRun::WhyNotLive(const DeviceId& device,
                                                    const ConversationRow& conversation) {
+  ASSIGN_OR_RETURN(const Rows left, tx_.Query("SELECT 1 FROM conversation_devices"
+                                              " WHERE conversation_key = $1 AND device_id = $2"
+                                              " AND departed = 1",
+                                              {KeyOf(conversation.id), device}));
+  if (!left.empty()) return Closed();
   if (!conversation.group_id.empty()) {
     ASSIGN_OR_RETURN(
         const Rows rows,
@@ -271,8 +281,7 @@ absl::StatusOr<absl::StatusOr<Appended>> AppendRun::Decide(const Append& append)
   }
   if (!permission.ok()) return Result(permission);
   if (!conversation.open) {
-    return Result(Error(StatusCode::kFailedPrecondition, reason::kConversationClosed)
-                      .Message("this conversation is closed"));
+    return Result(Closed());
   }
   auto message = GroupMessage{EnvelopeKind::kOpaque, 0};
   if (!conversation.group_id.empty()) {

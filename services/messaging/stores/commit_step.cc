@@ -30,6 +30,11 @@ absl::Status NotFound() {
   return Error(StatusCode::kNotFound, reason::kNotFound).Message("no such conversation");
 }
 
+absl::Status Closed() {
+  return Error(StatusCode::kFailedPrecondition, reason::kConversationClosed)
+      .Message("this conversation is closed");
+}
+
 absl::Status ChangeInvalid(absl::string_view cause) {
   return Error(StatusCode::kFailedPrecondition, reason::kGroupChangeInvalid)
       .Message("who is added, removed or welcomed does not fit the group as it is")
@@ -62,7 +67,8 @@ std::string DigestOf(const CommitBundle& bundle) {
 struct DeviceRow {
   MemberId member;
   bool revoked = false;
-  bool live = false;  // reads what comes
+  bool departed = false;  // its member has left
+  bool live = false;      // reads what comes
   bool in_group = false;
   bool can_send = false;
   int64_t end = 0;      // the last that it could read before the commit
@@ -176,7 +182,8 @@ absl::Status CommitRun::LoadDevices() {
   ASSIGN_OR_RETURN(
       const Rows rows,
       tx_.Query("SELECT d.device_id, d.member_id, v.revoked, d.end_sequence, d.in_group,"
-                " d.can_send, d.acked_sequence, d.skipped_sequence, v.last_seen_at"
+                " d.can_send, d.acked_sequence, d.skipped_sequence, v.last_seen_at,"
+                " d.departed"
                 " FROM conversation_devices d JOIN conversations c"
                 " ON c.conversation_key = d.conversation_key JOIN devices v"
                 " ON v.device_id = d.device_id"
@@ -193,6 +200,7 @@ absl::Status CommitRun::LoadDevices() {
     device.acked = row.Int(6);
     device.reached = std::max(row.Int(6), row.Int(7));
     device.last_seen_at = row.Time(8);
+    device.departed = row.Bool(9);
   }
   return absl::OkStatus();
 }
@@ -234,13 +242,12 @@ absl::Status CommitRun::CheckOpen() {
     return Error(StatusCode::kPermissionDenied, reason::kDeviceRevoked)
         .Message("this device was removed");
   }
+  if (committer_->departed) return Closed();
   if (!committer_->can_send) {
     return Error(StatusCode::kFailedPrecondition, reason::kMemberSuspended)
         .Message("sending is suspended for this member");
   }
-  if (open_) return absl::OkStatus();
-  return Error(StatusCode::kFailedPrecondition, reason::kConversationClosed)
-      .Message("this conversation is closed");
+  return open_ ? absl::OkStatus() : Closed();
 }
 
 // C3: the one place where an epoch is given to a commit.
@@ -276,7 +283,7 @@ absl::Status CommitRun::CheckChange() {
   }
   for (const DeviceId& device : bundle_.added) {
     const auto found = devices_.find(device);
-    if (found == devices_.end() || found->second.revoked) {
+    if (found == devices_.end() || found->second.revoked || found->second.departed) {
       return ChangeInvalid("an added device is no device of a member");
     }
     if (found->second.in_group && !IsRemoved(device)) {

@@ -21,7 +21,8 @@ constexpr int64_t kChunk = 32;
 constexpr absl::string_view kSelectViews =
     "SELECT c.conversation_key, c.conversation_id, c.state, c.blocked, c.created_at,"
     " c.head_sequence, c.first_sequence, d.member_id, d.start_sequence, d.end_sequence,"
-    " d.acked_sequence, d.skipped_sequence, c.group_id, c.epoch, c.group_from, w.sequence"
+    " d.acked_sequence, d.skipped_sequence, c.group_id, c.epoch, c.group_from, w.sequence,"
+    " d.departed, c.revision"
     " FROM conversation_devices d JOIN conversations c ON c.conversation_key = d.conversation_key"
     " LEFT JOIN group_welcomes w ON w.conversation_key = d.conversation_key"
     " AND w.device_id = d.device_id"
@@ -46,7 +47,10 @@ DeviceView ViewOf(const Row& row) {
   view.conversation.epoch = row.Int(13);
   if (!row.IsNull(14)) view.group_from = row.Int(14);
   if (!row.IsNull(15)) view.welcome_sequence = row.Int(15);
-  if (view.blocked) view.readable_to = 0;
+  view.departed = row.Bool(16);
+  view.revision = row.Int(17);
+  if (view.departed) ShowAsLeft(view.readable_to, view.conversation);
+  if (!view.Deliverable()) view.readable_to = 0;
   return view;
 }
 
@@ -70,13 +74,30 @@ std::optional<Gap> DeviceView::GapAt(int64_t next) const {
   return Gap{conversation.id, first, last};
 }
 
-absl::StatusOr<std::vector<MemberId>> LoadMembers(storage::Transaction& tx, int64_t key) {
+absl::Status LoadMembers(storage::Transaction& tx, int64_t key, const MemberId& reader,
+                         Conversation& conversation) {
   ASSIGN_OR_RETURN(
       const Rows rows,
-      tx.Query("SELECT member_id FROM conversation_members WHERE conversation_key = $1", {key}));
-  std::vector<MemberId> members;
-  for (const Row& row : rows) members.push_back(row.Id<MemberId>(0));
-  return members;
+      tx.Query("SELECT member_id, left_at FROM conversation_members WHERE conversation_key = $1",
+               {key}));
+  absl::Time told_until = absl::InfiniteFuture();
+  for (const Row& row : rows) {
+    if (row.Id<MemberId>(0) == reader && !row.IsNull(1)) told_until = row.Time(1);
+  }
+  for (const Row& row : rows) {
+    conversation.members.push_back(row.Id<MemberId>(0));
+    if (row.IsNull(1) || row.Time(1) > told_until) continue;
+    conversation.members_left.push_back(row.Id<MemberId>(0));
+  }
+  return absl::OkStatus();
+}
+
+void ShowAsLeft(int64_t end, Conversation& conversation) {
+  conversation.state = ConversationState::kClosed;
+  conversation.head_sequence = end;
+  conversation.first_sequence = std::min(conversation.first_sequence, end + 1);
+  conversation.group_id.clear();
+  conversation.epoch = 0;
 }
 
 absl::StatusOr<std::vector<DeviceView>> LoadDeviceViews(storage::Transaction& tx,
@@ -94,7 +115,8 @@ absl::StatusOr<std::vector<DeviceView>> LoadDeviceViews(storage::Transaction& tx
   ASSIGN_OR_RETURN(const Rows rows, tx.Query(text, args));
   for (const Row& row : rows) {
     views.push_back(ViewOf(row));
-    ASSIGN_OR_RETURN(views.back().conversation.members, LoadMembers(tx, views.back().key));
+    DeviceView& view = views.back();
+    RETURN_IF_ERROR(LoadMembers(tx, view.key, view.member, view.conversation));
   }
   return views;
 }

@@ -18,13 +18,17 @@ struct DeviceView {
   Conversation conversation;
   MemberId member;  // whose device it is
   bool blocked = false;
-  bool live = false;  // false once the device was removed
+  bool departed = false;  // its member has left
+  bool live = false;      // false once the device was removed
+  int64_t revision = 0;
   int64_t start_sequence = 1;
-  int64_t readable_to = 0;  // 0 after a block
+  int64_t readable_to = 0;  // 0 when nothing is delivered
   int64_t skipped_sequence = 0;
   int64_t group_from = 0;        // the place of the group's first commit; 0 when there is no group
   int64_t welcome_sequence = 0;  // the commit of the Welcome that waits; 0 when none does
 
+  // False after a block, or when its member has left.
+  bool Deliverable() const { return !blocked && !departed; }
   // The first sequence at or after `next` that the device can still be given.
   int64_t FirstReadable(int64_t next) const;
   // What is missing between `next` and there.
@@ -36,8 +40,13 @@ absl::StatusOr<std::vector<DeviceView>> LoadDeviceViews(storage::Transaction& tx
                                                         const DeviceId& device,
                                                         const std::vector<int64_t>* keys);
 
-// The members of a conversation, in no particular order.
-absl::StatusOr<std::vector<MemberId>> LoadMembers(storage::Transaction& tx, int64_t key);
+// Sets who takes part in a conversation, and who did, as `reader` is told: to one who has left
+// nobody leaves any more.
+absl::Status LoadMembers(storage::Transaction& tx, int64_t key, const MemberId& reader,
+                         Conversation& conversation);
+
+// What somebody who has left is still told of a conversation: that it ended for them at `end`.
+void ShowAsLeft(int64_t end, Conversation& conversation);
 
 // Appends messages from `from` on to `envelopes`, at most `limit` of them and, after the first, not
 // beyond `bytes_left`, which is lowered by what they hold. True when it reached the last readable

@@ -2,12 +2,14 @@
 #define HANDRAIL_SERVICES_MESSAGING_STORES_GROUP_TEST_UTIL_H_
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "services/messaging/stores/schema.h"
 #include "services/messaging/stores/sql_group_store.h"
 #include "services/messaging/stores/sql_key_package_store.h"
 #include "services/messaging/stores/store_test_util.h"
@@ -31,7 +33,34 @@ class GroupTest : public StoreTest {
     return limits;
   }
 
-  MemberId MemberOf(const DeviceId& device) const { return device == bob_phone_ ? bob_ : ann_; }
+  MemberId MemberOf(const DeviceId& device) const {
+    if (const auto other = others_.find(device); other != others_.end()) return other->second;
+    return device == bob_phone_ ? bob_ : ann_;
+  }
+  // Carol with her phone takes part, too. Conversations of more than two are not made by any call
+  // yet; what the store promises holds for them.
+  void AddCarol() {
+    others_[carol_phone_] = carol_;
+    Plant(
+        "INSERT INTO conversation_members (conversation_key, member_key, member_id, created_at)"
+        " VALUES ($1, $2, $3, $4)",
+        {KeyOf(id_), KeyOf(carol_), carol_, clock_.Now()});
+    Apply(carol_, {carol_phone_});
+  }
+  // As a member calls it from this device.
+  Call CallOf(const DeviceId& device, const std::string& request_id) const {
+    Call call;
+    call.who = {Principal::Kind::kMember, MemberOf(device), device, ""};
+    call.deadline = kForever;
+    call.method = "a method";
+    call.request_id = request_id;
+    call.request_hash = id_.ToString();
+    return call;
+  }
+  absl::StatusOr<std::vector<WakeUp>> Leave(const DeviceId& device) {
+    const std::string request_id = MessageId::Random(random_).ToString();
+    return store_->LeaveConversation(CallOf(device, request_id), clock_.Now(), id_);
+  }
 
   // A commit as `device` makes it in `epoch`, with a Welcome for all that it adds.
   CommitBundle MakeCommit(const DeviceId& device, int64_t epoch, std::vector<DeviceId> added = {},
@@ -118,6 +147,9 @@ class GroupTest : public StoreTest {
     return count;
   }
 
+  const MemberId carol_ = MemberId::Random(random_);
+  const DeviceId carol_phone_ = DeviceId::Random(random_);
+  std::map<DeviceId, MemberId> others_;
   std::unique_ptr<SqlGroupStore> groups_;
   std::unique_ptr<SqlKeyPackageStore> keys_;
   ConversationId id_;

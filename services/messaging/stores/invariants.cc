@@ -95,6 +95,14 @@ constexpr Invariant kInvariants[] = {
     {"C5: a conversation has less than two members",
      "SELECT COUNT(*) FROM conversations c WHERE (SELECT COUNT(*) FROM conversation_members p"
      " WHERE p.conversation_key = c.conversation_key) < 2"},
+    {"C5: a device of somebody who has left reads on",
+     "SELECT COUNT(*) FROM conversation_devices d JOIN conversation_members p"
+     " ON p.conversation_key = d.conversation_key AND p.member_id = d.member_id"
+     " WHERE p.left_at IS NOT NULL AND (d.end_sequence IS NULL OR d.departed = 0)"},
+    {"C5: a conversation is open in which fewer than two take part",
+     "SELECT COUNT(*) FROM conversations c WHERE c.state = 1 AND (SELECT COUNT(*)"
+     " FROM conversation_members p WHERE p.conversation_key = c.conversation_key"
+     " AND p.left_at IS NULL) < 2"},
     {"C6: a device acknowledged what was never sent",
      "SELECT COUNT(*) FROM conversation_devices d JOIN conversations c"
      " ON c.conversation_key = d.conversation_key WHERE d.acked_sequence > c.head_sequence"},

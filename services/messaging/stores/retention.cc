@@ -6,6 +6,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "common/base/status.h"
+#include "common/storage/request_log.h"
 #include "services/messaging/stores/group_remains.h"
 #include "services/messaging/stores/sql_message_store.h"
 
@@ -18,6 +19,7 @@ using storage::Transaction;
 
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max() / 4;
 constexpr absl::Duration kLookAgain = absl::Hours(1);
+constexpr int64_t kAnswersAtOnce = 500;
 
 // One conversation, its row locked.
 class TrimStep {
@@ -102,14 +104,15 @@ class TrimStep {
         .status();
   }
 
-  // What every counting device of every member has. A silent device does not count when its member
-  // has another that does: somebody's only phone may be in a locker for weeks, and then what was
-  // sent to them waits the full time. A member without any device keeps everything waiting, too;
-  // but not when there is a group: none of theirs is in it, and whichever joins reads from its
-  // start on. Then only what a device outside it could read from before keeps waiting.
+  // What every counting device of every member who takes part has. A silent device does not count
+  // when its member has another that does: somebody's only phone may be in a locker for weeks, and
+  // then what was sent to them waits the full time. A member without any device keeps everything
+  // waiting, too; but not when there is a group: none of theirs is in it, and whichever joins reads
+  // from its start on. Then only what a device outside it could read from before keeps waiting.
   absl::StatusOr<int64_t> ReachedByAll() {
     ASSIGN_OR_RETURN(const Rows members, tx_.Query("SELECT member_id FROM conversation_members"
-                                                   " WHERE conversation_key = $1",
+                                                   " WHERE conversation_key = $1"
+                                                   " AND left_at IS NULL",
                                                    {key_}));
     ASSIGN_OR_RETURN(const Rows devices,
                      tx_.Query("SELECT c.member_id, c.acked_sequence, c.skipped_sequence,"
@@ -194,6 +197,8 @@ absl::StatusOr<RetentionResult> SqlMessageStore::TrimSome(absl::Time deadline, a
     }
     result.conversations_examined = static_cast<int64_t>(rows.size());
     result.more |= result.conversations_examined >= options_.trim_conversations;
+    ASSIGN_OR_RETURN(const int64_t answers, storage::TrimRequestLog(tx, now, kAnswersAtOnce));
+    result.more |= answers >= kAnswersAtOnce;
     return absl::OkStatus();
   }));
   return result;

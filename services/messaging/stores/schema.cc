@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/storage/request_log.h"
 
 namespace handrail::messaging {
 namespace {
@@ -236,6 +237,20 @@ std::vector<std::string> AttachmentTables() {
   };
 }
 
+// Who has left, and what streams compare to learn of it.
+std::vector<std::string> LeavingColumns() {
+  return {
+      // Null while they take part.
+      "ALTER TABLE conversation_members ADD COLUMN left_at {int}",
+      // Of a member who has left: nothing more is delivered, whatever it has not read.
+      "ALTER TABLE conversation_devices ADD COLUMN departed {int} NOT NULL DEFAULT 0"
+      " CHECK (departed IN (0, 1))",
+      // Rises with every change that the devices of the conversation should be told of, besides its
+      // being closed.
+      "ALTER TABLE conversations ADD COLUMN revision {int} NOT NULL DEFAULT 0",
+  };
+}
+
 }  // namespace
 
 absl::Span<const Migration> Migrations() {
@@ -252,6 +267,8 @@ absl::Span<const Migration> Migrations() {
       {"0007_key_claim_items_by_reference",
        {"CREATE INDEX key_claim_items_by_reference ON key_claim_items (device_id, reference)"
         " WHERE reference IS NOT NULL"}},
+      storage::RequestLogMigration(),
+      {"0008_leaving", LeavingColumns()},
       {"0009_attachments", AttachmentTables()},
   };
   return *migrations;

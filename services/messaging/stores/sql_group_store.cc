@@ -54,7 +54,7 @@ absl::Status LoadDevices(Transaction& tx, const MemberId& member, Group& group) 
                    tx.Query("SELECT d.device_id, d.member_id, d.in_group, d.end_sequence"
                             " FROM conversation_devices d JOIN devices v"
                             " ON v.device_id = d.device_id WHERE d.conversation_key = $1"
-                            " AND (d.in_group = 1 OR v.revoked = 0)"
+                            " AND (d.in_group = 1 OR (v.revoked = 0 AND d.departed = 0))"
                             " AND (d.member_id = $2 OR $3 = 1) ORDER BY d.device_id",
                             {KeyOf(group.conversation), member,
                              group.state == ConversationState::kOpen ? 1 : 0}));
@@ -94,14 +94,19 @@ absl::StatusOr<Group> SqlGroupStore::GetGroup(absl::Time deadline, const MemberI
     RETURN_IF_ERROR(CheckTakesPart(tx, member, device, conversation));
     ASSIGN_OR_RETURN(const Rows rows,
                      tx.Query("SELECT c.group_id, c.epoch, c.head_sequence, i.message,"
-                              " c.state, c.blocked FROM conversations c LEFT JOIN group_infos i"
+                              " c.state, c.blocked, d.departed FROM conversations c"
+                              " JOIN conversation_devices d"
+                              " ON d.conversation_key = c.conversation_key AND d.device_id = $2"
+                              " LEFT JOIN group_infos i"
                               " ON i.conversation_key = c.conversation_key AND i.epoch = c.epoch"
                               " WHERE c.conversation_key = $1",
-                              {KeyOf(conversation)}));
+                              {KeyOf(conversation), device}));
     const Row& row = rows.front();
     group.conversation = conversation;
     group.state = static_cast<ConversationState>(row.Int(4));
-    if (row.Bool(5)) return absl::OkStatus();
+    const bool left = row.Bool(6);
+    if (left) group.state = ConversationState::kClosed;
+    if (left || row.Bool(5)) return absl::OkStatus();
     if (!row.IsNull(0)) group.group_id = std::string(row.Bytes(0));
     group.epoch = row.Int(1);
     group.head_sequence = row.Int(2);

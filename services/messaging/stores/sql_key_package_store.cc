@@ -214,7 +214,8 @@ class ClaimStep {
                      tx_.Query("SELECT d.device_id, d.member_id, d.in_group"
                                " FROM conversation_devices d JOIN devices v"
                                " ON v.device_id = d.device_id WHERE d.conversation_key = $1"
-                               " AND v.revoked = 0 AND d.device_id <> $2 ORDER BY d.device_id",
+                               " AND v.revoked = 0 AND d.departed = 0 AND d.device_id <> $2"
+                               " ORDER BY d.device_id",
                                {KeyOf(claim_.conversation), claim_.device}));
     std::vector<Target> targets;
     for (const Row& row : rows) {

@@ -94,8 +94,10 @@ absl::Status SqlMessageStore::CheckCursors(absl::Time deadline, const MemberId& 
     for (size_t i = 0; i < cursors.size(); ++i) {
       ASSIGN_OR_RETURN(const DeviceView view,
                        LoadView(tx, member, device, cursors[i].conversation));
-      // After a block there is nothing to read any more, but acknowledging stays harmless.
-      const int64_t last = view.live ? view.conversation.head_sequence : view.readable_to;
+      // After a block, or for who has left, there is nothing to read any more, but acknowledging
+      // stays harmless.
+      const bool to_head = view.live || view.departed;
+      const int64_t last = to_head ? view.conversation.head_sequence : view.readable_to;
       if (cursors[i].sequence <= last) continue;
       return Error(StatusCode::kInvalidArgument, reason::kSequenceInvalid)
           .Message("this sequence is beyond the newest message")
@@ -144,7 +146,8 @@ absl::StatusOr<std::vector<Conversation>> SqlMessageStore::ListConversations(
   std::vector<Conversation> conversations;
   std::string text =
       "SELECT c.conversation_key, c.conversation_id, c.state, m.created_at, c.head_sequence,"
-      " c.first_sequence, COALESCE(d.acked_sequence, 0), c.group_id, c.epoch"
+      " c.first_sequence, COALESCE(d.acked_sequence, 0), c.group_id, c.epoch, m.left_at,"
+      " COALESCE(d.end_sequence, 0)"
       " FROM conversation_members m"
       " JOIN conversations c ON c.conversation_key = m.conversation_key"
       " LEFT JOIN conversation_devices d ON d.conversation_key = m.conversation_key"
@@ -169,7 +172,8 @@ absl::StatusOr<std::vector<Conversation>> SqlMessageStore::ListConversations(
       conversation.acked_sequence = row.Int(6);
       if (!row.IsNull(7)) conversation.group_id = std::string(row.Bytes(7));
       conversation.epoch = row.Int(8);
-      ASSIGN_OR_RETURN(conversation.members, LoadMembers(tx, row.Int(0)));
+      if (!row.IsNull(9)) ShowAsLeft(row.Int(10), conversation);
+      RETURN_IF_ERROR(LoadMembers(tx, row.Int(0), member, conversation));
     }
     return absl::OkStatus();
   }));
@@ -232,11 +236,12 @@ absl::StatusOr<StreamSnapshot> SqlMessageStore::ReadStream(
           anew ? view.conversation.acked_sequence + 1 : asked->second.next_sequence;
       const int64_t welcomed = asked == next.end() ? 0 : asked->second.welcomed_sequence;
       StreamConversation& stream = snapshot.conversations.emplace_back();
-      stream.deliverable = !view.blocked;
+      stream.revision = view.revision;
+      stream.deliverable = view.Deliverable();
       stream.start_sequence = view.start_sequence;
       stream.readable_to = view.readable_to;
       // Without its Welcome a device could not read what comes after it.
-      const bool welcome_waits = !view.blocked && view.welcome_sequence > welcomed;
+      const bool welcome_waits = view.Deliverable() && view.welcome_sequence > welcomed;
       if (welcome_waits && bytes_left <= 0) {
         stream.has_more = true;
         stream.conversation = std::move(view.conversation);
@@ -281,7 +286,8 @@ absl::StatusOr<std::vector<StreamHeads>> SqlMessageStore::ReadHeads(
     ASSIGN_OR_RETURN(
         const Rows heads,
         tx.Query(absl::StrCat("SELECT d.device_id, c.conversation_id, c.head_sequence,"
-                              " d.end_sequence, c.state, c.blocked FROM conversation_devices d"
+                              " d.end_sequence, c.state, c.blocked, d.departed, c.revision"
+                              " FROM conversation_devices d"
                               " JOIN conversations c ON c.conversation_key = d.conversation_key"
                               " WHERE d.device_id IN (",
                               Parameters(1, count), ")"),
@@ -289,9 +295,11 @@ absl::StatusOr<std::vector<StreamHeads>> SqlMessageStore::ReadHeads(
     for (const Row& row : heads) {
       const auto place = places.find(row.Id<DeviceId>(0));
       if (place == places.end()) continue;
+      const bool departed = row.Bool(6);
+      const auto state = static_cast<ConversationState>(row.Int(4));
       all[place->second].heads.push_back(
           {row.Id<ConversationId>(1), row.IsNull(3) ? row.Int(2) : row.Int(3),
-           static_cast<ConversationState>(row.Int(4)), !row.Bool(5)});
+           departed ? ConversationState::kClosed : state, row.Int(7), !row.Bool(5) && !departed});
     }
     return absl::OkStatus();
   }));

@@ -73,6 +73,9 @@ class SqlMessageStore final : public MessageStore {
   absl::StatusOr<std::vector<WakeUp>> ApplyBlock(absl::Time deadline, absl::Time now,
                                                  const Block& block) override;
 
+  absl::StatusOr<std::vector<WakeUp>> LeaveConversation(
+      const Call& call, absl::Time now, const ConversationId& conversation) override;
+
   absl::StatusOr<RetentionResult> TrimSome(absl::Time deadline, absl::Time now) override;
 
  private:

@@ -104,18 +104,6 @@ absl::Status AddWakeUps(Transaction& tx, int64_t key, const ConversationId& conv
   return absl::OkStatus();
 }
 
-// Closes a conversation whose row is locked. False when there was nothing left to do.
-absl::StatusOr<bool> Close(Transaction& tx, int64_t key, bool blocked, absl::Time now) {
-  ASSIGN_OR_RETURN(const int64_t count,
-                   tx.Execute("UPDATE conversations SET state = $2, blocked = $3,"
-                              " closed_at = COALESCE(closed_at, $4)"
-                              " WHERE conversation_key = $1 AND (state = $5 OR blocked < $3)",
-                              {key, kClosed, blocked, now, kOpen}));
-  // Retention does not look at it again when it was trimmed empty before.
-  RETURN_IF_ERROR(ForgetGroupWhenOver(tx, key));
-  return count > 0;
-}
-
 struct Locked {
   int64_t key = 0;
   ConversationId id;
@@ -123,12 +111,14 @@ struct Locked {
   bool has_group = false;
 };
 
+// Those that they take part in: what they have left is not theirs any more.
 absl::StatusOr<std::vector<Locked>> LockConversationsOf(Transaction& tx, const MemberId& member) {
   ASSIGN_OR_RETURN(const Rows rows,
                    tx.Query("SELECT conversation_key, conversation_id, head_sequence, group_from"
                             " FROM conversations WHERE conversation_key IN"
                             " (SELECT conversation_key FROM conversation_members"
-                            "  WHERE member_id = $1) ORDER BY conversation_key {for_update}",
+                            "  WHERE member_id = $1 AND left_at IS NULL)"
+                            " ORDER BY conversation_key {for_update}",
                             {member}));
   std::vector<Locked> locked;
   for (const Row& row : rows) {
@@ -253,7 +243,7 @@ class SnapshotStep {
 
   absl::Status CloseAll() {
     for (const Locked& conversation : conversations_) {
-      ASSIGN_OR_RETURN(const bool changed, Close(tx_, conversation.key, false, now_));
+      ASSIGN_OR_RETURN(const bool changed, CloseLocked(tx_, conversation.key, false, now_));
       if (changed) {
         RETURN_IF_ERROR(AddWakeUps(tx_, conversation.key, conversation.id, wake_ups_));
       }
@@ -343,7 +333,7 @@ absl::StatusOr<std::vector<WakeUp>> SqlMessageStore::CloseConversation(absl::Tim
                               {pairing}));
     if (rows.empty()) return absl::OkStatus();
     const int64_t key = rows.front().Int(0);
-    ASSIGN_OR_RETURN(const bool changed, Close(tx, key, false, now));
+    ASSIGN_OR_RETURN(const bool changed, CloseLocked(tx, key, false, now));
     if (!changed) return absl::OkStatus();
     return AddWakeUps(tx, key, rows.front().Id<ConversationId>(1), wake_ups);
   }));
@@ -388,7 +378,7 @@ absl::StatusOr<std::vector<WakeUp>> SqlMessageStore::ApplyBlock(absl::Time deadl
                               "  WHERE a.member_id = $1) ORDER BY conversation_key {for_update}",
                               {low, high}));
     for (const Row& row : rows) {
-      ASSIGN_OR_RETURN(const bool changed, Close(tx, row.Int(0), true, now));
+      ASSIGN_OR_RETURN(const bool changed, CloseLocked(tx, row.Int(0), true, now));
       if (!changed) continue;
       RETURN_IF_ERROR(AddWakeUps(tx, row.Int(0), row.Id<ConversationId>(1), wake_ups));
     }
