@@ -50,6 +50,7 @@ inline constexpr absl::string_view kGroupChangeInvalid = "GROUP_CHANGE_INVALID";
 inline constexpr absl::string_view kDeviceNotInGroup = "DEVICE_NOT_IN_GROUP";
 inline constexpr absl::string_view kAttachmentIncomplete = "ATTACHMENT_INCOMPLETE";
 inline constexpr absl::string_view kAttachmentDigestWrong = "ATTACHMENT_DIGEST_WRONG";
+inline constexpr absl::string_view kGroupResetNotAgreed = "GROUP_RESET_NOT_AGREED";
 inline constexpr absl::string_view kCheckInNotDue = "CHECK_IN_NOT_DUE";
 inline constexpr absl::string_view kRematchNotAvailable = "REMATCH_NOT_AVAILABLE";
 inline constexpr absl::string_view kBackupNotPossible = "BACKUP_NOT_POSSIBLE";

@@ -26,6 +26,8 @@ MessagingMetrics::MessagingMetrics(prometheus::Registry& registry)
       accepted_(sends_.Add({{"reason", "OK"}})),
       deliveries_(MakeCounter(registry, "handrail_messaging_deliveries_total",
                               "Messages handed to a stream or a page.")),
+      group_resets_(MakeCounter(registry, "handrail_messaging_group_resets_total",
+                                "Groups that a device started anew.")),
       wake_ups_missed_(MakeCounter(registry, "handrail_messaging_wake_ups_missed_total",
                                    "Times that wake-ups between replicas may have been lost.")),
       found_by_sweep_(MakeCounter(registry, "handrail_messaging_found_by_sweep_total",

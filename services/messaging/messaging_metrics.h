@@ -19,6 +19,7 @@ namespace handrail::messaging {
 //                                                     unary one that the edge refused is only in
 //                                                     handrail_rpc_calls_total
 //   handrail_messaging_deliveries_total               messages handed to a stream or a page
+//   handrail_messaging_group_resets_total             groups that were started anew
 //   handrail_messaging_wake_ups_missed_total          times that Redis may have lost wake-ups
 //   handrail_messaging_found_by_sweep_total           times that only the sweep found what was new
 // Thread-safe. The registry must outlive it.
@@ -28,6 +29,7 @@ class MessagingMetrics final : public Meter {
 
   void OnSend(const absl::Status& status) override;
   void OnDelivered(int64_t messages) override;
+  void OnGroupReset() override { group_resets_.Increment(); }
 
   // Brings the rest up to date; call it before they are read.
   void Update(const DeliveryHub::Stats& stats);
@@ -36,6 +38,7 @@ class MessagingMetrics final : public Meter {
   prometheus::Family<prometheus::Counter>& sends_;
   prometheus::Counter& accepted_;  // one of sends_, at hand for the hot path
   prometheus::Counter& deliveries_;
+  prometheus::Counter& group_resets_;
   prometheus::Counter& wake_ups_missed_;
   prometheus::Counter& found_by_sweep_;
   prometheus::Gauge& streams_;

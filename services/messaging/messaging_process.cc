@@ -81,7 +81,7 @@ class MessagingProcess final : public rpc::ServiceProcess {
         handler_(messaging_, context.edge, context.streams, *parts_.page_tokens, clock_, openers_,
                  metrics_),
         key_handler_(key_packages_, context.edge),
-        group_handler_(groups_, context.edge),
+        group_handler_(groups_, context.edge, metrics_),
         attachment_handler_(attachments_, context.edge),
         sync_handler_(messaging_, context.edge) {
     parts_.store->SetListener(&hub_);

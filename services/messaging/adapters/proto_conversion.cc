@@ -146,6 +146,7 @@ void ToProto(const Conversation& conversation, v1::Conversation* proto) {
   proto->set_acked_sequence(conversation.acked_sequence);
   proto->set_group_id(conversation.group_id);
   proto->set_epoch(conversation.epoch);
+  proto->set_group_generation(conversation.generation);
 }
 
 void ToProto(const Event& event, v1::SubscribeResponse* proto) {

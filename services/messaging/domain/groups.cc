@@ -25,6 +25,16 @@ bool HasTwins(const std::vector<DeviceId>& sorted) {
   return std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end();
 }
 
+// The commit is the first of a group that is not the one it replaces.
+absl::Status CheckFounds(const CommitBundle& bundle) {
+  if (bundle.external || bundle.epoch != 0) {
+    return FieldError("commit", "is not the first commit of a new group");
+  }
+  if (!bundle.removed.empty()) return FieldError("devices_removed", "a new group has none yet");
+  if (bundle.group_id != bundle.replaces->group_id) return absl::OkStatus();
+  return FieldError("commit", "is of the group that it should replace");
+}
+
 EnvelopeKind KindOf(MlsContentType type) {
   switch (type) {
     case MlsContentType::kApplication: return EnvelopeKind::kApplication;
@@ -41,6 +51,14 @@ absl::Status EpochConflict(int64_t current_epoch, int64_t head_sequence) {
       .Message("the group is in another epoch: read what came, then make it anew")
       .Detail("current_epoch", absl::StrCat(current_epoch))
       .Detail("head_sequence", absl::StrCat(head_sequence));
+}
+
+absl::Status ResetConflict(int64_t current_epoch, int64_t head_sequence, int64_t generation) {
+  return Error(StatusCode::kAborted, reason::kEpochConflict)
+      .Message("the group has changed since: read what came, and look whether it is mended")
+      .Detail("current_epoch", absl::StrCat(current_epoch))
+      .Detail("head_sequence", absl::StrCat(head_sequence))
+      .Detail("group_generation", absl::StrCat(generation));
 }
 
 absl::StatusOr<GroupMessage> AdmitGroupMessage(absl::string_view payload, const GroupPlace& group,
@@ -142,6 +160,8 @@ absl::StatusOr<CommitBundle> Groups::Read(const Call& call, Proposed proposed) c
   if (bundle.external && (!bundle.added.empty() || !bundle.removed.empty())) {
     return FieldError("commit", "an external commit adds and removes no other device");
   }
+  bundle.replaces = std::move(proposed.replaces);
+  if (bundle.replaces.has_value()) RETURN_IF_ERROR(CheckFounds(bundle));
   RETURN_IF_ERROR(ReadWelcomes(std::move(proposed.welcomes), bundle));
   bundle.commit = std::move(proposed.commit);
   return bundle;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -42,6 +43,8 @@ struct GroupPlace {
 
 // ABORTED / EPOCH_CONFLICT, with the details `current_epoch` and `head_sequence`.
 absl::Status EpochConflict(int64_t current_epoch, int64_t head_sequence);
+// The same to who would start the group anew, with the detail `group_generation`.
+absl::Status ResetConflict(int64_t current_epoch, int64_t head_sequence, int64_t generation);
 
 // What a message that is sent to a group's conversation is. Errors: FAILED_PRECONDITION /
 // ENCRYPTION_REQUIRED unless it is a PrivateMessage that holds no commit; FAILED_PRECONDITION /
@@ -63,6 +66,12 @@ struct WelcomeFor {
   std::vector<DeviceId> devices;        // as many
 };
 
+// The group that is given up, as it stood when that was decided.
+struct ReplacedGroup {
+  std::string group_id;
+  int64_t epoch = 0;
+};
+
 // A commit with all that lands with it, checked as far as it can be without the database.
 struct CommitBundle {
   MemberId member;
@@ -78,11 +87,14 @@ struct CommitBundle {
   std::vector<DeviceId> added;    // sorted, no two the same
   std::vector<DeviceId> removed;  // likewise
   std::string group_info;         // of the epoch that the commit begins
+  // The commit is the first one of a new group in place of this one, if nobody was faster.
+  std::optional<ReplacedGroup> replaces;
 };
 
 struct Committed {
   int64_t sequence = 0;
-  int64_t epoch = 0;  // that it began
+  int64_t epoch = 0;       // that it began
+  int64_t generation = 0;  // of the group
   absl::Time create_time;
   std::vector<WakeUp> wake_ups;  // whoever should hear of it; empty for a repeated one
 };
@@ -102,6 +114,7 @@ struct Group {
   ConversationState state = ConversationState::kOpen;
   std::string group_id;  // empty when there is none
   int64_t epoch = 0;
+  int64_t generation = 0;  // how often it was started anew
   int64_t head_sequence = 0;
   std::vector<GroupDevice> devices;  // in order of their ids
   std::string group_info;
@@ -122,7 +135,8 @@ class GroupStore {
   // Idempotent by member and commit id. Errors: ABORTED / EPOCH_CONFLICT; FAILED_PRECONDITION /
   // GROUP_MISMATCH, GROUP_CHANGE_INVALID, DEVICE_NOT_IN_GROUP, CONVERSATION_CLOSED,
   // MEMBER_SUSPENDED, REQUEST_ID_REUSED; PERMISSION_DENIED / DEVICE_REVOKED; RESOURCE_EXHAUSTED /
-  // QUEUE_FULL. After an error nothing of the bundle is there.
+  // QUEUE_FULL. After an error nothing of the bundle is there. For one that replaces a group also
+  // FAILED_PRECONDITION / GROUP_RESET_NOT_AGREED.
   virtual absl::StatusOr<Committed> Commit(absl::Time deadline, absl::Time now,
                                            const CommitBundle& bundle) = 0;
   // PERMISSION_DENIED / DEVICE_REVOKED, as the two below.
@@ -158,6 +172,7 @@ class Groups {
     std::vector<DeviceId> added;
     std::vector<DeviceId> removed;
     std::string group_info;
+    std::optional<ReplacedGroup> replaces;
   };
 
   // All must outlive it.
@@ -170,7 +185,8 @@ class Groups {
         spread_(std::move(spread)) {}
 
   // INVALID_ARGUMENT / FIELD_INVALID when a message is not what it should be or the lists do not
-  // fit each other; and the codes of GroupStore::Commit.
+  // fit each other; and the codes of GroupStore::Commit. One that replaces a group makes a new one:
+  // it is of epoch 0, by a device that removes nobody.
   absl::StatusOr<Committed> Commit(const Call& call, Proposed proposed);
   absl::StatusOr<Group> GetGroup(const Call& call, const ConversationId& conversation);
   absl::StatusOr<WelcomePage> FetchWelcomes(const Call& call);

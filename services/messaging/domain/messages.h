@@ -72,8 +72,9 @@ struct Conversation {
   int64_t head_sequence = 0;
   int64_t first_sequence = 1;  // head + 1 when nothing is kept
   int64_t acked_sequence = 0;
-  std::string group_id;  // of its MLS group; empty when there is none
-  int64_t epoch = 0;     // likewise
+  std::string group_id;    // of its MLS group; empty when there is none
+  int64_t epoch = 0;       // likewise
+  int64_t generation = 0;  // how often the group was started anew
 };
 
 // What a member wants to store. `message_id` is the request id of the send.

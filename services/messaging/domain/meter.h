@@ -15,6 +15,8 @@ class Meter {
   virtual void OnSend(const absl::Status& status) = 0;
   // Messages that were handed to a stream or a page.
   virtual void OnDelivered(int64_t messages) = 0;
+  // A conversation's group was started anew.
+  virtual void OnGroupReset() = 0;
 };
 
 }  // namespace handrail::messaging

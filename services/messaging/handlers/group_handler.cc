@@ -19,7 +19,9 @@ absl::StatusOr<std::vector<DeviceId>> DevicesOf(
   return devices;
 }
 
-absl::StatusOr<Groups::Proposed> FromProto(const v1::CommitBundleRequest& proto) {
+// What CommitBundle and ResetConversation have in common.
+template <typename Request>
+absl::StatusOr<Groups::Proposed> ReadProposed(const Request& proto) {
   Groups::Proposed proposed;
   ASSIGN_OR_RETURN(proposed.conversation, ConversationId::FromName(proto.conversation()));
   const auto id = MessageId::Parse(proto.commit_id());
@@ -31,8 +33,19 @@ absl::StatusOr<Groups::Proposed> FromProto(const v1::CommitBundleRequest& proto)
     proposed.welcomes.push_back({welcome.welcome(), std::move(devices)});
   }
   ASSIGN_OR_RETURN(proposed.added, DevicesOf(proto.devices_added()));
-  ASSIGN_OR_RETURN(proposed.removed, DevicesOf(proto.devices_removed()));
   proposed.group_info = proto.group_info();
+  return proposed;
+}
+
+absl::StatusOr<Groups::Proposed> FromProto(const v1::CommitBundleRequest& proto) {
+  ASSIGN_OR_RETURN(Groups::Proposed proposed, ReadProposed(proto));
+  ASSIGN_OR_RETURN(proposed.removed, DevicesOf(proto.devices_removed()));
+  return proposed;
+}
+
+absl::StatusOr<Groups::Proposed> FromProto(const v1::ResetConversationRequest& proto) {
+  ASSIGN_OR_RETURN(Groups::Proposed proposed, ReadProposed(proto));
+  proposed.replaces = ReplacedGroup{proto.replaced_group_id(), proto.replaced_epoch()};
   return proposed;
 }
 
@@ -57,6 +70,7 @@ void ToProto(const Group& group, v1::Group* proto) {
     added->set_state(StateOf(device.state));
   }
   proto->set_group_info(group.group_info);
+  proto->set_generation(group.generation);
   proto->set_state(group.state == ConversationState::kOpen ? v1::CONVERSATION_STATE_OPEN
                                                            : v1::CONVERSATION_STATE_CLOSED);
 }
@@ -116,6 +130,24 @@ grpc::ServerUnaryReactor* GroupHandler::AckWelcome(grpc::CallbackServerContext* 
                        ASSIGN_OR_RETURN(const auto id,
                                         ConversationId::FromName(ack.conversation()));
                        return groups_.AckWelcome(call, id, ack.sequence());
+                     });
+}
+
+grpc::ServerUnaryReactor* GroupHandler::ResetConversation(
+    grpc::CallbackServerContext* context, const v1::ResetConversationRequest* request,
+    v1::ResetConversationResponse* response) {
+  return edge_.Unary(context, request, response,
+                     [this](const Call& call, const v1::ResetConversationRequest& reset,
+                            v1::ResetConversationResponse* answer) -> absl::Status {
+                       ASSIGN_OR_RETURN(Groups::Proposed proposed, FromProto(reset));
+                       ASSIGN_OR_RETURN(const Committed committed,
+                                        groups_.Commit(call, std::move(proposed)));
+                       if (!committed.wake_ups.empty()) meter_.OnGroupReset();
+                       answer->set_sequence(committed.sequence);
+                       answer->set_epoch(committed.epoch);
+                       answer->set_generation(committed.generation);
+                       ToProto(committed.create_time, answer->mutable_create_time());
+                       return absl::OkStatus();
                      });
 }
 

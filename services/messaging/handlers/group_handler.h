@@ -4,14 +4,16 @@
 #include "common/rpc/edge.h"
 #include "handrail/messaging/v1/group.grpc.pb.h"
 #include "services/messaging/domain/groups.h"
+#include "services/messaging/domain/meter.h"
 
 namespace handrail::messaging {
 
 // GroupService on the public listener.
 class GroupHandler final : public v1::GroupService::CallbackService {
  public:
-  // Both must outlive the handler.
-  GroupHandler(Groups& groups, rpc::Edge& edge) : groups_(groups), edge_(edge) {}
+  // All must outlive the handler.
+  GroupHandler(Groups& groups, rpc::Edge& edge, Meter& meter)
+      : groups_(groups), edge_(edge), meter_(meter) {}
 
   grpc::ServerUnaryReactor* CommitBundle(grpc::CallbackServerContext* context,
                                          const v1::CommitBundleRequest* request,
@@ -25,10 +27,14 @@ class GroupHandler final : public v1::GroupService::CallbackService {
   grpc::ServerUnaryReactor* AckWelcome(grpc::CallbackServerContext* context,
                                        const v1::AckWelcomeRequest* request,
                                        v1::AckWelcomeResponse* response) override;
+  grpc::ServerUnaryReactor* ResetConversation(grpc::CallbackServerContext* context,
+                                              const v1::ResetConversationRequest* request,
+                                              v1::ResetConversationResponse* response) override;
 
  private:
   Groups& groups_;
   rpc::Edge& edge_;
+  Meter& meter_;
 };
 
 }  // namespace handrail::messaging

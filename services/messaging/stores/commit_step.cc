@@ -9,8 +9,9 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
-#include "common/crypto/hash.h"
 #include "services/messaging/domain/message_store.h"
+#include "services/messaging/stores/commit_digest.h"
+#include "services/messaging/stores/group_reset.h"
 #include "services/messaging/stores/room.h"
 #include "services/messaging/stores/schema.h"
 
@@ -39,28 +40,6 @@ absl::Status ChangeInvalid(absl::string_view cause) {
   return Error(StatusCode::kFailedPrecondition, reason::kGroupChangeInvalid)
       .Message("who is added, removed or welcomed does not fit the group as it is")
       .Detail("cause", cause);
-}
-
-// A hash of all that a bundle says, so that a repeated one is known from another.
-std::string DigestOf(const CommitBundle& bundle) {
-  std::string all;
-  const auto append = [&all](absl::string_view part) {
-    absl::StrAppend(&all, part.size(), ":", part);
-  };
-  const auto append_devices = [&append](const std::vector<DeviceId>& devices) {
-    append(absl::StrCat(devices.size()));
-    for (const DeviceId& device : devices) append(device.Bytes());
-  };
-  append(bundle.device.Bytes());
-  append(bundle.commit);
-  for (const WelcomeFor& welcome : bundle.welcomes) {
-    append(welcome.message);
-    append_devices(welcome.devices);
-  }
-  append_devices(bundle.added);
-  append_devices(bundle.removed);
-  append(bundle.group_info);
-  return crypto::Sha256(all);
 }
 
 // A device of a member of the conversation.
@@ -99,7 +78,7 @@ class CommitRun {
     RETURN_IF_ERROR(CheckOpen());
     // Before anything that depends on the epoch is judged: who lost is told so, and not that what
     // the winner did does not fit.
-    RETURN_IF_ERROR(TakeEpoch());
+    RETURN_IF_ERROR(bundle_.replaces.has_value() ? Reset() : TakeEpoch());
     RETURN_IF_ERROR(CheckChange());
     RETURN_IF_ERROR(CheckWelcomes());
     RETURN_IF_ERROR(CheckRoom());
@@ -107,7 +86,7 @@ class CommitRun {
     RETURN_IF_ERROR(ChangeDevices());
     RETURN_IF_ERROR(StoreWelcomes());
     RETURN_IF_ERROR(StoreGroupInfo());
-    committed_ = {head_ + 1, bundle_.epoch + 1, now_, WakeUps()};
+    committed_ = {head_ + 1, bundle_.epoch + 1, generation_, now_, WakeUps()};
     return absl::OkStatus();
   }
 
@@ -119,6 +98,9 @@ class CommitRun {
   absl::StatusOr<bool> Repeat();
   absl::Status CheckOpen();
   absl::Status TakeEpoch();
+  // Ends the group that there is: what follows is the first commit of another.
+  absl::Status Reset();
+  bool MayCommit() const;
   absl::Status CheckChange();
   absl::Status CheckWelcomes();
   absl::Status CheckRoom();
@@ -129,7 +111,7 @@ class CommitRun {
   absl::Status StoreGroupInfo();
   std::vector<WakeUp> WakeUps() const;
 
-  bool IsFirst() const { return group_id_.empty(); }
+  bool IsFirst() const { return group_id_.empty() || bundle_.replaces.has_value(); }
   bool IsRemoved(const DeviceId& device) const {
     return std::binary_search(bundle_.removed.begin(), bundle_.removed.end(), device);
   }
@@ -140,6 +122,7 @@ class CommitRun {
            std::binary_search(bundle_.added.begin(), bundle_.added.end(), device);
   }
   absl::Status EndReading(const DeviceId& device, int64_t sequence);
+  absl::Time NextLook() const;
 
   Transaction& tx_;
   const Limits& limits_;
@@ -153,6 +136,7 @@ class CommitRun {
   int64_t first_ = 1;
   absl::Time retention_at_;
   int64_t epoch_ = 0;
+  int64_t generation_ = 0;
   std::string group_id_;
   std::map<DeviceId, DeviceRow> devices_;
   const DeviceRow* committer_ = nullptr;
@@ -161,7 +145,7 @@ class CommitRun {
 absl::Status CommitRun::LockConversation() {
   ASSIGN_OR_RETURN(const Rows rows,
                    tx_.Query("SELECT conversation_id, state, head_sequence, first_sequence,"
-                             " retention_at, epoch, group_id FROM conversations"
+                             " retention_at, epoch, group_id, generation FROM conversations"
                              " WHERE conversation_key = $1 {for_update}",
                              {key_}));
   if (rows.empty() || rows.front().Id<ConversationId>(0) != bundle_.conversation) {
@@ -174,6 +158,7 @@ absl::Status CommitRun::LockConversation() {
   retention_at_ = row.Time(4);
   epoch_ = row.Int(5);
   if (!row.IsNull(6)) group_id_ = std::string(row.Bytes(6));
+  generation_ = row.Int(7);
   return absl::OkStatus();
 }
 
@@ -221,7 +206,7 @@ absl::Status CommitRun::FindCommitter() {
 absl::StatusOr<bool> CommitRun::Repeat() {
   ASSIGN_OR_RETURN(const Rows rows,
                    tx_.Query("SELECT m.conversation_key, m.sequence, m.created_at, g.epoch,"
-                             " g.digest FROM messages m LEFT JOIN group_commits g"
+                             " g.digest, g.generation FROM messages m LEFT JOIN group_commits g"
                              " ON g.conversation_key = m.conversation_key"
                              " AND g.sequence = m.sequence"
                              " WHERE m.message_id = $1 AND m.sender_key = $2",
@@ -233,7 +218,7 @@ absl::StatusOr<bool> CommitRun::Repeat() {
         .Message("this commit_id was used with another commit or message")
         .ToStatus();
   }
-  committed_ = {row.Int(1), row.Int(3) + 1, row.Time(2), {}};
+  committed_ = {row.Int(1), row.Int(3) + 1, row.Int(5), row.Time(2), {}};
   return true;
 }
 
@@ -250,28 +235,46 @@ absl::Status CommitRun::CheckOpen() {
   return open_ ? absl::OkStatus() : Closed();
 }
 
+absl::Time CommitRun::NextLook() const {
+  return first_ > head_ ? std::min(retention_at_, now_ + kFirstRetentionLook) : retention_at_;
+}
+
+absl::Status CommitRun::Reset() {
+  ASSIGN_OR_RETURN(const bool taken, TakeGeneration(tx_, bundle_, head_ + 1, NextLook()));
+  if (!taken) return ResetConflict(epoch_, head_, generation_);
+  RETURN_IF_ERROR(CheckResetAgreed(tx_, key_));
+  RETURN_IF_ERROR(EndGroup(tx_, bundle_, generation_, head_, now_));
+  ++generation_;
+  for (auto& [device, row] : devices_) row.in_group = false;
+  return absl::OkStatus();
+}
+
 // C3: the one place where an epoch is given to a commit.
 absl::Status CommitRun::TakeEpoch() {
-  const absl::Time look =
-      first_ > head_ ? std::min(retention_at_, now_ + kFirstRetentionLook) : retention_at_;
   ASSIGN_OR_RETURN(
       const int64_t taken,
       tx_.Execute("UPDATE conversations SET epoch = epoch + 1, head_sequence = $3, group_id = $4,"
                   " group_from = COALESCE(group_from, $3), retention_at = $5"
                   " WHERE conversation_key = $1 AND epoch = $2"
                   " AND (group_id IS NULL OR group_id = $4)",
-                  {key_, bundle_.epoch, head_ + 1, Blob{bundle_.group_id}, look}));
+                  {key_, bundle_.epoch, head_ + 1, Blob{bundle_.group_id}, NextLook()}));
   if (taken == 1) return absl::OkStatus();
-  if (bundle_.epoch != epoch_) return EpochConflict(epoch_, head_);
+  // Of a group that has ended: its epochs say nothing of this one's.
+  const bool ended = generation_ > 0 && bundle_.epoch > 0 && bundle_.group_id != group_id_;
+  if (bundle_.epoch != epoch_ && !ended) return EpochConflict(epoch_, head_);
   return Error(StatusCode::kFailedPrecondition, reason::kGroupMismatch)
       .Message("this commit is of another group");
 }
 
+bool CommitRun::MayCommit() const {
+  // Who starts the group anew may have lost it.
+  if (bundle_.replaces.has_value()) return true;
+  if (IsFirst()) return committer_->live && !bundle_.external;
+  return bundle_.external || (committer_->live && committer_->in_group);
+}
+
 absl::Status CommitRun::CheckChange() {
-  const bool may_commit = IsFirst()
-                              ? committer_->live && !bundle_.external
-                              : bundle_.external || (committer_->live && committer_->in_group);
-  if (!may_commit) {
+  if (!MayCommit()) {
     return Error(StatusCode::kFailedPrecondition, reason::kDeviceNotInGroup)
         .Message("this device is not in the conversation's group");
   }
@@ -355,9 +358,9 @@ absl::Status CommitRun::StoreCommit() {
           .status());
   return tx_
       .Execute(
-          "INSERT INTO group_commits (conversation_key, sequence, epoch, digest)"
-          " VALUES ($1, $2, $3, $4)",
-          {key_, head_ + 1, bundle_.epoch, Blob{DigestOf(bundle_)}})
+          "INSERT INTO group_commits (conversation_key, sequence, generation, epoch, digest)"
+          " VALUES ($1, $2, $3, $4, $5)",
+          {key_, head_ + 1, generation_, bundle_.epoch, Blob{DigestOf(bundle_)}})
       .status();
 }
 
@@ -414,6 +417,7 @@ absl::Status CommitRun::ChangeDevices() {
   }
   if (bundle_.external) return Join(bundle_.device, *committer_);
   if (!IsFirst()) return absl::OkStatus();
+  if (!committer_->live) RETURN_IF_ERROR(Join(bundle_.device, *committer_));
   RETURN_IF_ERROR(tx_.Execute("UPDATE conversation_devices SET in_group = 1"
                               " WHERE conversation_key = $1 AND device_id = $2",
                               {key_, bundle_.device})

@@ -22,7 +22,7 @@ constexpr absl::string_view kSelectViews =
     "SELECT c.conversation_key, c.conversation_id, c.state, c.blocked, c.created_at,"
     " c.head_sequence, c.first_sequence, d.member_id, d.start_sequence, d.end_sequence,"
     " d.acked_sequence, d.skipped_sequence, c.group_id, c.epoch, c.group_from, w.sequence,"
-    " d.departed, c.revision"
+    " d.departed, c.revision, c.generation"
     " FROM conversation_devices d JOIN conversations c ON c.conversation_key = d.conversation_key"
     " LEFT JOIN group_welcomes w ON w.conversation_key = d.conversation_key"
     " AND w.device_id = d.device_id"
@@ -49,6 +49,7 @@ DeviceView ViewOf(const Row& row) {
   if (!row.IsNull(15)) view.welcome_sequence = row.Int(15);
   view.departed = row.Bool(16);
   view.revision = row.Int(17);
+  view.conversation.generation = row.Int(18);
   if (view.departed) ShowAsLeft(view.readable_to, view.conversation);
   if (!view.Deliverable()) view.readable_to = 0;
   return view;
@@ -97,7 +98,7 @@ void ShowAsLeft(int64_t end, Conversation& conversation) {
   conversation.head_sequence = end;
   conversation.first_sequence = std::min(conversation.first_sequence, end + 1);
   conversation.group_id.clear();
-  conversation.epoch = 0;
+  conversation.epoch = conversation.generation = 0;
 }
 
 absl::StatusOr<std::vector<DeviceView>> LoadDeviceViews(storage::Transaction& tx,

@@ -13,6 +13,9 @@ absl::Status ForgetGroupWhenOver(storage::Transaction& tx, int64_t conversation_
         " AND first_sequence > head_sequence)",
         "DELETE FROM group_infos WHERE conversation_key = $1 AND EXISTS (SELECT 1"
         " FROM conversations WHERE conversation_key = $1 AND state = 2"
+        " AND first_sequence > head_sequence)",
+        "DELETE FROM ended_groups WHERE conversation_key = $1 AND EXISTS (SELECT 1"
+        " FROM conversations WHERE conversation_key = $1 AND state = 2"
         " AND first_sequence > head_sequence)"}) {
     RETURN_IF_ERROR(tx.Execute(sql, {conversation_key}).status());
   }

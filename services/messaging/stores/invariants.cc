@@ -37,12 +37,17 @@ constexpr Invariant kInvariants[] = {
      " WHERE COALESCE(t.n, 0) <> c.head_sequence - c.first_sequence + 1"
      " OR (t.n > 0 AND (t.low <> c.first_sequence OR t.high <> c.head_sequence))"},
     {"C3: an epoch has two commits",
-     "SELECT COUNT(*) FROM (SELECT 1 AS one FROM group_commits GROUP BY conversation_key, epoch"
-     " HAVING COUNT(*) > 1) AS t"},
+     "SELECT COUNT(*) FROM (SELECT 1 AS one FROM group_commits GROUP BY conversation_key,"
+     " generation, epoch HAVING COUNT(*) > 1) AS t"},
     {"C3: a group is not in the epoch that its last commit began",
-     "SELECT COUNT(*) FROM conversations c JOIN (SELECT conversation_key AS k,"
-     " MAX(epoch) AS newest FROM group_commits GROUP BY conversation_key) AS t"
-     " ON t.k = c.conversation_key WHERE c.epoch <> t.newest + 1"},
+     "SELECT COUNT(*) FROM conversations c JOIN (SELECT conversation_key AS k, generation AS g,"
+     " MAX(epoch) AS newest FROM group_commits GROUP BY conversation_key, generation) AS t"
+     " ON t.k = c.conversation_key AND t.g = c.generation WHERE c.epoch <> t.newest + 1"},
+    {"C3: a commit is of a group that is still to come, or of one whose id came back",
+     "SELECT COUNT(*) FROM conversations c WHERE EXISTS (SELECT 1 FROM group_commits g"
+     " WHERE g.conversation_key = c.conversation_key AND g.generation > c.generation)"
+     " OR EXISTS (SELECT 1 FROM ended_groups e WHERE e.conversation_key = c.conversation_key"
+     " AND (e.group_id = c.group_id OR e.generation >= c.generation))"},
     {"C3: a commit is not among the conversation's messages",
      "SELECT COUNT(*) FROM group_commits g WHERE NOT EXISTS (SELECT 1 FROM messages m"
      " WHERE m.conversation_key = g.conversation_key AND m.sequence = g.sequence)"},
@@ -51,7 +56,7 @@ constexpr Invariant kInvariants[] = {
      " ON c.conversation_key = w.conversation_key WHERE w.epoch > c.epoch"
      " OR (w.sequence >= c.first_sequence AND NOT EXISTS (SELECT 1 FROM group_commits g"
      "  WHERE g.conversation_key = w.conversation_key AND g.sequence = w.sequence"
-     "  AND g.epoch = w.epoch - 1))"},
+     "  AND g.generation = c.generation AND g.epoch = w.epoch - 1))"},
     {"C3: a Welcome waits for a device that is not in the group",
      "SELECT COUNT(*) FROM group_welcomes w WHERE NOT EXISTS (SELECT 1"
      " FROM conversation_devices d WHERE d.conversation_key = w.conversation_key"

@@ -251,6 +251,29 @@ std::vector<std::string> LeavingColumns() {
   };
 }
 
+// A group that was started anew: the conversation's group has a generation, and an epoch is one of
+// its generation.
+std::vector<std::string> ResettingTables() {
+  return {
+      "ALTER TABLE conversations ADD COLUMN generation {int} NOT NULL DEFAULT 0"
+      " CHECK (generation >= 0)",
+      "ALTER TABLE group_commits ADD COLUMN generation {int} NOT NULL DEFAULT 0",
+      "DROP INDEX group_commits_once",
+      // C3: an epoch has one commit.
+      "CREATE UNIQUE INDEX group_commits_once ON group_commits (conversation_key, generation,"
+      " epoch)",
+      // The groups that have ended, the newest of them, so that no id comes back.
+      "CREATE TABLE ended_groups ("
+      " conversation_key {int} NOT NULL,"
+      " generation {int} NOT NULL,"
+      " group_id {blob} NOT NULL,"
+      " epoch {int} NOT NULL,"           // in which it ended
+      " ended_sequence {int} NOT NULL,"  // its last place
+      " ended_at {int} NOT NULL,"
+      " PRIMARY KEY (conversation_key, generation)) {strict}",
+  };
+}
+
 }  // namespace
 
 absl::Span<const Migration> Migrations() {
@@ -269,6 +292,7 @@ absl::Span<const Migration> Migrations() {
         " WHERE reference IS NOT NULL"}},
       storage::RequestLogMigration(),
       {"0008_leaving", LeavingColumns()},
+      {"0008_resetting", ResettingTables()},
       {"0009_attachments", AttachmentTables()},
   };
   return *migrations;

@@ -94,7 +94,8 @@ absl::StatusOr<Group> SqlGroupStore::GetGroup(absl::Time deadline, const MemberI
     RETURN_IF_ERROR(CheckTakesPart(tx, member, device, conversation));
     ASSIGN_OR_RETURN(const Rows rows,
                      tx.Query("SELECT c.group_id, c.epoch, c.head_sequence, i.message,"
-                              " c.state, c.blocked, d.departed FROM conversations c"
+                              " c.state, c.blocked, d.departed, c.generation"
+                              " FROM conversations c"
                               " JOIN conversation_devices d"
                               " ON d.conversation_key = c.conversation_key AND d.device_id = $2"
                               " LEFT JOIN group_infos i"
@@ -110,6 +111,7 @@ absl::StatusOr<Group> SqlGroupStore::GetGroup(absl::Time deadline, const MemberI
     if (!row.IsNull(0)) group.group_id = std::string(row.Bytes(0));
     group.epoch = row.Int(1);
     group.head_sequence = row.Int(2);
+    group.generation = row.Int(7);
     const bool open = group.state == ConversationState::kOpen;
     if (open && !row.IsNull(3)) group.group_info = std::string(row.Bytes(3));
     return LoadDevices(tx, member, group);

@@ -189,14 +189,16 @@ class ClaimStep {
     return true;
   }
 
-  // The caller takes part in the conversation and may speak there.
+  // The caller takes part in the conversation and may speak there. Its device may be outside the
+  // group: whoever starts that anew welcomes the others.
   absl::Status CheckConversation() {
     ASSIGN_OR_RETURN(const Rows rows,
                      tx_.Query("SELECT c.state, c.blocked, d.can_send FROM conversations c"
                                " JOIN conversation_devices d"
                                " ON d.conversation_key = c.conversation_key"
                                " WHERE c.conversation_key = $1 AND c.conversation_id = $2"
-                               " AND d.device_id = $3 AND d.end_sequence IS NULL",
+                               " AND d.device_id = $3 AND d.departed = 0"
+                               " AND (d.end_sequence IS NULL OR c.group_id IS NOT NULL)",
                                {KeyOf(claim_.conversation), claim_.conversation, claim_.device}));
     if (rows.empty()) return NotFound();
     if (rows.front().Int(0) != static_cast<int>(ConversationState::kOpen) || rows.front().Bool(1)) {

@@ -61,6 +61,51 @@ absl::StatusOr<WelcomePtr> LoadWelcome(Transaction& tx, const DeviceView& view,
                                            std::string(row.Bytes(3)), row.Time(2)});
 }
 
+// What one snapshot may still hold.
+struct StreamRoom {
+  int64_t messages = 0;
+  int64_t bytes = 0;
+};
+
+// What a stream at `from` should be given of one conversation. Uses up the view.
+absl::Status ReadConversation(Transaction& tx, const DeviceId& device, int64_t from,
+                              int64_t welcomed, StreamRoom& room, DeviceView& view,
+                              StreamConversation& stream) {
+  stream.revision = view.revision;
+  stream.deliverable = view.Deliverable();
+  stream.start_sequence = view.start_sequence;
+  stream.readable_to = view.readable_to;
+  const std::optional<Gap> gap = view.GapAt(from);
+  // Without its Welcome a device could not read what comes after it. But what is left of a group
+  // that has ended comes before the Welcome to the one after it: who has joined that one could not
+  // read it any more.
+  bool welcome_waits = view.Deliverable() && view.welcome_sequence > welcomed;
+  const bool old_first =
+      view.conversation.generation > 0 && view.FirstReadable(from) < view.welcome_sequence;
+  if (welcome_waits && old_first) {
+    view.readable_to = std::min(view.readable_to, view.welcome_sequence - 1);
+    stream.has_more = true;
+    welcome_waits = false;
+  }
+  if (welcome_waits && room.bytes <= 0) {
+    stream.has_more = true;
+    stream.conversation = std::move(view.conversation);
+    return absl::OkStatus();
+  }
+  if (welcome_waits) {
+    ASSIGN_OR_RETURN(stream.welcome, LoadWelcome(tx, view, device));
+    room.bytes -= static_cast<int64_t>(stream.welcome->message.size());
+  }
+  stream.gap = gap;
+  ASSIGN_OR_RETURN(const bool complete,
+                   LoadEnvelopes(tx, view, view.FirstReadable(from),
+                                 room.bytes > 0 ? room.messages : 0, room.bytes, stream.envelopes));
+  room.messages -= static_cast<int64_t>(stream.envelopes.size());
+  stream.has_more |= !complete;
+  stream.conversation = std::move(view.conversation);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqlMessageStore>> SqlMessageStore::Create(
@@ -147,7 +192,7 @@ absl::StatusOr<std::vector<Conversation>> SqlMessageStore::ListConversations(
   std::string text =
       "SELECT c.conversation_key, c.conversation_id, c.state, m.created_at, c.head_sequence,"
       " c.first_sequence, COALESCE(d.acked_sequence, 0), c.group_id, c.epoch, m.left_at,"
-      " COALESCE(d.end_sequence, 0)"
+      " COALESCE(d.end_sequence, 0), c.generation"
       " FROM conversation_members m"
       " JOIN conversations c ON c.conversation_key = m.conversation_key"
       " LEFT JOIN conversation_devices d ON d.conversation_key = m.conversation_key"
@@ -172,6 +217,7 @@ absl::StatusOr<std::vector<Conversation>> SqlMessageStore::ListConversations(
       conversation.acked_sequence = row.Int(6);
       if (!row.IsNull(7)) conversation.group_id = std::string(row.Bytes(7));
       conversation.epoch = row.Int(8);
+      conversation.generation = row.Int(11);
       if (!row.IsNull(9)) ShowAsLeft(row.Int(10), conversation);
       RETURN_IF_ERROR(LoadMembers(tx, row.Int(0), member, conversation));
     }
@@ -226,8 +272,7 @@ absl::StatusOr<StreamSnapshot> SqlMessageStore::ReadStream(
     snapshot.generation = rows.front().Int(1);
     ASSIGN_OR_RETURN(std::vector<DeviceView> views,
                      LoadDeviceViews(tx, device, by_key ? &keys : nullptr));
-    int64_t messages_left = limit;
-    int64_t bytes_left = kPageBytes;
+    StreamRoom room{limit, kPageBytes};
     for (DeviceView& view : views) {
       const auto asked = next.find(view.conversation.id);
       if (asked == next.end() && !everything) continue;
@@ -235,29 +280,8 @@ absl::StatusOr<StreamSnapshot> SqlMessageStore::ReadStream(
       const int64_t from =
           anew ? view.conversation.acked_sequence + 1 : asked->second.next_sequence;
       const int64_t welcomed = asked == next.end() ? 0 : asked->second.welcomed_sequence;
-      StreamConversation& stream = snapshot.conversations.emplace_back();
-      stream.revision = view.revision;
-      stream.deliverable = view.Deliverable();
-      stream.start_sequence = view.start_sequence;
-      stream.readable_to = view.readable_to;
-      // Without its Welcome a device could not read what comes after it.
-      const bool welcome_waits = view.Deliverable() && view.welcome_sequence > welcomed;
-      if (welcome_waits && bytes_left <= 0) {
-        stream.has_more = true;
-        stream.conversation = std::move(view.conversation);
-        continue;
-      }
-      if (welcome_waits) {
-        ASSIGN_OR_RETURN(stream.welcome, LoadWelcome(tx, view, device));
-        bytes_left -= static_cast<int64_t>(stream.welcome->message.size());
-      }
-      stream.gap = view.GapAt(from);
-      ASSIGN_OR_RETURN(const bool complete, LoadEnvelopes(tx, view, view.FirstReadable(from),
-                                                          bytes_left > 0 ? messages_left : 0,
-                                                          bytes_left, stream.envelopes));
-      messages_left -= static_cast<int64_t>(stream.envelopes.size());
-      stream.has_more = !complete;
-      stream.conversation = std::move(view.conversation);
+      RETURN_IF_ERROR(ReadConversation(tx, device, from, welcomed, room, view,
+                                       snapshot.conversations.emplace_back()));
     }
     return absl::OkStatus();
   }));
