@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/crypto/hash.h"
 #include "common/rpc/status_conversion.h"
 #include "services/messaging/testing/group_service.h"
 
@@ -97,6 +98,34 @@ TEST_F(GroupResetServiceTest, WhatIsNoFirstCommitIsRefused) {
   EXPECT_EQ(field(reset), "replaced_group_id");
   EXPECT_EQ(GetGroup(ann_phone_).generation(), 0);
   ASSERT_TRUE(Reset(ann_phone_, good).ok());
+}
+
+TEST_F(GroupResetServiceTest, ACommitThatDoesNotProcessIsReportedAndCounted) {
+  ASSERT_TRUE(Commit(ann_phone_, Adding(0, bob_phone_)).ok());
+  const v1::CommitBundleRequest bad = Bundle(1);
+  ASSERT_TRUE(Commit(ann_phone_, bad).ok());
+  v1::ReportInvalidCommitRequest request;
+  request.set_conversation(conversation_);
+  request.set_group_id("group");
+  request.set_epoch(1);
+  request.set_commit_digest(crypto::Sha256(bad.commit()));
+  request.set_request_id("report-1");
+  const auto report = [&](const DeviceId& device) {
+    v1::ReportInvalidCommitResponse response;
+    const auto context = rpc::MakeMemberContext(absl::Seconds(20), TokenOf(device));
+    const grpc::Status status = groups_->ReportInvalidCommit(context.get(), request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.mending();
+  };
+  const std::string counter = "handrail_messaging_invalid_commits_total";
+  EXPECT_EQ(report(bob_phone_), v1::GROUP_MENDING_JOIN_AGAIN);
+  EXPECT_EQ(report(bob_phone_), v1::GROUP_MENDING_JOIN_AGAIN);
+  EXPECT_EQ(server_->Metric(counter + "{mending=\"join_again\"}"), 1);
+  EXPECT_EQ(report(ann_phone_), v1::GROUP_MENDING_RESET) << "her state is lost, too";
+  EXPECT_EQ(server_->Metric(counter + "{mending=\"reset\"}"), 1);
+  request.set_request_id("report-2");
+  EXPECT_EQ(report(bob_phone_), v1::GROUP_MENDING_RESET);
+  EXPECT_EQ(server_->Metric(counter + "{mending=\"reset\"}"), 1) << "said before";
 }
 
 }  // namespace

@@ -28,6 +28,10 @@ MessagingMetrics::MessagingMetrics(prometheus::Registry& registry)
                               "Messages handed to a stream or a page.")),
       group_resets_(MakeCounter(registry, "handrail_messaging_group_resets_total",
                                 "Groups that a device started anew.")),
+      invalid_commits_(prometheus::BuildCounter()
+                           .Name("handrail_messaging_invalid_commits_total")
+                           .Help("Commits that a device could not follow, by what it was told.")
+                           .Register(registry)),
       wake_ups_missed_(MakeCounter(registry, "handrail_messaging_wake_ups_missed_total",
                                    "Times that wake-ups between replicas may have been lost.")),
       found_by_sweep_(MakeCounter(registry, "handrail_messaging_found_by_sweep_total",
@@ -47,6 +51,11 @@ void MessagingMetrics::OnSend(const absl::Status& status) {
 
 void MessagingMetrics::OnDelivered(int64_t messages) {
   if (messages > 0) deliveries_.Increment(static_cast<double>(messages));
+}
+
+void MessagingMetrics::OnInvalidCommit(Mending mending) {
+  const char* told = mending == Mending::kReset ? "reset" : "join_again";
+  invalid_commits_.Add({{"mending", told}}).Increment();
 }
 
 void MessagingMetrics::Update(const DeliveryHub::Stats& stats) {

@@ -20,6 +20,9 @@ namespace handrail::messaging {
 //                                                     handrail_rpc_calls_total
 //   handrail_messaging_deliveries_total               messages handed to a stream or a page
 //   handrail_messaging_group_resets_total             groups that were started anew
+//   handrail_messaging_invalid_commits_total{mending="..."}
+//                                                     commits that devices could not follow, by
+//                                                     what they were told: join_again or reset
 //   handrail_messaging_wake_ups_missed_total          times that Redis may have lost wake-ups
 //   handrail_messaging_found_by_sweep_total           times that only the sweep found what was new
 // Thread-safe. The registry must outlive it.
@@ -30,6 +33,7 @@ class MessagingMetrics final : public Meter {
   void OnSend(const absl::Status& status) override;
   void OnDelivered(int64_t messages) override;
   void OnGroupReset() override { group_resets_.Increment(); }
+  void OnInvalidCommit(Mending mending) override;
 
   // Brings the rest up to date; call it before they are read.
   void Update(const DeliveryHub::Stats& stats);
@@ -39,6 +43,7 @@ class MessagingMetrics final : public Meter {
   prometheus::Counter& accepted_;  // one of sends_, at hand for the hot path
   prometheus::Counter& deliveries_;
   prometheus::Counter& group_resets_;
+  prometheus::Family<prometheus::Counter>& invalid_commits_;
   prometheus::Counter& wake_ups_missed_;
   prometheus::Counter& found_by_sweep_;
   prometheus::Gauge& streams_;

@@ -201,4 +201,10 @@ absl::Status Groups::AckWelcome(const Call& call, const ConversationId& conversa
   });
 }
 
+absl::StatusOr<ReportedCommit> Groups::ReportInvalidCommit(const Call& call,
+                                                           const InvalidCommit& commit) {
+  return KnowingDevice(call,
+                       [&] { return store_.ReportInvalidCommit(call, clock_.Now(), commit); });
+}
+
 }  // namespace handrail::messaging

@@ -16,6 +16,7 @@
 #include "common/base/call.h"
 #include "common/base/clock.h"
 #include "common/base/ids.h"
+#include "services/messaging/domain/invalid_commits.h"
 #include "services/messaging/domain/messages.h"
 
 // The MLS group of a conversation (RFC 9420): commits in order, one an epoch, each with its
@@ -150,6 +151,14 @@ class GroupStore {
   virtual absl::Status AckWelcome(absl::Time deadline, const MemberId& member,
                                   const DeviceId& device, const ConversationId& conversation,
                                   int64_t sequence) = 0;
+  // Notes that the caller's device cannot follow a commit; of each device the newest one only, for
+  // as long as the commit is kept and the device has not joined again. Idempotent by the request id
+  // of `call`. Errors: NOT_FOUND, also for a commit that is not kept or not the device's to read;
+  // PERMISSION_DENIED / DEVICE_REVOKED; INVALID_ARGUMENT / FIELD_INVALID when the digest is of
+  // another commit; ABORTED / EPOCH_CONFLICT for an epoch without a commit; FAILED_PRECONDITION /
+  // GROUP_MISMATCH, DEVICE_NOT_IN_GROUP, CONVERSATION_CLOSED, REQUEST_ID_REUSED.
+  virtual absl::StatusOr<ReportedCommit> ReportInvalidCommit(const Call& call, absl::Time now,
+                                                             const InvalidCommit& commit) = 0;
 };
 
 // What a device can do with groups. Thread-safe; blocks until `call.deadline`.
@@ -191,6 +200,7 @@ class Groups {
   absl::StatusOr<Group> GetGroup(const Call& call, const ConversationId& conversation);
   absl::StatusOr<WelcomePage> FetchWelcomes(const Call& call);
   absl::Status AckWelcome(const Call& call, const ConversationId& conversation, int64_t sequence);
+  absl::StatusOr<ReportedCommit> ReportInvalidCommit(const Call& call, const InvalidCommit& commit);
 
  private:
   absl::StatusOr<CommitBundle> Read(const Call& call, Proposed proposed) const;

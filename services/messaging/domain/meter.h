@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "services/messaging/domain/invalid_commits.h"
 
 namespace handrail::messaging {
 
@@ -17,6 +18,8 @@ class Meter {
   virtual void OnDelivered(int64_t messages) = 0;
   // A conversation's group was started anew.
   virtual void OnGroupReset() = 0;
+  // A device said that it cannot follow a commit, and was told what to do.
+  virtual void OnInvalidCommit(Mending mending) = 0;
 };
 
 }  // namespace handrail::messaging

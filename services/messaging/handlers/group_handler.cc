@@ -151,4 +151,21 @@ grpc::ServerUnaryReactor* GroupHandler::ResetConversation(
                      });
 }
 
+grpc::ServerUnaryReactor* GroupHandler::ReportInvalidCommit(
+    grpc::CallbackServerContext* context, const v1::ReportInvalidCommitRequest* request,
+    v1::ReportInvalidCommitResponse* response) {
+  return edge_.Unary(
+      context, request, response,
+      [this](const Call& call, const v1::ReportInvalidCommitRequest& report,
+             v1::ReportInvalidCommitResponse* answer) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto id, ConversationId::FromName(report.conversation()));
+        const InvalidCommit commit{id, report.group_id(), report.epoch(), report.commit_digest()};
+        ASSIGN_OR_RETURN(const ReportedCommit reported, groups_.ReportInvalidCommit(call, commit));
+        if (reported.fresh) meter_.OnInvalidCommit(reported.mending);
+        answer->set_mending(reported.mending == Mending::kReset ? v1::GROUP_MENDING_RESET
+                                                                : v1::GROUP_MENDING_JOIN_AGAIN);
+        return absl::OkStatus();
+      });
+}
+
 }  // namespace handrail::messaging

@@ -30,6 +30,9 @@ class GroupHandler final : public v1::GroupService::CallbackService {
   grpc::ServerUnaryReactor* ResetConversation(grpc::CallbackServerContext* context,
                                               const v1::ResetConversationRequest* request,
                                               v1::ResetConversationResponse* response) override;
+  grpc::ServerUnaryReactor* ReportInvalidCommit(grpc::CallbackServerContext* context,
+                                                const v1::ReportInvalidCommitRequest* request,
+                                                v1::ReportInvalidCommitResponse* response) override;
 
  private:
   Groups& groups_;

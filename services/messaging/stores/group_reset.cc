@@ -1,6 +1,7 @@
 #include "services/messaging/stores/group_reset.h"
 
 #include "common/base/status.h"
+#include "services/messaging/stores/invalid_commits.h"
 #include "services/messaging/stores/schema.h"
 
 namespace handrail::messaging {
@@ -35,6 +36,8 @@ absl::Status CheckResetAgreed(Transaction& tx, int64_t conversation_key) {
                                              " WHERE conversation_key = $1 AND left_at IS NULL",
                                              {conversation_key}));
   if (rows.front().Int(0) <= kMembersAlone) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const bool due, IsAnyResetDue(tx, conversation_key));
+  if (due) return absl::OkStatus();
   return Error(StatusCode::kFailedPrecondition, reason::kGroupResetNotAgreed)
       .Message("most devices of the members get on with this group");
 }
@@ -63,6 +66,8 @@ absl::Status EndGroup(Transaction& tx, const CommitBundle& bundle, int64_t gener
   RETURN_IF_ERROR(
       tx.Execute("UPDATE conversation_devices SET in_group = 0 WHERE conversation_key = $1", {key})
           .status());
+  RETURN_IF_ERROR(
+      tx.Execute("DELETE FROM invalid_commits WHERE conversation_key = $1", {key}).status());
   return tx.Execute("DELETE FROM group_welcomes WHERE conversation_key = $1", {key}).status();
 }
 

@@ -66,6 +66,10 @@ constexpr Invariant kInvariants[] = {
      " AND c.first_sequence > c.head_sequence AND (EXISTS (SELECT 1 FROM group_infos i"
      "  WHERE i.conversation_key = c.conversation_key) OR EXISTS (SELECT 1 FROM group_welcomes w"
      "  WHERE w.conversation_key = c.conversation_key))"},
+    {"C3: a commit is reported that is not kept",
+     "SELECT COUNT(*) FROM invalid_commits r WHERE NOT EXISTS (SELECT 1 FROM group_commits g"
+     " WHERE g.conversation_key = r.conversation_key AND g.sequence = r.sequence"
+     " AND g.epoch = r.epoch)"},
     {"C4: a key package was handed out more than once",
      "SELECT COUNT(*) FROM (SELECT 1 AS one FROM key_claim_items WHERE last_resort = 0"
      " AND reference IS NOT NULL GROUP BY reference HAVING COUNT(*) > 1) AS t"},

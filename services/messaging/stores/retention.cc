@@ -80,6 +80,10 @@ class TrimStep {
                                 " AND sequence <= $2",
                                 {key_, end})
                         .status());
+    RETURN_IF_ERROR(tx_.Execute("DELETE FROM invalid_commits WHERE conversation_key = $1"
+                                " AND sequence <= $2",
+                                {key_, end})
+                        .status());
     first_ = end + 1;
     RETURN_IF_ERROR(tx_.Execute("UPDATE conversations SET first_sequence = $2, trimmed_at = $3,"
                                 " trimmed_newest_at = $4 WHERE conversation_key = $1",

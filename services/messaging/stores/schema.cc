@@ -274,6 +274,21 @@ std::vector<std::string> ResettingTables() {
   };
 }
 
+// Of each device the newest commit that it could not follow. No content.
+std::vector<std::string> InvalidCommitTables() {
+  return {
+      "CREATE TABLE invalid_commits ("
+      " conversation_key {int} NOT NULL,"
+      " device_id {blob} NOT NULL CHECK (length(device_id) = 16),"
+      " member_id {blob} NOT NULL CHECK (length(member_id) = 16),"
+      " sequence {int} NOT NULL,"
+      " epoch {int} NOT NULL,"
+      " digest {blob} NOT NULL CHECK (length(digest) = 32),"
+      " created_at {int} NOT NULL,"
+      " PRIMARY KEY (conversation_key, device_id)) {strict}",
+  };
+}
+
 }  // namespace
 
 absl::Span<const Migration> Migrations() {
@@ -293,6 +308,7 @@ absl::Span<const Migration> Migrations() {
       storage::RequestLogMigration(),
       {"0008_leaving", LeavingColumns()},
       {"0008_resetting", ResettingTables()},
+      {"0008_invalid_commits", InvalidCommitTables()},
       {"0009_attachments", AttachmentTables()},
   };
   return *migrations;

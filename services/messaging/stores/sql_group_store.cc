@@ -6,6 +6,7 @@
 #include "common/base/status.h"
 #include "services/messaging/domain/message_store.h"
 #include "services/messaging/stores/commit_step.h"
+#include "services/messaging/stores/invalid_commits.h"
 #include "services/messaging/stores/schema.h"
 
 namespace handrail::messaging {
@@ -161,6 +162,15 @@ absl::Status SqlGroupStore::AckWelcome(absl::Time deadline, const MemberId& memb
             {KeyOf(conversation), device, sequence})
         .status();
   });
+}
+
+absl::StatusOr<ReportedCommit> SqlGroupStore::ReportInvalidCommit(const Call& call, absl::Time now,
+                                                                  const InvalidCommit& commit) {
+  ReportedCommit reported;
+  RETURN_IF_ERROR(database_.Write(call.deadline, [&](Transaction& tx) -> absl::Status {
+    return RunReport(tx, call, now, commit, reported);
+  }));
+  return reported;
 }
 
 }  // namespace handrail::messaging

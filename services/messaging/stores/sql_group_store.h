@@ -23,6 +23,8 @@ class SqlGroupStore final : public GroupStore {
                                             const DeviceId& device) override;
   absl::Status AckWelcome(absl::Time deadline, const MemberId& member, const DeviceId& device,
                           const ConversationId& conversation, int64_t sequence) override;
+  absl::StatusOr<ReportedCommit> ReportInvalidCommit(const Call& call, absl::Time now,
+                                                     const InvalidCommit& commit) override;
 
  private:
   storage::Database& database_;
