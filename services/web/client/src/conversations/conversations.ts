@@ -1,7 +1,9 @@
 import type { AttachmentDescriptor } from '../attachments/descriptor.ts';
+import { newRequestId } from '../base/bytes.ts';
 import { Inbox } from '../delivery/inbox.ts';
 import type { InboxEnd, InboxOptions } from '../delivery/inbox.ts';
 import type { E2eeEngine, GroupView } from '../engine/engine.ts';
+import { MessagingService } from '../gen/handrail/messaging/v1/messaging_pb.ts';
 import type { KeyPackages } from '../keys/key_packages.ts';
 import type { Session } from '../session/session.ts';
 import type { SealedStore } from '../store/sealed_store.ts';
@@ -141,6 +143,32 @@ export class Conversations {
     await this.settle(conversation, 'fresh-keys');
   }
 
+  /**
+   * Leaves, for good. From then on nothing is delivered to this person's devices there and nothing
+   * taken from them; what this device would need to read it is deleted, what it has shown stays
+   * with the app. What waits to be sent is given to ConversationsHandler.refused. Errors: those of
+   * the call, after which it is repeated.
+   */
+  leave(conversation: string): Promise<void> {
+    const { session, store } = this.options;
+    return this.serial.run(conversation, async () => {
+      const requestId = newRequestId();
+      const leaving = { name: conversation, requestId };
+      await session.unary(MessagingService.method.leaveConversation, leaving);
+      await store.transact((transaction) => this.steps.left(transaction, conversation));
+    });
+  }
+
+  /**
+   * Starts the conversation's group anew, when it cannot be mended. Devices do so by themselves
+   * once most of them are lost; this is for a person who sees that nothing comes through any more.
+   * Errors: as `start`; HandrailError GROUP_RESET_NOT_AGREED among more than two people, while most
+   * devices get on with the group.
+   */
+  async reset(conversation: string): Promise<void> {
+    await this.serial.run(conversation, () => this.changes.restart(conversation));
+  }
+
   /** Who can read the conversation; undefined while this device cannot. */
   async view(conversation: string): Promise<GroupView | undefined> {
     const group = await this.groupIn(conversation);
@@ -187,7 +215,12 @@ export class Conversations {
           this.patience.delete(conversation);
           void this.tendOne(conversation);
         },
-        conversationChanged: async (conversation) => handler.conversationChanged?.(conversation),
+        conversationChanged: async (conversation) => {
+          // Who has left is put out of the group, and a new group is looked at.
+          this.patience.delete(conversation.name);
+          void this.tendOne(conversation.name);
+          await handler.conversationChanged?.(conversation);
+        },
         caughtUp: async () => {
           void this.tendAll();
           await handler.caughtUp?.();

@@ -1,8 +1,12 @@
-import { newRequestId } from '../base/bytes.ts';
+import { fromHex, newRequestId, toHex } from '../base/bytes.ts';
 import type { Inbox } from '../delivery/inbox.ts';
 import { EngineError } from '../engine/engine.ts';
 import type { DeviceKey, E2eeEngine, PendingCommit } from '../engine/engine.ts';
-import { GroupDeviceState, GroupService } from '../gen/handrail/messaging/v1/group_pb.ts';
+import {
+  GroupDeviceState,
+  GroupMending,
+  GroupService,
+} from '../gen/handrail/messaging/v1/group_pb.ts';
 import type { Group } from '../gen/handrail/messaging/v1/group_pb.ts';
 import { KeyService } from '../gen/handrail/messaging/v1/key_service_pb.ts';
 import type { ClaimedKeyPackage } from '../gen/handrail/messaging/v1/key_service_pb.ts';
@@ -14,7 +18,7 @@ import { ConversationError } from './events.ts';
 import { isNothing, planChange } from './plan.ts';
 import type { Plan } from './plan.ts';
 import { claimOf, deleteClaim, groupOf, pendingOf, putClaim, putPending } from './records.ts';
-import type { GroupRecord, PendingRecord } from './records.ts';
+import type { GroupRecord, PendingRecord, ReplacedGroup } from './records.ts';
 import type { Steps } from './steps.ts';
 
 /** What is wanted of a group beyond that it holds the right devices. */
@@ -54,6 +58,7 @@ const REFUSED = [
   'REQUEST_ID_REUSED',
   'FIELD_INVALID',
   'CONVERSATION_CLOSED',
+  'GROUP_RESET_NOT_AGREED',
 ];
 /** Those after which another commit may be. */
 const WORTH_ANOTHER = ['EPOCH_CONFLICT', 'GROUP_CHANGE_INVALID', 'GROUP_MISMATCH'];
@@ -67,6 +72,8 @@ interface Making {
   readonly epoch: bigint;
   readonly plan: Plan;
   readonly packages: readonly Package[];
+  /** The group that ends. */
+  readonly replaces?: ReplacedGroup;
 }
 
 /**
@@ -95,8 +102,8 @@ export class GroupChanges {
         await this.prepare(conversation, server, undefined);
         continue;
       }
-      if (group?.standing !== 'in') {
-        await this.rejoin(conversation, server, group);
+      if (group?.standing !== 'in' || !isOf(group, server, this.options.engine)) {
+        await this.mend(conversation, server, group);
         continue;
       }
       const view = this.options.engine.view(group.state);
@@ -112,22 +119,77 @@ export class GroupChanges {
     throw new ConversationError('contended', 'others changed the group each time');
   }
 
+  /**
+   * Starts the group anew in place of the one that the server has, with every device of which there
+   * is a key package. Whoever is faster wins, and this device goes on in theirs. Errors: as settle;
+   * HandrailError GROUP_RESET_NOT_AGREED among more than two while most devices get on.
+   */
+  async restart(conversation: string): Promise<Settled> {
+    await this.submit(conversation);
+    const server = await this.whereItIs(conversation);
+    if (server.groupId.length > 0) await this.prepareReset(conversation, server);
+    return this.settle(conversation, 'start');
+  }
+
+  private async prepareReset(conversation: string, server: Group): Promise<void> {
+    const { add } = planChange(server, undefined, this.options.deviceKey.device);
+    const plan: Plan = { add, remove: [], removedAtServer: [] };
+    const claimed = await this.claim(conversation, add);
+    const replaces = { groupId: toHex(server.groupId), epoch: server.epoch.toString() };
+    const making: Making = { group: undefined, epoch: 0n, plan, packages: claimed, replaces };
+    const packages = await this.usable(making);
+    const possible = without(plan, packages);
+    this.checkSomebody(server, possible.add);
+    await this.keep(conversation, { ...making, plan: possible, packages });
+  }
+
+  /** A device that cannot go on tells so, and joins again or starts the group anew. */
+  private async mend(
+    conversation: string,
+    server: Group,
+    group: GroupRecord | undefined,
+  ): Promise<void> {
+    if (await this.isResetDue(conversation, group)) return this.prepareReset(conversation, server);
+    try {
+      await this.rejoin(conversation, server, group);
+    } catch (error) {
+      if (!(error instanceof EngineError) || error.reason !== 'malformed') throw error;
+      // What the server has to join by is no good either.
+      this.options.onProblem(error);
+      await this.prepareReset(conversation, server);
+    }
+  }
+
+  private async isResetDue(conversation: string, group: GroupRecord | undefined): Promise<boolean> {
+    if (group?.failed === undefined) return false;
+    const { store, transport, steps } = this.options;
+    const { epoch, digest, groupId } = group.failed;
+    let mending = GroupMending.JOIN_AGAIN;
+    try {
+      const answer = await transport.unary(GroupService.method.reportInvalidCommit, {
+        conversation,
+        groupId: fromHex(groupId),
+        epoch: BigInt(epoch),
+        commitDigest: fromHex(digest),
+        requestId: newRequestId(),
+      });
+      mending = answer.mending;
+    } catch (error) {
+      // The commit is gone, or the group: there is nothing to tell.
+      if (!(error instanceof HandrailError) || error.retryable) throw error;
+    }
+    await store.transact((transaction) => steps.reported(transaction, conversation));
+    return mending === GroupMending.RESET;
+  }
+
   /** Sends the commit that is pending, if one is, until it is known what became of it. */
   private async submit(conversation: string): Promise<'none' | 'accepted' | 'refused'> {
-    const { store, steps, transport } = this.options;
+    const { store, steps } = this.options;
     const pending = await pendingOf(store, conversation);
     if (pending === undefined) return 'none';
-    const { commitId, commit, welcome, groupInfo, added, removed } = pending;
+    const { commitId } = pending;
     try {
-      const { sequence } = await transport.unary(GroupService.method.commitBundle, {
-        conversation,
-        commitId,
-        commit,
-        welcomes: welcome === undefined ? [] : [{ welcome, devices: [...added] }],
-        devicesAdded: [...added],
-        devicesRemoved: [...removed],
-        groupInfo,
-      });
+      const { sequence } = await this.send(conversation, pending);
       await store.transact((transaction) =>
         steps.accept(transaction, conversation, commitId, sequence),
       );
@@ -142,13 +204,37 @@ export class GroupChanges {
     }
   }
 
+  private send(conversation: string, pending: PendingRecord): Promise<{ sequence: bigint }> {
+    const { commitId, commit, welcome, groupInfo, added, removed, replaces } = pending;
+    const { transport } = this.options;
+    const bundle = {
+      conversation,
+      commitId,
+      commit,
+      welcomes: welcome === undefined ? [] : [{ welcome, devices: [...added] }],
+      devicesAdded: [...added],
+      groupInfo,
+    };
+    if (replaces === undefined) {
+      const devicesRemoved = [...removed];
+      return transport.unary(GroupService.method.commitBundle, { ...bundle, devicesRemoved });
+    }
+    const replacedGroupId = fromHex(replaces.groupId);
+    const replacedEpoch = BigInt(replaces.epoch);
+    const reset = { ...bundle, replacedGroupId, replacedEpoch };
+    return transport.unary(GroupService.method.resetConversation, reset);
+  }
+
   /** The group as the server has it, with this device as near to it as it can read. */
   private async whereItIs(conversation: string): Promise<Group> {
     const { store, engine, transport, inbox } = this.options;
     const server = await transport.unary(GroupService.method.getGroup, { conversation });
     if (server.groupId.length === 0) return server;
     const group = await groupOf(store, conversation);
-    const current = group?.standing === 'in' && engine.view(group.state).epoch === server.epoch;
+    const current =
+      group?.standing === 'in' &&
+      isOf(group, server, engine) &&
+      engine.view(group.state).epoch === server.epoch;
     if (!current) await inbox.fetch(conversation);
     return server;
   }
@@ -182,9 +268,9 @@ export class GroupChanges {
       if ((await pendingOf(transaction, conversation)) !== undefined) return;
       const group = await groupOf(transaction, conversation);
       const first = making.group === undefined;
-      if (first && group?.standing === 'in') return;
+      if (first && group?.standing === 'in' && making.replaces === undefined) return;
       // Of the state of this moment: a message may have been read or sent meanwhile.
-      const epoch = group && engine.view(group.state).epoch;
+      const epoch = first ? undefined : group && engine.view(group.state).epoch;
       if (!first && epoch !== making.epoch) return;
       const made = await this.commit({ ...making, group: first ? undefined : group });
       putPending(transaction, conversation, pendingFrom(made, making, first));
@@ -287,12 +373,17 @@ export class GroupChanges {
   }
 }
 
+/** Whether this is still the conversation's group, and not one that somebody has replaced. */
+function isOf(group: GroupRecord, server: Group, engine: E2eeEngine): boolean {
+  return toHex(engine.view(group.state).groupId) === toHex(server.groupId);
+}
+
 function newGroupId(): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(GROUP_ID_BYTES));
 }
 
 function pendingFrom(made: PendingCommit, making: Making, joins: boolean): PendingRecord {
-  const { plan, epoch } = making;
+  const { plan, epoch, replaces } = making;
   return {
     commitId: newRequestId(),
     epoch,
@@ -303,6 +394,7 @@ function pendingFrom(made: PendingCommit, making: Making, joins: boolean): Pendi
     removed: plan.removedAtServer,
     state: made.state,
     joins,
+    ...(replaces && { replaces }),
   };
 }
 

@@ -16,6 +16,17 @@ export interface GroupRecord {
   /** The place of the commit that let this device in: it reads what comes after. */
   readonly joined: bigint;
   readonly standing: Standing;
+  /** The commit that could not be followed, until the server has been told. */
+  readonly failed?: FailedCommit;
+}
+
+export interface FailedCommit {
+  /** The epoch that it ended. */
+  readonly epoch: string;
+  /** SHA-256, in hexadecimal digits. */
+  readonly digest: string;
+  /** The group's id, in hexadecimal digits. */
+  readonly groupId: string;
 }
 
 /** Key packages that were asked for. The same id gets the same packages, after a crash too. */
@@ -40,6 +51,14 @@ export interface PendingRecord {
   readonly state: Uint8Array;
   /** This device comes into the group by it. */
   readonly joins: boolean;
+  /** It founds a group in place of this one. */
+  readonly replaces?: ReplacedGroup;
+}
+
+export interface ReplacedGroup {
+  /** In hexadecimal digits. */
+  readonly groupId: string;
+  readonly epoch: string;
 }
 
 /** A message on its way. */
@@ -71,6 +90,7 @@ interface GroupForm {
   readonly state: string;
   readonly joined: string;
   readonly standing: Standing;
+  readonly failed?: FailedCommit;
 }
 
 export async function groupOf(
@@ -82,8 +102,13 @@ export async function groupOf(
 }
 
 export function putGroup(transaction: Transaction, conversation: string, group: GroupRecord): void {
-  const { state, joined, standing } = group;
-  const form: GroupForm = { state: toHex(state), joined: joined.toString(), standing };
+  const { state, joined, standing, failed } = group;
+  const form: GroupForm = {
+    state: toHex(state),
+    joined: joined.toString(),
+    standing,
+    ...(failed && { failed }),
+  };
   transaction.put(GROUP + conversation, toJsonBytes(form));
 }
 
@@ -123,6 +148,7 @@ interface PendingForm {
   readonly removed: readonly string[];
   readonly state: string;
   readonly joins: boolean;
+  readonly replaces?: ReplacedGroup;
 }
 
 export async function pendingOf(

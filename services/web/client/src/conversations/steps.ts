@@ -1,4 +1,5 @@
 import { timestampMs } from '@bufbuild/protobuf/wkt';
+import { sha256 } from '@noble/hashes/sha2.js';
 
 import { fromHex, toHex } from '../base/bytes.ts';
 import { EngineError } from '../engine/engine.ts';
@@ -18,7 +19,7 @@ import {
   putGroup,
   putOutbox,
 } from './records.ts';
-import type { GroupRecord, OutboxEntry } from './records.ts';
+import type { FailedCommit, GroupRecord, OutboxEntry } from './records.ts';
 
 export interface StepsOptions {
   readonly engine: E2eeEngine;
@@ -137,6 +138,28 @@ export class Steps {
     deleteClaim(transaction, conversation);
     await this.changed(transaction, conversation);
     return true;
+  }
+
+  /** This person has left: what opens the conversation goes, and nothing is sent there any more. */
+  async left(transaction: Transaction, conversation: string): Promise<void> {
+    const group = await groupOf(transaction, conversation);
+    if (group !== undefined) {
+      const { joined } = group;
+      const state = new Uint8Array();
+      putGroup(transaction, conversation, { state, joined, standing: 'removed' });
+    }
+    deletePending(transaction, conversation);
+    deleteClaim(transaction, conversation);
+    await this.refuse(transaction, conversation, 'CONVERSATION_CLOSED');
+    await this.changed(transaction, conversation);
+  }
+
+  /** The server knows of the commit that could not be followed. */
+  async reported(transaction: Transaction, conversation: string): Promise<void> {
+    const group = await groupOf(transaction, conversation);
+    if (group?.failed === undefined) return;
+    const { state, joined, standing } = group;
+    putGroup(transaction, conversation, { state, joined, standing });
   }
 
   /** Throws a commit away that the server has refused. */
@@ -280,10 +303,24 @@ export class Steps {
   ): Promise<void> {
     if (envelope.kind === EnvelopeKind.COMMIT && error.reason !== 'stale') {
       const standing = error.reason === 'gone' ? 'removed' : 'lost';
-      putGroup(transaction, envelope.conversation, { ...group, standing });
+      const failed =
+        standing === 'lost' && group.standing === 'in'
+          ? this.failed(group, envelope)
+          : group.failed;
+      const { conversation } = envelope;
+      putGroup(transaction, conversation, { ...group, standing, ...(failed && { failed }) });
       await this.changed(transaction, envelope.conversation);
     }
     return this.unreadable(transaction, envelope, error.reason);
+  }
+
+  private failed(group: GroupRecord, { epoch, payload }: Envelope): FailedCommit {
+    const { groupId } = this.options.engine.view(group.state);
+    return {
+      epoch: epoch.toString(),
+      digest: toHex(sha256(payload)),
+      groupId: toHex(groupId),
+    };
   }
 
   /** The app hears of messages alone: commits and proposals are no business of people. */

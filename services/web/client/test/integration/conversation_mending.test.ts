@@ -1,0 +1,105 @@
+// Leaving a conversation, and starting its group anew.
+import { describe, expect, test } from 'vitest';
+
+import { ConversationState, GroupService, MessagingService } from '../../src/api.ts';
+import { groupOf } from '../../src/conversations/records.ts';
+import { newRequestId } from '../../src/index.ts';
+import { until } from '../support/until.ts';
+import type { Device } from './people.ts';
+import { allHave, linesOf, refusedOf, talker, twoPeople } from './talkers.ts';
+import type { Talker } from './talkers.ts';
+
+/** Two people who have said hello. */
+async function twoWhoTalk() {
+  const people = await twoPeople();
+  const { conversation } = people;
+  const [ann, bob] = [await talker(people.ann), await talker(people.bob)];
+  await ann.conversations.start(conversation);
+  ann.run();
+  bob.run();
+  await ann.conversations.send(conversation, 'hello');
+  await allHave([ann, bob], ['hello']);
+  return { ann, bob, conversation };
+}
+
+const serverHas = ({ session }: Device, conversation: string) =>
+  session.unary(GroupService.method.getGroup, { conversation });
+
+async function bothTalkAgain(ann: Talker, bob: Talker, conversation: string): Promise<void> {
+  await until('one group for both', 20, async () => {
+    const digits = await Promise.all(
+      [ann, bob].map(({ conversations }) => conversations.authenticator(conversation)),
+    );
+    return digits[0] !== undefined && digits[0] === digits[1];
+  });
+  await ann.conversations.send(conversation, 'do you hear me?');
+  await until('it to be heard', 20, async () => (await linesOf(bob)).at(-1) === 'do you hear me?');
+  await bob.conversations.send(conversation, 'I do');
+  await until('the answer', 20, async () => (await linesOf(ann)).at(-1) === 'I do');
+}
+
+/** A commit of the group's epoch, and a GroupInfo, that nobody can make anything of. */
+async function commitGarbage(who: Device, conversation: string): Promise<void> {
+  const { groupId, epoch } = await serverHas(who, conversation);
+  const frame = new Uint8Array(2 + 2 + 1 + groupId.length + 8 + 1 + 1 + 2 + 2);
+  const view = new DataView(frame.buffer);
+  view.setUint16(0, 1); // MLS 1.0
+  view.setUint16(2, 2); // a PrivateMessage
+  view.setUint8(4, groupId.length);
+  frame.set(groupId, 5);
+  view.setBigUint64(5 + groupId.length, epoch);
+  view.setUint8(13 + groupId.length, 3); // a commit
+  // No authenticated data, and two bytes of nonsense.
+  frame.set([0, 1, 7, 1, 7], 14 + groupId.length);
+  await who.session.unary(GroupService.method.commitBundle, {
+    conversation,
+    commitId: newRequestId(),
+    commit: frame,
+    groupInfo: new Uint8Array([0, 1, 0, 4, 1, 2, 3]),
+  });
+}
+
+describe('leaving', () => {
+  test('ends it for this person at once, and of two for both', async () => {
+    const { ann, bob, conversation } = await twoWhoTalk();
+    await ann.conversations.leave(conversation);
+    await ann.conversations.leave(conversation);
+    expect(await ann.conversations.view(conversation)).toBeUndefined();
+    expect((await groupOf(ann.store, conversation))?.state.length).toBe(0);
+
+    const state = await until('the other to see it', 20, async () => {
+      const name = conversation;
+      const now = await bob.session.unary(MessagingService.method.getConversation, { name });
+      return now.membersLeft.length === 1 ? now.state : undefined;
+    });
+    expect(state).toBe(ConversationState.CLOSED);
+    await bob.conversations.send(conversation, 'are you there?');
+    await until('it to be refused', 20, async () => (await refusedOf(bob)).length === 1);
+    expect(await refusedOf(bob)).toEqual(['are you there? (CONVERSATION_CLOSED)']);
+    expect(await linesOf(bob)).toEqual(['hello']);
+    expect(ann.problems).toEqual([]);
+  });
+});
+
+describe('a group', () => {
+  test('is started anew by hand, and both go on in the new one', async () => {
+    const { ann, bob, conversation } = await twoWhoTalk();
+    const before = await serverHas(ann, conversation);
+    await bob.conversations.reset(conversation);
+    const after = await serverHas(ann, conversation);
+    expect(after.generation).toBe(1n);
+    expect(after.groupId).not.toEqual(before.groupId);
+    await bothTalkAgain(ann, bob, conversation);
+    expect(await linesOf(bob)).toEqual(['hello', 'do you hear me?', 'I do']);
+    expect((await serverHas(ann, conversation)).generation).toBe(1n);
+  });
+
+  test('that a commit has broken for everybody is started anew by the devices', async () => {
+    const { ann, bob, conversation } = await twoWhoTalk();
+    await commitGarbage(ann, conversation);
+    const started = async () => (await serverHas(ann, conversation)).generation > 0n;
+    await until('a new group', 30, started);
+    await bothTalkAgain(ann, bob, conversation);
+    expect(await linesOf(ann)).toEqual(['hello', 'do you hear me?', 'I do']);
+  });
+});
