@@ -1,4 +1,3 @@
-import type { AttachmentDescriptor } from '../attachments/descriptor.ts';
 import { newRequestId } from '../base/bytes.ts';
 import { Inbox } from '../delivery/inbox.ts';
 import type { InboxEnd, InboxOptions } from '../delivery/inbox.ts';
@@ -15,6 +14,7 @@ import type { ConversationsHandler } from './events.ts';
 import { GroupChanges } from './group_changes.ts';
 import type { Settled, Wish } from './group_changes.ts';
 import { Outbox } from './outbox.ts';
+import type { SendOptions } from './outbox.ts';
 import { conversationsWithGroup, conversationsWithOutbox, groupOf } from './records.ts';
 import type { GroupRecord } from './records.ts';
 import { Serial } from './serial.ts';
@@ -99,14 +99,10 @@ export class Conversations {
    * Says something. Resolves with the message's id as soon as it is on disk, and nothing loses it
    * from then on: it goes out now, or when `run` finds that it can. ConversationsHandler.sent tells
    * that it is there. Files are uploaded before, by Attachments. Errors: RangeError beyond 16 KiB or
-   * 8 files; ConversationError `outbox-full`.
+   * 8 files, and for an id of another form; ConversationError `outbox-full`.
    */
-  async send(
-    conversation: string,
-    text: string,
-    attachments: readonly AttachmentDescriptor[] = [],
-  ): Promise<string> {
-    const messageId = await this.outbox.add(conversation, text, attachments);
+  async send(conversation: string, text: string, options: SendOptions = {}): Promise<string> {
+    const messageId = await this.outbox.add(conversation, text, options);
     this.flush(conversation).catch((error: unknown) => this.caught(error));
     return messageId;
   }

@@ -20,6 +20,13 @@ const MAX_TRIES = 5;
 /** Nothing is taken in this conversation any more. Whatever was sent before keeps its place. */
 const REFUSALS = ['CONVERSATION_CLOSED', 'NOT_FOUND'];
 
+export interface SendOptions {
+  /** Files that were uploaded before, at most 8. */
+  readonly attachments?: readonly AttachmentDescriptor[];
+  /** An id (newRequestId) of the caller's own, under which the same is said again after a crash. */
+  readonly id?: string | undefined;
+}
+
 export interface OutboxOptions {
   readonly transport: Transport;
   readonly store: SealedStore;
@@ -34,21 +41,24 @@ export interface OutboxOptions {
 export class Outbox {
   constructor(private readonly options: OutboxOptions) {}
 
-  /** Keeps a message to be sent and gives its id. What is kept of its files' uploads goes. */
-  async add(
-    conversation: string,
-    text: string,
-    attachments: readonly AttachmentDescriptor[] = [],
-  ): Promise<string> {
+  /**
+   * Keeps a message to be sent and gives its id. What is kept of its files' uploads goes. One that
+   * waits under this id already stays as it is.
+   */
+  async add(conversation: string, text: string, options: SendOptions = {}): Promise<string> {
+    const { attachments = [], id: messageId = newRequestId() } = options;
+    if (!/^[0-9a-f]{32}$/.test(messageId)) {
+      throw new RangeError('a message id is 32 hexadecimal digits');
+    }
     if (readDescriptors(attachments) === undefined) {
       throw new RangeError(`a message has at most ${MAX_ATTACHMENTS} attachments`);
     }
     if (new TextEncoder().encode(text).length > MAX_TEXT_BYTES) {
       throw new RangeError(`a message has at most ${MAX_TEXT_BYTES} bytes`);
     }
-    const messageId = newRequestId();
     await this.options.store.transact(async (transaction) => {
       const entries = await outboxOf(transaction, conversation);
+      if (entries.some((entry) => entry.messageId === messageId)) return;
       if (entries.length >= MAX_WAITING) {
         throw new ConversationError('outbox-full', 'too many messages wait to be sent');
       }
