@@ -10,6 +10,7 @@ const deployed = {
 };
 // So many people come in these that a deployment of their own is called as often as it allows.
 const CONVERSATIONS = 'test/integration/conversation*.test.ts';
+const COMMANDS = 'test/integration/chat*.test.ts';
 
 export default defineConfig({
   test: {
@@ -19,7 +20,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/*.test.ts'],
-          exclude: [CONVERSATIONS],
+          exclude: [CONVERSATIONS, COMMANDS],
           ...deployed,
         },
       },
@@ -29,6 +30,16 @@ export default defineConfig({
           include: [CONVERSATIONS],
           ...deployed,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'commands',
+          include: [COMMANDS],
+          ...deployed,
+          // Every command begins with a passphrase, which is slow on purpose.
+          testTimeout: 180_000,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -1,0 +1,152 @@
+import type { Verb } from './command_line.ts';
+
+export const HELP = `handrail-chat: talk with those that Handrail has brought you together with.
+
+What you write is encrypted on this device and decrypted on theirs; the server cannot read it.
+
+  handrail-chat new                    make a device of somebody new, here
+  handrail-chat join                   make another device of yours, here
+  handrail-chat add-device CODE        add the device that shows this code
+  handrail-chat devices                your devices
+  handrail-chat remove-device DEVICE   remove one, for good (it was lost, say)
+  handrail-chat whoami                 which device this is
+
+  handrail-chat conversations          with whom you can talk
+  handrail-chat talk [CONVERSATION]    talk: what you type is sent, what comes is shown
+  handrail-chat send [CONVERSATION]    send what is on standard input
+  handrail-chat read [CONVERSATION]    show what is new  (--follow, --all)
+  handrail-chat verify [CONVERSATION]  the number to compare, so that you know it is them
+  handrail-chat export [CONVERSATION]  all that is kept here of it
+
+CONVERSATION may be left away when there is only one that is open; else its name or the first four
+letters of it. More about each: handrail-chat talk --help
+
+Nothing you sent is lost, whatever stops: it is kept on this device until the server has it, and
+goes out once. Press Ctrl-C whenever you like.
+
+To find somebody to talk to, use the command handrail (person new, match request, offers accept);
+then put this device beside it:
+  handrail-chat join                   shows a code
+  handrail person add-device NAME CODE
+
+Options of every command:
+  --state FOLDER          the folder of this device; one folder is one device
+                          (HANDRAIL_CHAT_STATE; default: ~/.local/state/handrail-chat)
+  --data FOLDER           the data folder of a "handrail up" on this machine (HANDRAIL_DATA)
+  --server URL            or: where the server is, https://… (HANDRAIL_SERVER); --ca FILE for a
+                          certificate of your own. Either is needed once; it is remembered.
+  --passphrase-file FILE  its first line is the passphrase (HANDRAIL_PASSPHRASE_FILE); or the
+                          variable HANDRAIL_PASSPHRASE. Else you are asked. Never an argument.
+  --wait SECONDS          how long to try when the server does not answer (30; join: 600)
+  --json                  for scripts: one JSON object a line; see: handrail-chat help read
+
+Exit status:
+  0    done                                  4    the state of this device cannot be opened
+  1    refused, or failed for good           5    the server does not know this device any more
+  2    wrong usage                           6    another program took over as this device
+  3    not now; what you wrote is kept,      130  stopped by Ctrl-C
+       the same command may work later
+
+In danger now? Call your local emergency number first. "handrail help-lines US" shows crisis
+lines.`;
+
+const JSON_LINES = `With --json each line is an object; "event" says what it is. Those of a
+conversation have "conversation", "time" (UTC) and "number" (this device's own count, from 1):
+  message     "sender", "device", "from" (you, they, …), "text", "message" (its id), "sequence"
+  sent        what this device said, at its place: "text", "message", "sequence"
+  refused     what will never be sent: "text", "message", "reason"
+  unreadable  "sequence", "sender", "reason"
+  gap         never came here: "first" to "last"
+  devices     who can read has changed: "standing" (in, removed, lost), "begun", "added", "removed",
+              "count", "verification", "compared" (never, same-devices, other-devices)
+  conversation  "state" (open, closed)
+Beside them: kept, connection, waiting, problem, nothing-new; and at the end, where something was
+wrong, error: "reason", "message", "todo", "exit". Ignore events that you do not know.`;
+
+export const HELP_ABOUT: Readonly<Record<Verb, string>> = {
+  new: `handrail-chat new: makes this device, of somebody new.
+
+Asks for a passphrase that seals all that is kept in the folder. Say where the server is with --data
+or --server. Again on the same folder: goes on where it stopped, and says who it is.
+JSON: ready ("device", "member", "state").`,
+
+  join: `handrail-chat join: makes this device, of somebody who has one already.
+
+Shows a code that is good for a minute, and a new one before that; give it to
+"handrail-chat add-device" on the other device, or to "handrail person add-device". Waits ten
+minutes (--wait SECONDS). Then compare the person that both show.
+JSON: code ("code", "seconds"), again and again; then ready ("device", "member", "state").`,
+
+  'add-device': `handrail-chat add-device CODE: makes the device that shows this code one of yours.
+
+It can do all that you can do, and read what is said from when it is let into a conversation; that
+happens by itself. The others in your conversations are told. Do it only for a code that you have
+just taken from a device in your own hand.
+JSON: added ("device", "member").`,
+
+  'remove-device': `handrail-chat remove-device DEVICE: removes a device of yours, for good.
+
+DEVICE is its name, or the first four letters or more. The server gives it nothing from then on, and
+the keys of your conversations change. What it has read before is still on it. --yes removes this
+very device.
+JSON: removed ("device").`,
+
+  devices: `handrail-chat devices: your devices, oldest first.
+
+JSON: device ("device", "this_device", "since", "removed"), a line each.`,
+
+  whoami: `handrail-chat whoami: which device this folder is, and whose. Asks no server.
+
+JSON: whoami ("device", "member", "state").`,
+
+  conversations: `handrail-chat conversations: with whom you can talk, newest first.
+
+JSON: conversation ("conversation", "state", "members", "head_sequence", "readable", "devices",
+"unread"), a line each.`,
+
+  talk: `handrail-chat talk [CONVERSATION]: talk.
+
+What you type is sent when you press Enter. "delivered to the server" means that it is there for
+all of their devices; until then it is kept here. When the connection is lost you are told, and it
+comes back by itself. You are told too when a device can read that could not before, or no longer.
+/verify shows the number to compare, /devices who can read, /quit ends.
+
+Where standard input is no terminal, each line is sent, and it ends when all have been delivered.
+  --check SECONDS   how often to look whether devices came or went (20)
+
+${JSON_LINES}`,
+
+  send: `handrail-chat send [CONVERSATION]: sends what is on standard input, as one message.
+
+A message is no argument, so that it stays out of the shell's history and of the list of processes:
+  handrail-chat send            and then type, Ctrl-D at the beginning of a line sends
+  fortune | handrail-chat send
+Ends when the server has it. If the server does not answer for --wait seconds it ends with 3, and
+the message stays on this device: it goes out when send, read or talk runs here next. Do not say it
+again.
+  --lines   each line is a message
+  --id ID   32 hexadecimal digits that you chose for this message, or these lines: run the same
+            again, after a crash say, and what was said before is not said twice
+JSON: kept ("message", "line"), sent ("message", "line", "sequence"), refused, done ("messages").`,
+
+  read: `handrail-chat read [CONVERSATION]: shows what is new, of all where none is named.
+
+  --follow, -f      stay, and show what comes, until Ctrl-C
+  --all             from the beginning of what is kept here: 10,000 lines of each conversation
+  --check SECONDS   with --follow: how often to look whether devices came or went (20)
+Without a connection it shows what is here, and ends with 3.
+
+${JSON_LINES}`,
+
+  verify: `handrail-chat verify [CONVERSATION]: shows 30 digits.
+
+Read them to each other face to face or on the phone. If both see the same, nobody stands between
+you, not even those who run the server. Note that you did with --compared; from then on you are told
+when other devices can read than on that day.
+JSON: verification ("conversation", "verification", "epoch", "devices", "compared").`,
+
+  export: `handrail-chat export [CONVERSATION]: writes out all that is kept here of it.
+
+To standard output, or to a new file that only you can read with --to FILE. It is not encrypted any
+more then. Asks no server. With --json as in "handrail-chat help read", after a first line export.`,
+};
