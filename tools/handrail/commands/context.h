@@ -49,6 +49,8 @@ void AddAuditCommands(CLI::App& app, Context& context);
 void AddTopCommand(CLI::App& app, Context& context);
 void AddSimulateCommand(CLI::App& app, Context& context);
 void AddPersonCommands(CLI::App& app, Context& context);
+// Adds to `handrail person`.
+void AddDeviceCommands(CLI::App& person, Context& context);
 void AddSponsorCommands(CLI::App& app, Context& context);
 void AddMatchCommands(CLI::App& app, Context& context);
 void AddOffersCommands(CLI::App& app, Context& context);

@@ -271,6 +271,7 @@ void AddPersonCommands(CLI::App& app, Context& context) {
   show->add_option("name", *name, "The person")->required();
   show->callback(
       [=, &context] { context.action = [=, &context] { return ShowPerson(context, *name); }; });
+  AddDeviceCommands(*person, context);
   AddAvoidCommands(*person, context);
   CLI::App* block = person->add_subcommand("block", "Blocks someone, for good and both ways");
   block->add_option("name", *name, "Who blocks")->required();
