@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   options.data_folder = "build/demo-data";
   options.directories = "../shared/data";
   options.sample = "tools/handrail/demo/sample_meetings.json";
+  options.encrypted = "tools/handrail/demo/encrypted";
   CLI::App app(
       "Plays Handrail's main job: newcomers ask, sponsors accept, people talk, things break.",
       "handrail_demo");
@@ -21,6 +22,8 @@ int main(int argc, char** argv) {
                  "Real meeting directories, used when they are there");
   app.add_option("--sample", options.sample, "Meetings to use otherwise");
   app.add_option("--binaries", options.binary_folder, "Where the service programs are");
+  app.add_option("--encrypted", options.encrypted,
+                 "The script that talks end to end encrypted; empty to leave it out");
   app.add_option("--port", options.port, "Base port, as of handrail up");
   app.add_option("--newcomers", options.newcomers, "How many ask")->check(CLI::Range(20, 100000));
   app.add_option("--sponsors", options.sponsors, "How many are there for them")

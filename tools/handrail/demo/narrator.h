@@ -17,6 +17,9 @@ class Narrator {
  public:
   explicit Narrator(const Clock& clock) : clock_(clock), start_(clock.Now()) {}
 
+  // What the seconds are counted from.
+  absl::Time start() const { return start_; }
+
   void Chapter(absl::string_view title);
   void Say(absl::string_view text);
   // Counts how often a kind of thing happened and tells only the first `limit` of them.

@@ -1,7 +1,12 @@
 #include "tools/handrail/demo/script.h"
 
 #include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -66,6 +71,7 @@ absl::Status Demo::Run() {
   RETURN_IF_ERROR(TalkTogether());
   RETURN_IF_ERROR(BreakThings());
   RETURN_IF_ERROR(TalkThroughRestart());
+  if (!options_.encrypted.empty()) RETURN_IF_ERROR(TalkEncrypted());
   return CheckLedgers();
 }
 
@@ -268,7 +274,7 @@ absl::Status Demo::BreakThings() {
 }
 
 absl::Status Demo::TalkTogether() {
-  narrator_.Chapter("Two people talk (the bytes are opaque to the server, and not encrypted yet)");
+  narrator_.Chapter("Two people talk (with a client that does not encrypt)");
   NewcomerActor* newcomer = nullptr;
   SponsorActor* sponsor = nullptr;
   RETURN_IF_ERROR(WaitUntil(
@@ -356,6 +362,26 @@ absl::Status Demo::TalkThroughRestart() {
   narrator_.Say(absl::StrCat("all 40 acknowledged messages are there, once, in order, up to ",
                              stored.rbegin()->first));
   return absl::OkStatus();
+}
+
+absl::Status Demo::TalkEncrypted() {
+  // Tells its chapters by itself, on the same clock. Each of its steps has a deadline.
+  std::string began =
+      absl::StrFormat("%.3f", absl::ToDoubleSeconds(narrator_.start() - absl::UnixEpoch()));
+  std::string script = options_.encrypted;
+  std::string data = options_.data_folder;
+  char* arguments[] = {script.data(), data.data(), began.data(), nullptr};
+  pid_t child = 0;
+  const int error = posix_spawn(&child, script.c_str(), nullptr, nullptr, arguments, environ);
+  if (error != 0) {
+    return absl::UnavailableError(absl::StrCat(script, ": ", std::strerror(error)));
+  }
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) return absl::InternalError(std::strerror(errno));
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return absl::OkStatus();
+  return Lost("the encrypted conversation; what is printed above says how");
 }
 
 absl::Status Demo::CheckLedgers() {

@@ -20,6 +20,7 @@ struct DemoOptions {
   std::string directories;  // folder of real meeting directories; may be missing
   std::string sample;       // a Meeting Guide file of our own
   std::string binary_folder;
+  std::string encrypted;  // the script of the chapters that run commands; left out when empty
   int port = 7700;
   int newcomers = 200;
   int sponsors = 48;
@@ -43,6 +44,7 @@ class Demo {
   absl::Status TalkTogether();
   absl::Status BreakThings();
   absl::Status TalkThroughRestart();
+  absl::Status TalkEncrypted();
   absl::Status CheckLedgers();
 
   absl::Status LookAtEveryone();
