@@ -150,7 +150,8 @@ void AddChatCommands(CLI::App& app, Context& context) {
   chat->footer(
       "Messages are stored as the bytes that are sent: this command does not encrypt them, and "
       "whoever\n"
-      "can read the ledger can read them. To talk end to end encrypted: tools/handrail-chat --help");
+      "can read the ledger can read them. To talk end to end encrypted: tools/handrail-chat "
+      "--help");
   auto name = std::make_shared<std::string>();
   auto conversation = std::make_shared<std::string>();
   auto text = std::make_shared<std::string>();

@@ -8,7 +8,7 @@ import { EXIT, Fault } from './faults.ts';
 import { Feed } from './feed.ts';
 import { Output } from './output.ts';
 import { follow } from './talk.ts';
-import { digitGroups, lineEvent, lineWords, short } from './words.ts';
+import { digitGroups, lineEvent, lineWords, short, whoseWord } from './words.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -84,7 +84,7 @@ export async function listConversations(setting: Setting): Promise<void> {
         : `encrypted for ${view.members.length} devices`;
     const words =
       `${name}  ${open ? 'open' : 'closed'}  with ${others.map(short).join(', ')}  ${reach}` +
-      (unread > 0 ? `  ${unread} lines not shown yet` : '');
+      (unread > 0 ? `  ${unread} new` : '');
     const event = {
       event: 'conversation',
       conversation: name,
@@ -131,7 +131,7 @@ export async function verify(setting: Setting): Promise<void> {
   const compared = before === undefined ? 'never' : same ? 'same-devices' : 'other-devices';
   const names = await chat.people.namesIn(conversation, devices);
   const owned = devices.map((device) => ({ device, owner: names.device(device) }));
-  const list = owned.map(({ device, owner }) => `\n  ${short(device)}  ${owner}`).join('');
+  const list = owned.map(({ device, owner }) => `\n  ${short(device)}  ${whoseWord(owner)}`).join('');
   const words =
     `The verification number of ${conversation}:\n\n    ${digitGroups(verification)}\n\n` +
     'Read it to each other face to face or on the phone, not in here. If both see the same,\n' +

@@ -11,7 +11,7 @@ import { EXIT, Fault, faultOf } from './faults.ts';
 import { Feed } from './feed.ts';
 import type { Numbered } from './history.ts';
 import { KEPT, linesOf } from './send.ts';
-import { digitGroups, statusEvent, statusWords } from './words.ts';
+import { digitGroups, statusEvent, statusWords, whoseWord } from './words.ts';
 
 /** So much of what was said before is shown to somebody who comes back. */
 const LINES_BEFORE = 10;
@@ -265,7 +265,7 @@ class Screen {
       const devices = (await conversations.view(conversation))?.members ?? [];
       const all = devices.map(({ device }) => device);
       const names = await chat.people.namesIn(conversation, all);
-      const words = all.map((device) => `${device}  ${names.device(device)}`).join('\n');
+      const words = all.map((device) => `${device}  ${whoseWord(names.device(device))}`).join('\n');
       output.note({ event: 'devices' }, words || 'Nobody can read yet.');
       return;
     }

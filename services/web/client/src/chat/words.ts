@@ -15,6 +15,12 @@ export interface Names {
   device(name: string): Owner;
 }
 
+/** As in a list of devices. */
+export function whoseWord(owner: Owner): string {
+  const words: Partial<Record<Owner, string>> = { you: 'yours', they: 'theirs', unknown: '?' };
+  return words[owner] ?? owner;
+}
+
 /** The first letters of an id: enough for people to tell two apart. */
 export const short = (name: string) => name.replace(/^[a-z]+\//, '').slice(0, 8);
 
