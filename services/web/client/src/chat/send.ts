@@ -131,11 +131,11 @@ class Sending {
 
   private async keep(text: string, id: string): Promise<void> {
     try {
-      await this.conversations.send(this.conversation, text, id);
+      await this.conversations.send(this.conversation, text, { id });
     } catch (error) {
       if (!(error instanceof ConversationError) || error.fault !== 'outbox-full') throw error;
       await this.settle();
-      await this.conversations.send(this.conversation, text, id);
+      await this.conversations.send(this.conversation, text, { id });
     }
   }
 

@@ -68,7 +68,7 @@ test('a file gets through while messaging is killed, and nobody else reads it', 
   );
   expect(killed).toBe(2);
   expect((await bobs.uploads()).map(({ finished }) => finished)).toEqual([true]);
-  await bobTalks.conversations.send(conversation, 'for you', [descriptor]);
+  await bobTalks.conversations.send(conversation, 'for you', { attachments: [descriptor] });
   expect(await bobs.uploads()).toEqual([]);
   await bobTalks.conversations.flush(conversation);
 

@@ -123,7 +123,7 @@ async function makeSponsor(device: Device, language: string): Promise<void> {
   await device.session.unary(ProfileService.method.attestAvailability, {
     requestId: newRequestId(),
   });
-  await until('matching to know the sponsor', 20, () =>
+  await until('matching to know the sponsor', 60, () =>
     device.session
       .unary(MatchingService.method.setAvailability, {
         capacity: 1,
@@ -146,7 +146,7 @@ async function makeNewcomer(device: Device, language: string): Promise<void> {
 export async function pair(sponsor: Device, newcomer: Device, language: string): Promise<string> {
   await Promise.all([makeSponsor(sponsor, language), makeNewcomer(newcomer, language)]);
   const requestId = newRequestId();
-  const ticket = await until('the ticket', 20, () =>
+  const ticket = await until('the ticket', 60, () =>
     newcomer.session
       .unary(MatchingService.method.requestMatch, {
         relationshipType: RelationshipType.SPONSOR,
@@ -155,7 +155,7 @@ export async function pair(sponsor: Device, newcomer: Device, language: string):
       })
       .catch(() => undefined),
   );
-  const offer = await until('the offer', 20, async () => {
+  const offer = await until('the offer', 60, async () => {
     const { offers } = await patiently(() =>
       sponsor.session.unary(MatchingService.method.listOffers, {}),
     );
@@ -163,7 +163,7 @@ export async function pair(sponsor: Device, newcomer: Device, language: string):
   });
   const accepting = { name: offer.name, requestId: newRequestId() };
   await patiently(() => sponsor.session.unary(MatchingService.method.acceptOffer, accepting));
-  return until('the conversation', 20, async () => {
+  return until('the conversation', 60, async () => {
     const now = await patiently(() =>
       newcomer.session.unary(MatchingService.method.getTicket, { name: ticket.name }),
     );
