@@ -253,7 +253,8 @@ export class Conversations {
     const patience = this.patience.get(conversation) ?? { skipping: 0, left: 0 };
     if (patience.left > 0) {
       this.patience.set(conversation, { ...patience, left: patience.left - 1 });
-      return;
+      // What waits to be sent has nothing to do with who cannot be let in yet.
+      return this.flushInGroup(conversation);
     }
     if (await this.tryToTend(conversation)) {
       this.patience.delete(conversation);
@@ -261,6 +262,15 @@ export class Conversations {
     }
     const skipping = Math.min(MAX_SKIPPED, patience.skipping * 2 + 1);
     this.patience.set(conversation, { skipping, left: skipping });
+  }
+
+  private async flushInGroup(conversation: string): Promise<void> {
+    try {
+      const group = await groupOf(this.options.store, conversation);
+      if (group?.standing === 'in') await this.flush(conversation);
+    } catch (error) {
+      this.caught(error);
+    }
   }
 
   /** False when it had better not be tried again soon. */
