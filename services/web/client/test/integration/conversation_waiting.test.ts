@@ -8,7 +8,7 @@ import { allHave, anotherDevice, talker, twoPeople } from './talkers.ts';
 test('what waits goes out though a device without key packages cannot be let in', async () => {
   const people = await twoPeople();
   const { conversation, ann } = people;
-  // A device that never publishes any: the group is found incomplete, and looked at ever less often.
+  // A device that never publishes any: the group is incomplete, and looked at ever less often.
   await anotherDevice(people.bob);
   await until('messaging to know the device', 20, async () => {
     const group = await ann.session.unary(GroupService.method.getGroup, { conversation });
