@@ -35,6 +35,7 @@ export interface RefusedMessage {
   readonly conversation: string;
   readonly messageId: string;
   readonly text: string;
+  readonly attachments?: readonly AttachmentDescriptor[];
   /** `CONVERSATION_CLOSED`, or `NOT_FOUND` when the conversation is not this person's any more. */
   readonly reason: string;
 }

@@ -227,9 +227,10 @@ export class Steps {
     const kept = entries.filter(({ sequence }) => sequence !== undefined);
     if (kept.length === entries.length) return;
     putOutbox(transaction, conversation, kept);
-    for (const { messageId, text, sequence } of entries) {
+    for (const { messageId, text, attachments, sequence } of entries) {
       if (sequence !== undefined) continue;
-      await this.options.handler.refused?.(transaction, { conversation, messageId, text, reason });
+      const refused = { conversation, messageId, text, ...(attachments && { attachments }), reason };
+      await this.options.handler.refused?.(transaction, refused);
     }
   }
 
