@@ -22,7 +22,8 @@ absl::StatusOr<Standings> LoadStandings(Transaction& tx, const AttachmentCaller&
                                         int64_t conversation_key, absl::string_view what) {
   ASSIGN_OR_RETURN(
       const Rows rows,
-      tx.Query("SELECT v.revoked, c.state, c.blocked, d.end_sequence, d.can_send, c.group_id"
+      tx.Query("SELECT v.revoked, c.state, c.blocked, d.end_sequence, d.can_send, c.group_id,"
+               " d.departed"
                " FROM conversation_devices d JOIN conversations c"
                " ON c.conversation_key = d.conversation_key"
                " JOIN devices v ON v.device_id = d.device_id"
@@ -40,8 +41,9 @@ absl::StatusOr<Standings> LoadStandings(Transaction& tx, const AttachmentCaller&
         .Message("this device was removed");
   }
   Standings standings;
-  // A block looks like any other end.
-  standings.open = row.Int(1) == static_cast<int64_t>(ConversationState::kOpen) && !row.Bool(2);
+  // A block looks like any other end, and to who has left the conversation is over.
+  standings.open =
+      row.Int(1) == static_cast<int64_t>(ConversationState::kOpen) && !row.Bool(2) && !row.Bool(6);
   standings.live = row.IsNull(3);
   standings.can_send = row.Bool(4);
   standings.has_group = !row.IsNull(5);

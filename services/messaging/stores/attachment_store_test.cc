@@ -233,6 +233,36 @@ TEST_P(AttachmentStoreTest, NothingIsFetchedAfterABlock) {
       << "a block looks like any other end";
 }
 
+TEST_P(AttachmentStoreTest, WhoHasLeftFetchesAndUploadsNothing) {
+  AddCarol();
+  ASSERT_TRUE(Commit(MakeCommit(ann_phone_, 0, {bob_phone_, carol_phone_})).ok());
+  const AttachmentId id = Upload(kContent);
+  const NewAttachment unfinished = Announce(kContent);
+  ASSERT_TRUE(Begin(unfinished).ok());
+  EXPECT_TRUE(FetchChunkAs(carol_phone_, id).ok());
+  ASSERT_TRUE(Leave(carol_phone_).ok());
+  ASSERT_TRUE(Leave(ann_phone_).ok()) << "which leaves Bob alone, and closes it";
+  for (const DeviceId& device : {ann_phone_, bob_phone_, carol_phone_}) {
+    EXPECT_TRUE(absl::IsNotFound(FetchChunkAs(device, id).status()));
+  }
+  EXPECT_TRUE(absl::IsNotFound(Put(unfinished.id, 0, "0123")));
+  EXPECT_EQ(SweepAll(), 2);
+}
+
+TEST_P(AttachmentStoreTest, OneOfManyWhoLeftIsTheOnlyOneForWhomItEnds) {
+  AddCarol();
+  ASSERT_TRUE(Commit(MakeCommit(ann_phone_, 0, {bob_phone_, carol_phone_})).ok());
+  const AttachmentId id = Upload(kContent);
+  ASSERT_TRUE(Leave(carol_phone_).ok());
+  EXPECT_EQ(ReasonOf(FetchChunkAs(carol_phone_, id).status()), "CONVERSATION_CLOSED");
+  EXPECT_EQ(ReasonOf(GetAs(carol_phone_, id).status()), "CONVERSATION_CLOSED");
+  EXPECT_EQ(
+      ReasonOf(attachments_->Begin(kForever, clock_.Now(), As(carol_phone_), Announce(kContent))
+                   .status()),
+      "CONVERSATION_CLOSED");
+  EXPECT_TRUE(FetchChunkAs(bob_phone_, id).ok());
+}
+
 TEST_P(AttachmentStoreTest, ARemovedDeviceFetchesNothing) {
   const AttachmentId id = Upload(kContent);
   Apply(ann_, {ann_tablet_});

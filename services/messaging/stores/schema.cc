@@ -307,9 +307,9 @@ absl::Span<const Migration> Migrations() {
         " WHERE reference IS NOT NULL"}},
       storage::RequestLogMigration(),
       {"0008_leaving", LeavingColumns()},
-      {"0008_resetting", ResettingTables()},
-      {"0008_invalid_commits", InvalidCommitTables()},
-      {"0009_attachments", AttachmentTables()},
+      {"0009_resetting", ResettingTables()},
+      {"0010_invalid_commits", InvalidCommitTables()},
+      {"0011_attachments", AttachmentTables()},
   };
   return *migrations;
 }
