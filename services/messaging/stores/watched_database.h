@@ -35,16 +35,20 @@ class WatchedDatabase final : public storage::Database {
    private:
     absl::StatusOr<storage::Rows> DoQuery(absl::string_view sql,
                                           const storage::Args& args) override {
-      auto rows = below_.Query(sql, args);
+      auto rows = below_.Query(watch_.Rewritten(sql), args);
       if (rows.ok() && watch_.on_rows_) watch_.on_rows_(sql, *rows);
       return rows;
     }
     absl::StatusOr<int64_t> DoExecute(absl::string_view sql, const storage::Args& args) override {
-      return below_.Execute(watch_.rewrite_ ? watch_.rewrite_(sql) : std::string(sql), args);
+      return below_.Execute(watch_.Rewritten(sql), args);
     }
     storage::Transaction& below_;
     const WatchedDatabase& watch_;
   };
+
+  std::string Rewritten(absl::string_view sql) const {
+    return rewrite_ ? rewrite_(sql) : std::string(sql);
+  }
 
   absl::Status DoWrite(absl::Time deadline, Work work) override {
     return below_.Write(deadline, [&](storage::Transaction& tx) {
