@@ -222,7 +222,7 @@ TEST_P(AttachmentBugsTest, AFinishThatDoesNotLookAtTheDigestIsFound) {
 TEST_P(AttachmentBugsTest, ADownloadThatDoesNotLookAtMembershipIsFound) {
   OpenBuggy([](absl::string_view sql, storage::Rows& rows) {
     if (!absl::StrContains(sql, "v.revoked") || !rows.empty()) return;
-    rows.push_back(storage::Row({0, 1, 0, storage::Null(), 1, storage::Null()}));
+    rows.push_back(storage::Row({0, 1, 0, storage::Null(), 1, storage::Null(), 0}));
   });
   EXPECT_THAT(Faults(), Contains("somebody who is no member fetches it"));
 }
