@@ -177,6 +177,14 @@ absl::StatusOr<Device> Identity::AddDevice(const Call& call, const DeviceProof& 
               .Message("a member may have no more devices; revoke one first")
               .Detail("limit", absl::StrCat(options_.devices_limit));
         }
+        ASSIGN_OR_RETURN(const int today,
+                         unit.CountDevicesSince(call.who.member, now - absl::Hours(24)));
+        if (today >= options_.devices_a_day) {
+          return Error(absl::StatusCode::kResourceExhausted, reason::kRateLimited)
+              .Message("this member has added too many devices within a day")
+              .Detail("limit", absl::StrCat(options_.devices_a_day))
+              .RetryAfter(absl::Hours(1));
+        }
         return InsertDevice(unit, call.who.member, proof.public_key, now);
       });
   if (device.ok()) changed_();

@@ -18,6 +18,9 @@ struct IdentityOptions {
   std::string deployment = "handrail";
   absl::Duration challenge_life = absl::Seconds(60);
   int devices_limit = 16;  // of one member, not revoked
+  // Added by one member in 24 hours, revoked since or not: others go on knowing them, and every
+  // conversation of the member keeps a row of each.
+  int devices_a_day = 32;
 };
 
 // Proves who calls without knowing who they are. Thread-safe.

@@ -231,6 +231,23 @@ TEST_F(IdentityTest, AMemberHasAtMostSixteenActiveDevices) {
           .ok());
 }
 
+TEST_F(IdentityTest, AMemberAddsAtMostThirtyTwoDevicesADay) {
+  const Person person = world_.Register();
+  const auto add = [&](int i) {
+    return world_.identity->AddDevice(world_.CallBy(person, absl::StrCat("add-", i)),
+                                      world_.Prove(*world_.NewKey()));
+  };
+  for (int i = 1; i < 32; ++i) {
+    const auto added = add(i);
+    ASSERT_TRUE(added.ok()) << i << ": " << added.status();
+    const Call revoking = world_.CallBy(person, absl::StrCat("revoke-", i));
+    ASSERT_TRUE(world_.identity->RevokeDevice(revoking, added->id).ok());
+  }
+  EXPECT_EQ(Reason(add(32)), reason::kRateLimited) << "the first one counts, and the revoked ones";
+  world_.clock.Advance(absl::Hours(24));
+  EXPECT_TRUE(add(33).ok());
+}
+
 TEST_F(IdentityTest, OnlyOwnDevicesAreSeenAndRevoked) {
   const Person person = world_.Register();
   const Person other = world_.Register();

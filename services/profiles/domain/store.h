@@ -71,6 +71,8 @@ class Unit {
   virtual absl::StatusOr<Page<Device>> ListDevices(const MemberId& member,
                                                    const PageRequest& page) = 0;
   virtual absl::StatusOr<int> CountActiveDevices(const MemberId& member) = 0;
+  // Made after `since`, revoked ones too.
+  virtual absl::StatusOr<int> CountDevicesSince(const MemberId& member, absl::Time since) = 0;
   virtual absl::Status SetDeviceRevoked(const DeviceId& id, absl::Time revoke_time) = 0;
   // At or after `since`, oldest first.
   virtual absl::StatusOr<Page<Revocation>> ListRevocations(absl::Time since,

@@ -35,6 +35,7 @@ class SqlUnit final : public Unit {
   absl::StatusOr<Page<Device>> ListDevices(const MemberId& member,
                                            const PageRequest& page) override;
   absl::StatusOr<int> CountActiveDevices(const MemberId& member) override;
+  absl::StatusOr<int> CountDevicesSince(const MemberId& member, absl::Time since) override;
   absl::Status SetDeviceRevoked(const DeviceId& id, absl::Time revoke_time) override;
   absl::StatusOr<Page<Revocation>> ListRevocations(absl::Time since,
                                                    const PageRequest& page) override;

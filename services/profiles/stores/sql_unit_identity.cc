@@ -208,6 +208,13 @@ absl::StatusOr<int> SqlUnit::CountActiveDevices(const MemberId& member) {
   return static_cast<int>(rows.front().Int(0));
 }
 
+absl::StatusOr<int> SqlUnit::CountDevicesSince(const MemberId& member, absl::Time since) {
+  ASSIGN_OR_RETURN(const Rows rows, transaction_.Query("SELECT COUNT(*) FROM devices "
+                                                       "WHERE member_id = $1 AND created_at > $2",
+                                                       {member, since}));
+  return static_cast<int>(rows.front().Int(0));
+}
+
 absl::Status SqlUnit::SetDeviceRevoked(const DeviceId& id, absl::Time revoke_time) {
   return transaction_
       .Execute("UPDATE devices SET revoked_at = $2 WHERE device_id = $1", {id, revoke_time})

@@ -76,6 +76,9 @@ TEST_P(StoreConformanceTest, MembersAndDevicesAreFoundAsWritten) {
                 EXPECT_FALSE(none.has_value());
                 ASSIGN_OR_RETURN(const int count, unit.CountActiveDevices(person.member));
                 EXPECT_EQ(count, 1);
+                const absl::Time now = world_.clock.Now();
+                EXPECT_EQ(*unit.CountDevicesSince(person.member, now), 0);
+                EXPECT_EQ(*unit.CountDevicesSince(person.member, now - absl::Seconds(1)), 1);
                 return absl::OkStatus();
               }).ok());
 }
