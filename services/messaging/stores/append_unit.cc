@@ -37,7 +37,6 @@ absl::Status Closed() {
 struct DeviceRow {
   DeviceId device;
   MemberId member;
-  bool live = false;
   bool can_send = false;
   int64_t reached = 0;  // acknowledged, or given up
 };
@@ -51,8 +50,8 @@ struct ConversationRow {
   bool was_empty = false;
   absl::Time retention_at;
   int64_t epoch = 0;
-  std::string group_id;  // empty when there is no group
-  std::vector<DeviceRow> devices;
+  std::string group_id;               // empty when there is no group
+  std::vector<DeviceRow> devices;     // that read now
   std::optional<int64_t> room_until;  // the last sequence that every counting device has room for
   CommittedMessages committed;
 };
@@ -175,25 +174,23 @@ absl::Status AppendRun::LoadDevices() {
   const Args keys = PaddedKeys();
   ASSIGN_OR_RETURN(
       const Rows rows,
-      tx_.Query(
-          TextOfSize(keys.size(),
-                     [](size_t n) {
-                       return absl::StrCat(
-                           "SELECT conversation_key, device_id, member_id, end_sequence, can_send,"
-                           " acked_sequence, skipped_sequence FROM conversation_devices"
-                           " WHERE conversation_key IN (",
-                           Parameters(1, n), ")");
-                     }),
-          keys));
+      tx_.Query(TextOfSize(keys.size(),
+                           [](size_t n) {
+                             return absl::StrCat(
+                                 "SELECT conversation_key, device_id, member_id, can_send,"
+                                 " acked_sequence, skipped_sequence FROM conversation_devices"
+                                 " WHERE conversation_key IN (",
+                                 Parameters(1, n), ") AND end_sequence IS NULL");
+                           }),
+                keys));
   for (const Row& row : rows) {
     ConversationRow& conversation = conversations_[row.Int(0)];
     DeviceRow& device = conversation.devices.emplace_back();
     device.device = row.Id<DeviceId>(1);
     device.member = row.Id<MemberId>(2);
-    device.live = row.IsNull(3);
-    device.can_send = row.Bool(4);
-    device.reached = std::max(row.Int(5), row.Int(6));
-    if (device.live) conversation.committed.recipients.push_back(device.device);
+    device.can_send = row.Bool(3);
+    device.reached = std::max(row.Int(4), row.Int(5));
+    conversation.committed.recipients.push_back(device.device);
   }
   return absl::OkStatus();
 }
@@ -227,13 +224,18 @@ absl::StatusOr<absl::Status> AppendRun::Permission(const Append& append,
   for (const DeviceRow& device : conversation.devices) {
     if (device.device != append.device) continue;
     if (device.member != append.member) return NotFound();
-    if (!device.live) return WhyNotLive(device.device, conversation);
     if (!device.can_send) {
       return Error(StatusCode::kFailedPrecondition, reason::kMemberSuspended)
           .Message("sending is suspended for this member")
           .ToStatus();
     }
     return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const Rows once, tx_.Query("SELECT member_id FROM conversation_devices"
+                                              " WHERE conversation_key = $1 AND device_id = $2",
+                                              {KeyOf(conversation.id), append.device}));
+  if (!once.empty() && once.front().Id<MemberId>(0) == append.member) {
+    return WhyNotLive(append.device, conversation);
   }
   ASSIGN_OR_RETURN(const Rows rows,
                    tx_.Query("SELECT 1 FROM devices WHERE device_id = $1", {append.device}));
@@ -318,7 +320,6 @@ absl::StatusOr<absl::StatusOr<Appended>> AppendRun::Decide(const Append& append)
 absl::StatusOr<int64_t> AppendRun::RoomUntil(ConversationRow& conversation) {
   int64_t room_until = std::numeric_limits<int64_t>::max();
   for (const DeviceRow& device : conversation.devices) {
-    if (!device.live) continue;
     const int64_t last = device.reached + limits_.backlog_messages;
     if (last >= room_until) continue;
     // Only a device that is (nearly) full is worth the question whether it still counts.

@@ -310,6 +310,10 @@ absl::Span<const Migration> Migrations() {
       {"0009_resetting", ResettingTables()},
       {"0010_invalid_commits", InvalidCommitTables()},
       {"0011_attachments", AttachmentTables()},
+      // Who sends asks for whoever reads now, however many devices came and went before.
+      {"0012_devices_that_read",
+       {"CREATE INDEX conversation_devices_that_read ON conversation_devices (conversation_key)"
+        " WHERE end_sequence IS NULL"}},
   };
   return *migrations;
 }
