@@ -280,6 +280,20 @@ describe('an upload', () => {
   );
 
   test(
+    'is found again by the mark of its caller',
+    staged(async ({ server, attachments }) => {
+      server.fail = (call) => (call > 3 ? refusal('INTERNAL', 'INTERNAL') : undefined);
+      const marked = attachments.upload(bytesSource(CONTENT), { ...INFO, mark: 'mine' });
+      expect(await faultOf(marked)).toBe('INTERNAL');
+      server.fail = () => undefined;
+      const [upload] = await attachments.uploads();
+      expect(upload).toMatchObject({ mark: 'mine', finished: false });
+      await attachments.resume(upload!.descriptor.id, bytesSource(CONTENT));
+      expect(await attachments.uploads()).toMatchObject([{ mark: 'mine', finished: true }]);
+    }),
+  );
+
+  test(
     'sends nothing of a file that was changed meanwhile',
     staged(async ({ server, attachments }) => {
       server.fail = (call) => (call > 3 ? refusal('INTERNAL', 'INTERNAL') : undefined);

@@ -60,6 +60,8 @@ export interface FileInfo {
   readonly name: string;
   /** `application/octet-stream` unless told. */
   readonly mediaType?: string;
+  /** The caller's own, kept with the upload: by it the upload is found again after a crash. */
+  readonly mark?: string;
 }
 
 export interface TransferOptions {
@@ -78,6 +80,8 @@ export interface Upload {
   readonly descriptor: AttachmentDescriptor;
   readonly conversation: string;
   readonly finished: boolean;
+  /** As in FileInfo. */
+  readonly mark?: string;
 }
 
 /** Chunks on their way at once, each waiting for the server's disk. */
@@ -132,8 +136,8 @@ export class Attachments {
     for (const id of await uploadIds(this.options.store)) {
       const upload = await uploadOf(this.options.store, id);
       if (upload === undefined) continue;
-      const { descriptor, conversation, finished } = upload;
-      uploads.push({ descriptor, conversation, finished });
+      const { chunks, ...told } = upload;
+      uploads.push(told);
     }
     return uploads;
   }
@@ -193,7 +197,7 @@ export class Attachments {
 
   /** Reads the file once, for the digests of what will be sent, and keeps them with the key. */
   private async prepare(source: AttachmentSource, info: FileInfo): Promise<UploadRecord> {
-    const { conversation, name, mediaType = 'application/octet-stream' } = info;
+    const { conversation, name, mediaType = 'application/octet-stream', mark } = info;
     if (!isFileName(name)) throw new RangeError('a name without a path, of at most 255 bytes');
     if (!isMediaType(mediaType)) throw new RangeError('a media type such as image/jpeg');
     const { size } = source;
@@ -212,7 +216,8 @@ export class Attachments {
     const id = `attachments/${newRequestId()}`;
     const digest = toHex(whole.digest());
     const descriptor = { id, key: toHex(key), digest, size, name, mediaType };
-    const upload = { descriptor, conversation, chunks, finished: false };
+    const marked = mark !== undefined && { mark };
+    const upload = { descriptor, conversation, chunks, finished: false, ...marked };
     await this.options.store.transact(async (transaction) => putUpload(transaction, upload));
     return upload;
   }

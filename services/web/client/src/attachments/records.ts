@@ -16,6 +16,8 @@ export interface UploadRecord {
   readonly chunks: readonly string[];
   /** The server has all of it and has checked it. */
   readonly finished: boolean;
+  /** The caller's own, to find it by. */
+  readonly mark?: string;
 }
 
 const UPLOAD = 'upload/';
