@@ -1,9 +1,12 @@
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
 
 import { create } from '@bufbuild/protobuf';
 
 import { ConversationSchema, ConversationState, GapSchema } from '../src/api.ts';
-import { History } from '../src/chat/history.ts';
+import { History, attachmentsOf } from '../src/chat/history.ts';
 import type { HistoryOptions, Numbered } from '../src/chat/history.ts';
 import { putGroup } from '../src/conversations/records.ts';
 import type { Standing } from '../src/conversations/records.ts';
@@ -86,6 +89,31 @@ describe('the history', () => {
       expect((await history.after(CONVERSATION, 2)).map(({ number }) => number)).toEqual([3]);
       expect(await history.fate('two')).toEqual({ sequence: '7' });
       expect(await history.fate('never')).toBe(undefined);
+    }));
+
+  test('keeps the files of a message, and nothing of them in the clear', () =>
+    withFolder(async (folder) => {
+      const files = await FileStore.open(folder);
+      const store = await SealedStore.create(files, 'a passphrase', CHEAP);
+      const history = new History({ store, engine });
+      const file = { id: 'attachments/f', key: 'ab'.repeat(32), digest: 'd', size: 3 };
+      const attachments = [{ ...file, name: 'the name of it', mediaType: 'text/plain' }];
+      const said = { conversation: CONVERSATION, messageId: 'm', text: 'look', attachments };
+      await store.transact(async (transaction) => {
+        const from = { sender: 'members/2', senderDevice: 'devices/2' };
+        await history.handler.message(transaction, { ...said, ...from, sequence: 1n, time: 5 });
+        await history.handler.sent!(transaction, { ...said, sequence: 2n });
+        await history.handler.refused!(transaction, { ...said, reason: 'CONVERSATION_CLOSED' });
+      });
+      const lines = await history.after(CONVERSATION, 0);
+      expect(lines.map(({ kind }) => kind)).toEqual(['message', 'sent', 'refused']);
+      for (const line of lines) expect(attachmentsOf(line)).toEqual(attachments);
+      await store.close();
+      const paths = (await readdir(folder)).map((name) => join(folder, name));
+      const bytes = Buffer.concat(await Promise.all(paths.map((path) => readFile(path))));
+      expect(bytes.includes('talk/line/')).toBe(true);
+      expect(bytes.includes('the name of it')).toBe(false);
+      expect(bytes.includes('abab')).toBe(false);
     }));
 
   test('has nothing of a transaction that failed', () =>

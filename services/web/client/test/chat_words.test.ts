@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
+import { mediaTypeOf, sizeWord } from '../src/chat/file_words.ts';
 import { EXIT, Fault, faultOf, mayPass } from '../src/chat/faults.ts';
 import { Output, plainText, toJsonLine } from '../src/chat/output.ts';
 import { digitGroups, lineEvent, lineWords, statusWords, timeWord } from '../src/chat/words.ts';
@@ -14,7 +15,8 @@ const names: Names = {
     name === 'devices/own' ? 'this device' : name === 'devices/mine' ? 'you' : 'they',
 };
 const now = new Date(2026, 10, 23, 15, 4).getTime();
-const said = (line: Line) => lineWords({ ...line, number: 1 } as Numbered, names, now);
+const TALK = `conversations/${'c'.repeat(32)}`;
+const said = (line: Line) => lineWords(TALK, { ...line, number: 1 } as Numbered, names, now);
 
 const group = {
   kind: 'devices',
@@ -93,6 +95,79 @@ describe('a line', () => {
       number: 4,
     };
     expect(lineEvent('conversations/c', sent, names)).toMatchObject({ event: 'sent', sequence: 8 });
+  });
+});
+
+describe('a file', () => {
+  const id = `attachments/5e6f7a8b${'0'.repeat(24)}`;
+  const key = 'ab'.repeat(32);
+  const file = { id, key, digest: 'cd'.repeat(32), size: 1_234_567, name: 'a photo.jpg' };
+  const photo = { ...file, mediaType: 'image/jpeg' };
+  const place = { sequence: '7', message: 'id', text: 'look', time: now };
+  const message = { kind: 'message', sender: 'members/2', device: 'devices/d', ...place } as const;
+
+  test('is a line below its message, and says how to get it', () => {
+    expect(said({ ...message, attachments: [photo, { ...photo, name: 'notes', size: 0 }] })).toBe(
+      '15:04  they: look\n' +
+        '    + file (1.2 MB; get it: handrail-chat save cccccccc 5e6f7a8b): a photo.jpg\n' +
+        '    + file (0 bytes, image/jpeg; get it: handrail-chat save cccccccc 5e6f7a8b): notes',
+    );
+    expect(said({ ...message, text: '', attachments: [photo] })).toMatch(/they:\n {4}\+ file/);
+    expect(said({ kind: 'sent', ...place, attachments: [photo] })).toBe(
+      '15:04  you: look\n    + file (1.2 MB): a photo.jpg',
+    );
+    const refused = { message: 'id', text: '', reason: 'CONVERSATION_CLOSED', time: now };
+    expect(said({ kind: 'refused', ...refused, attachments: [photo] })).toBe(
+      '15:04  NOT SENT:\n    + file (1.2 MB): a photo.jpg\n        (the conversation is closed)',
+    );
+  });
+
+  test('is nothing that a text can look like, and its name does nothing to a terminal', () => {
+    const text = 'look\n    + file (1 MB; get it: rm -r ~): a photo.jpg';
+    for (const line of said({ ...message, text }).split('\n').slice(1)) {
+      expect(line).toMatch(/^ {8}/);
+    }
+    const name = 'a\u001b[2J\u202egpj.exe';
+    expect(said({ ...message, attachments: [{ ...photo, name }] })).toMatch(/a\ufffd\[2J\ufffdgpj/);
+  });
+
+  test('is there for scripts, without its key', () => {
+    const lines: Line[] = [
+      { ...message, attachments: [photo] },
+      { kind: 'sent', ...place, attachments: [photo] },
+      { kind: 'refused', message: 'id', text: '', reason: 'x', time: now, attachments: [photo] },
+    ];
+    for (const line of lines) {
+      const event = lineEvent(TALK, { ...line, number: 1 } as Numbered, names);
+      const listed = { id, name: 'a photo.jpg', size: 1_234_567, media_type: 'image/jpeg' };
+      expect(event['files']).toEqual([listed]);
+      expect(JSON.stringify(event)).not.toMatch(/abab|cdcd/);
+      expect(said(line)).not.toMatch(/abab|cdcd/);
+    }
+    expect(lineEvent(TALK, { ...message, number: 1 }, names)['files']).toEqual([]);
+  });
+
+  test('has a size in units of people', () => {
+    const sizes: readonly (readonly [number, string])[] = [
+      [0, '0 bytes'],
+      [1, '1 byte'],
+      [999, '999 bytes'],
+      [1000, '1 kB'],
+      [1_249, '1.2 kB'],
+      [9_949, '9.9 kB'],
+      [9_951, '10 kB'],
+      [999_499, '999 kB'],
+      [999_950, '1 MB'],
+      [10_483_200, '10 MB'],
+    ];
+    for (const [bytes, words] of sizes) expect(sizeWord(bytes)).toBe(words);
+  });
+
+  test('is of the kind that its name says', () => {
+    expect(mediaTypeOf('a.photo.JPG')).toBe('image/jpeg');
+    for (const name of ['jpg', 'a.constructor', 'a.', 'a.exe']) {
+      expect(mediaTypeOf(name), name).toBe('application/octet-stream');
+    }
   });
 });
 

@@ -149,7 +149,8 @@ export class Feed {
     const names = await people.namesIn(conversation, asked);
     for (const line of lines) {
       if (instead?.(line)) continue;
-      output.tell(lineEvent(conversation, line, names), lineWords(line, names, now()));
+      const words = lineWords(conversation, line, names, now());
+      output.tell(lineEvent(conversation, line, names), words);
     }
   }
 }

@@ -1,4 +1,5 @@
 // What a device remembers of its conversations, line by line, sealed like all of its state.
+import type { AttachmentDescriptor } from '../attachments/descriptor.ts';
 import { fromJsonBytes, toJsonBytes } from '../base/bytes.ts';
 import type { ConversationsHandler } from '../conversations/events.ts';
 import { groupOf } from '../conversations/records.ts';
@@ -16,8 +17,15 @@ interface When {
   readonly time: number;
 }
 
+/** What was said, or was to be said. */
+interface Said extends When {
+  readonly text: string;
+  /** Files that go with it, with their keys: they are shown to nobody. */
+  readonly attachments?: readonly AttachmentDescriptor[];
+}
+
 /** Something that somebody said. */
-export interface MessageLine extends When {
+export interface MessageLine extends Said {
   readonly kind: 'message';
   /** Its place in the conversation. */
   readonly sequence: string;
@@ -25,22 +33,19 @@ export interface MessageLine extends When {
   readonly message: string;
   readonly sender: string;
   readonly device: string;
-  readonly text: string;
 }
 
 /** What this device said, at its place. */
-export interface SentLine extends When {
+export interface SentLine extends Said {
   readonly kind: 'sent';
   readonly sequence: string;
   readonly message: string;
-  readonly text: string;
 }
 
 /** What this device said and the server will never take. */
-export interface RefusedLine extends When {
+export interface RefusedLine extends Said {
   readonly kind: 'refused';
   readonly message: string;
-  readonly text: string;
   readonly reason: string;
 }
 
@@ -130,6 +135,16 @@ async function read<T>(from: Reader, name: string): Promise<T | undefined> {
   return bytes === undefined ? undefined : fromJsonBytes<T>(bytes);
 }
 
+/** What of a message is kept in its line, and nothing beside it. */
+function saidIn({ text, attachments }: Omit<Said, 'time'>): Omit<Said, 'time'> {
+  return { text, ...(attachments && { attachments }) };
+}
+
+/** The files of a line, with their keys. */
+export function attachmentsOf(line: Line): readonly AttachmentDescriptor[] {
+  return ('attachments' in line && line.attachments) || [];
+}
+
 export interface HistoryOptions {
   readonly store: SealedStore;
   readonly engine: Pick<E2eeEngine, 'view' | 'authenticator'>;
@@ -156,21 +171,21 @@ export class History {
   /** Writes down what comes, in the transaction that makes it final. For Conversations. */
   readonly handler: ConversationsHandler = {
     message: async (transaction, { conversation, sequence, messageId, senderDevice, ...said }) => {
-      const { sender, text, time } = said;
       const place = { sequence: sequence.toString(), message: messageId };
-      const line: Line = { kind: 'message', ...place, sender, device: senderDevice, text, time };
-      await this.append(transaction, conversation, line);
+      const from = { sender: said.sender, device: senderDevice };
+      const what = { ...saidIn(said), time: said.time };
+      await this.append(transaction, conversation, { kind: 'message', ...place, ...from, ...what });
     },
-    sent: async (transaction, { conversation, sequence, messageId, text }) => {
+    sent: async (transaction, { conversation, sequence, messageId, ...said }) => {
       const place = { sequence: sequence.toString(), message: messageId };
-      const time = this.now();
+      const what = { ...saidIn(said), time: this.now() };
       transaction.put(FATE + messageId, toJsonBytes({ sequence: place.sequence } satisfies Fate));
-      await this.append(transaction, conversation, { kind: 'sent', ...place, text, time });
+      await this.append(transaction, conversation, { kind: 'sent', ...place, ...what });
     },
-    refused: async (transaction, { conversation, messageId, text, reason }) => {
-      const time = this.now();
+    refused: async (transaction, { conversation, messageId, reason, ...said }) => {
+      const what = { ...saidIn(said), reason, time: this.now() };
       transaction.put(FATE + messageId, toJsonBytes({ refused: reason } satisfies Fate));
-      const line: Line = { kind: 'refused', message: messageId, text, reason, time };
+      const line: Line = { kind: 'refused', message: messageId, ...what };
       await this.append(transaction, conversation, line);
     },
     unreadable: async (transaction, { envelope, reason }) => {

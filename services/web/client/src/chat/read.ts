@@ -172,7 +172,8 @@ export async function exportConversation(setting: Setting): Promise<void> {
   written.tell(about, `${conversation}, as ${device} has it at ${time}. Times are local.\n`);
   // With the date in every line, whenever it is read.
   for (const one of lines) {
-    written.tell(lineEvent(conversation, one, names), lineWords(one, names, Number.NaN));
+    const words = lineWords(conversation, one, names, Number.NaN);
+    written.tell(lineEvent(conversation, one, names), words);
   }
   if (file !== undefined) {
     await file.writeFile(parts.join(''));

@@ -1,8 +1,11 @@
 // What people are told. Everything that is said of a line, in the same words wherever it is shown.
+import type { AttachmentDescriptor } from '../attachments/descriptor.ts';
+import type { InboxStatus } from '../delivery/inbox.ts';
+import { aboutFile, fileEvent } from './file_words.ts';
+import { attachmentsOf } from './history.ts';
+import type { GroupLine, MessageLine, Numbered } from './history.ts';
 import { plainText } from './output.ts';
 import type { Event } from './output.ts';
-import type { GroupLine, MessageLine, Numbered } from './history.ts';
-import type { InboxStatus } from '../delivery/inbox.ts';
 
 /** Whose a device or a message is. */
 export type Owner = 'this device' | 'you' | 'they' | `member ${string}` | 'unknown';
@@ -105,16 +108,44 @@ export function groupWords(line: GroupLine, names: Names): string {
 
 const aside = (text: string) => `        (${text})`;
 
+/**
+ * A file, below the text of its message: further left than any line of a text, so that no text looks
+ * like one. Its name, which is its sender's, comes last: nothing in it looks as if it were said here.
+ */
+function fileWords(file: AttachmentDescriptor, how = ''): string {
+  return `\n    + file (${aboutFile(file)}${how}): ${plainText(file.name)}`;
+}
+
+const getWords = (conversation: string, { id }: AttachmentDescriptor) =>
+  `; get it: handrail-chat save ${short(conversation)} ${short(id)}`;
+
+/** What somebody said, text and files. */
+function saidWords(who: string, text: string, files: readonly string[]): string {
+  const said = text === '' && files.length > 0 ? '' : ` ${plainText(text)}`;
+  return `${who}:${said}${files.join('')}`;
+}
+
 /** One line as it stands on the screen. */
-export function lineWords(line: Numbered, names: Names, now: number): string {
+export function lineWords(
+  conversation: string,
+  line: Numbered,
+  names: Names,
+  now: number,
+): string {
   const time = timeWord(line.time, now);
+  const files = attachmentsOf(line);
+  const own = files.map((file) => fileWords(file));
   switch (line.kind) {
-    case 'message':
-      return `${time}  ${speaker(line, names)}: ${plainText(line.text)}`;
+    case 'message': {
+      const theirs = files.map((file) => fileWords(file, getWords(conversation, file)));
+      return `${time}  ${saidWords(speaker(line, names), line.text, theirs)}`;
+    }
     case 'sent':
-      return `${time}  you: ${plainText(line.text)}`;
-    case 'refused':
-      return `${time}  NOT SENT: ${plainText(line.text)}\n${aside(refusalWords(line.reason))}`;
+      return `${time}  ${saidWords('you', line.text, own)}`;
+    case 'refused': {
+      const said = saidWords('NOT SENT', line.text, own);
+      return `${time}  ${said}\n${aside(refusalWords(line.reason))}`;
+    }
     case 'unreadable':
       return aside(`${time}: a message could not be read: ${unreadableWords(line.reason)}`);
     case 'gap':
@@ -145,17 +176,24 @@ function gapWords(first: string, last: string): string {
   );
 }
 
+type WithFiles = Numbered & { readonly attachments?: readonly AttachmentDescriptor[] };
+
 /** One line as scripts get it. */
 export function lineEvent(conversation: string, line: Numbered, names: Names): Event {
-  const { kind, time, ...more } = line;
+  // Of the files all but their keys.
+  const { kind, time, attachments, ...more }: WithFiles = line;
   const when = new Date(time).toISOString();
   const about = { event: kind, conversation, time: when };
+  const files = attachments?.map(fileEvent) ?? [];
   switch (line.kind) {
     case 'message': {
       const from = names.member(line.sender);
-      return { ...about, ...more, sequence: Number(line.sequence), from };
+      return { ...about, ...more, sequence: Number(line.sequence), from, files };
     }
     case 'sent':
+      return { ...about, ...more, sequence: Number(line.sequence), files };
+    case 'refused':
+      return { ...about, ...more, files };
     case 'unreadable':
       return { ...about, ...more, sequence: Number(line.sequence) };
     case 'gap':
