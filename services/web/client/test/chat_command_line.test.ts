@@ -38,6 +38,22 @@ describe('a command line', () => {
     expect(parsed(['--state', '/s', 'read', '-f'])).toMatchObject({ verb: 'read', follow: true });
   });
 
+  test('names files to send, and the file to save', () => {
+    const { files } = parsed(['send', 'abcd', '--file', 'a b.jpg', '--file=-c']);
+    expect(files).toEqual(['a b.jpg', '-c']);
+    expect(parsed(['send']).files).toEqual([]);
+    const eight = Array.from({ length: 8 }, () => '--file=a');
+    expect(parsed(['send', ...eight]).files).toHaveLength(8);
+    expect(refused(['send', ...eight, '--file=a'])).toContain('At most 8 files');
+    expect(refused(['send', '--lines', '--file=a'])).toContain('not both');
+    expect(refused(['talk', '--file=a'])).toContain('has no option --file');
+    const save = parsed(['save', 'abcd', '5e6f', '--to=/t', '--force']);
+    expect(save).toMatchObject({ what: 'abcd', file: '5e6f', to: '/t', force: true });
+    expect(parsed(['save', 'a b.jpg'])).toMatchObject({ what: undefined, file: 'a b.jpg' });
+    expect(refused(['save'])).toContain('needs one more word');
+    expect(refused(['save', 'a', 'b', 'c'])).toContain('takes two words');
+  });
+
   test('is completed from the environment, and stands above it', () => {
     const environment = {
       HANDRAIL_CHAT_STATE: '/e',

@@ -6,7 +6,13 @@ import { Output, plainText, toJsonLine } from '../src/chat/output.ts';
 import { digitGroups, lineEvent, lineWords, statusWords, timeWord } from '../src/chat/words.ts';
 import type { Names } from '../src/chat/words.ts';
 import type { Line, Numbered } from '../src/chat/history.ts';
-import { ConversationError, HandrailError, SealError, StoreError } from '../src/index.ts';
+import {
+  AttachmentError,
+  ConversationError,
+  HandrailError,
+  SealError,
+  StoreError,
+} from '../src/index.ts';
 
 const ME = 'members/11111111aaaa';
 const names: Names = {
@@ -212,6 +218,31 @@ describe('output', () => {
   });
 });
 
+describe('progress', () => {
+  const said = (json: boolean, isTTY: boolean, typing = false) => {
+    const [out, aside]: [string[], string[]] = [[], []];
+    const sink = { write: (text: string) => aside.push(text), isTTY };
+    const output = new Output(json, { write: (text: string) => out.push(text) }, sink);
+    if (typing) output.around = (write) => write();
+    output.progress({ event: 'progress', bytes: 1 }, '10 %');
+    output.progress({ event: 'progress', bytes: 2 }, '20 %');
+    output.tell({ event: 'sent' }, 'Sent.');
+    return { out, aside: aside.join('') };
+  };
+
+  test('is a line at a terminal, in the place of the one before, and then goes', () => {
+    const row = '\r\u001b[K';
+    expect(said(false, true)).toEqual({ out: ['Sent.\n'], aside: `${row}10 %${row}20 %${row}` });
+    expect(said(false, true, true)).toEqual({ out: ['Sent.\n'], aside: '' });
+    expect(said(false, false)).toEqual({ out: ['Sent.\n'], aside: '' });
+  });
+
+  test('is an event for scripts', () => {
+    const progress = ['{"event":"progress","bytes":1}\n', '{"event":"progress","bytes":2}\n'];
+    expect(said(true, true)).toEqual({ out: [...progress, '{"event":"sent"}\n'], aside: '' });
+  });
+});
+
 describe('a failure', () => {
   const exitOf = (error: unknown) => faultOf(error).exit;
   const handrail = (code: 'UNAVAILABLE' | 'NOT_FOUND' | 'UNAUTHENTICATED', reason: string) =>
@@ -224,6 +255,9 @@ describe('a failure', () => {
     expect(exitOf(new SealError('wrong-passphrase', 'x'))).toBe(EXIT.locked);
     expect(exitOf(new SealError('weak-passphrase', 'x'))).toBe(EXIT.usage);
     expect(exitOf(new StoreError('damaged', 'x'))).toBe(EXIT.locked);
+    const faults = ['too-large', 'changed', 'gone', 'damaged'] as const;
+    const exits = faults.map((fault) => exitOf(new AttachmentError(fault, 'x')));
+    expect(exits).toEqual([EXIT.usage, EXIT.failed, EXIT.failed, EXIT.failed]);
     expect(exitOf(new RangeError('too long'))).toBe(EXIT.usage);
     expect(exitOf(new Error('odd'))).toBe(EXIT.failed);
     const own = new Fault(EXIT.replaced, 'as it is');

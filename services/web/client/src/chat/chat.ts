@@ -1,3 +1,4 @@
+import { Attachments } from '../attachments/attachments.ts';
 import { Conversations } from '../conversations/conversations.ts';
 import type { ConversationsOptions } from '../conversations/conversations.ts';
 import { DeviceTrust } from '../conversations/device_trust.ts';
@@ -134,6 +135,11 @@ export class Chat {
   get keyPackages(): KeyPackages {
     const { store, engine, transport } = this;
     return new KeyPackages({ transport, store, engine, deviceKey: transport.deviceKey });
+  }
+
+  get attachments(): Attachments {
+    const { store, transport } = this;
+    return new Attachments({ transport, store });
   }
 
   /** Whom to tell when something was written into the history. */

@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { MAX_ATTACHMENTS } from '../attachments/descriptor.ts';
 import { usageFault } from './faults.ts';
 
 /** How many words a command takes, at least and at most, and its options beside COMMON. */
@@ -19,8 +20,9 @@ const VERBS = {
   'remove-device': { words: [1, 1], options: ['yes'] },
   conversations: { words: [0, 0], options: [] },
   talk: { words: [0, 1], options: ['check'] },
-  send: { words: [0, 1], options: ['lines', 'id'] },
+  send: { words: [0, 1], options: ['lines', 'id', 'file'] },
   read: { words: [0, 1], options: ['follow', 'all', 'check'] },
+  save: { words: [1, 2], options: ['to', 'force'] },
   verify: { words: [0, 1], options: ['compared'] },
   export: { words: [0, 1], options: ['to'] },
 } as const satisfies Record<string, Takes>;
@@ -42,10 +44,12 @@ const OPTIONS = {
   check: { type: 'string' },
   lines: { type: 'boolean' },
   id: { type: 'string' },
+  file: { type: 'string', multiple: true },
   follow: { type: 'boolean', short: 'f' },
   all: { type: 'boolean' },
   compared: { type: 'boolean' },
   to: { type: 'string' },
+  force: { type: 'boolean' },
 } as const;
 
 const COMMON = ['state', 'data', 'server', 'ca', 'passphrase-file', 'passphrase', 'wait', 'json'];
@@ -74,10 +78,15 @@ export interface CommandLine {
   readonly yes: boolean;
   readonly lines: boolean;
   readonly id: string | undefined;
+  /** Paths of files to send. */
+  readonly files: readonly string[];
+  /** The file that was named, to save it. */
+  readonly file: string | undefined;
   readonly follow: boolean;
   readonly all: boolean;
   readonly compared: boolean;
   readonly to: string | undefined;
+  readonly force: boolean;
 }
 
 export type Parsed = CommandLine | { readonly verb: 'help'; readonly about: Verb | undefined };
@@ -101,14 +110,21 @@ export function parseCommandLine(args: readonly string[], environment: Environme
       'Leave it away to be asked for it; or use --passphrase-file FILE or HANDRAIL_PASSPHRASE.';
     throw usageFault(what, todo);
   }
-  const { id } = values;
+  const { id, file: files = [] } = values;
   if (id !== undefined && !/^[0-9a-f]{32}$/.test(id)) {
     throw usageFault('--id wants 32 hexadecimal digits.', 'One way: openssl rand -hex 16');
   }
+  if (files.length > MAX_ATTACHMENTS) {
+    throw usageFault(`At most ${MAX_ATTACHMENTS} files go with a message.`, 'Send it in parts.');
+  }
+  if (files.length > 0 && values.lines) {
+    throw usageFault('Files go with one message: give --file or --lines, not both.');
+  }
+  const file = verb === 'save' ? words.at(-1) : undefined;
   const wait = verb === 'join' ? JOIN_WAIT_SECONDS : DEFAULT_WAIT_SECONDS;
   return {
     verb,
-    what: words[0],
+    what: verb === 'save' && words.length === 1 ? undefined : words[0],
     state: values.state ?? environment['HANDRAIL_CHAT_STATE'] ?? defaultState(environment),
     place: placeOf(values, environment),
     passphraseFile: values['passphrase-file'] ?? environment['HANDRAIL_PASSPHRASE_FILE'],
@@ -118,10 +134,13 @@ export function parseCommandLine(args: readonly string[], environment: Environme
     yes: values.yes ?? false,
     lines: values.lines ?? false,
     id,
+    files,
+    file,
     follow: values.follow ?? false,
     all: values.all ?? false,
     compared: values.compared ?? false,
     to: values.to,
+    force: values.force ?? false,
   };
 }
 
@@ -154,7 +173,8 @@ function checkThatItTakes(verb: Verb, words: readonly string[], options: readonl
       ? 'A message comes on standard input, so that it stays out of the shell’s history: ' +
         'handrail-chat send [CONVERSATION] and then type, or pipe it.'
       : see;
-  throw usageFault(`"${verb}" takes ${most === 0 ? 'no' : 'one'} word beside its options.`, todo);
+  const takes = ['no word', 'one word', 'two words'][most];
+  throw usageFault(`"${verb}" takes ${takes} beside its options.`, todo);
 }
 
 function placeOf(

@@ -1,3 +1,6 @@
+import { AttachmentError } from '../attachments/attachments.ts';
+import type { AttachmentFault } from '../attachments/attachments.ts';
+import { MAX_FILE_BYTES } from '../attachments/chunks.ts';
 import { SealError } from '../store/passphrase.ts';
 import { StoreError } from '../store/store.ts';
 import { ConversationError } from '../conversations/events.ts';
@@ -37,8 +40,8 @@ export class Fault extends Error {
 }
 
 export class Interrupted extends Fault {
-  constructor(message = 'Stopped.') {
-    super(EXIT.interrupted, message, '', 'INTERRUPTED');
+  constructor(message = 'Stopped.', todo = '') {
+    super(EXIT.interrupted, message, todo, 'INTERRUPTED');
   }
 }
 
@@ -88,6 +91,11 @@ const BY_REASON: Readonly<Record<string, Words>> = {
     EXIT.later,
     'The disk of the server is full; nothing was changed.',
     'Whoever runs the server must act. Try again later.',
+  ],
+  ATTACHMENTS_FULL: [
+    EXIT.later,
+    'The server keeps as many files of yours, or of this conversation, as it takes.',
+    'Files go after 30 days; then there is room again. Or send fewer and smaller ones.',
   ],
   MEMBER_SUSPENDED: [
     EXIT.failed,
@@ -141,6 +149,30 @@ const BY_FAULT: Readonly<Record<ConversationError['fault'], readonly [string, st
   ],
 };
 
+const BY_FILE_FAULT: Readonly<Record<AttachmentFault, Words>> = {
+  'too-large': [
+    EXIT.usage,
+    `The file is too large: ${MAX_FILE_BYTES.toLocaleString('en')} bytes (10 MB) at most.`,
+    'Make it smaller, or send it in parts.',
+  ],
+  changed: [
+    EXIT.failed,
+    'The file was changed while it was sent; nothing was said.',
+    'Run the same again when nobody writes to it any more.',
+  ],
+  gone: [
+    EXIT.failed,
+    'The server has thrown away what was uploaded of the file; nothing was said.',
+    'Run the same again: the file is sent anew.',
+  ],
+  damaged: [
+    EXIT.failed,
+    'What the server has is not the file that was sent: it was damaged, or changed. Nothing was ' +
+      'saved.',
+    'Ask them to send it again.',
+  ],
+};
+
 /** Any failure in words for people. */
 export function faultOf(error: unknown): Fault {
   if (error instanceof Fault) return error;
@@ -149,6 +181,10 @@ export function faultOf(error: unknown): Fault {
   if (error instanceof ConversationError) {
     const reason = error.fault.toUpperCase().replaceAll('-', '_');
     return new Fault(EXIT.later, ...BY_FAULT[error.fault], reason);
+  }
+  if (error instanceof AttachmentError) {
+    const reason = error.fault.toUpperCase().replaceAll('-', '_');
+    return new Fault(...BY_FILE_FAULT[error.fault], reason);
   }
   if (error instanceof RangeError) return new Fault(EXIT.usage, `Not possible: ${error.message}.`);
   const what = error instanceof Error ? error.message : String(error);

@@ -13,8 +13,9 @@ What you write is encrypted on this device and decrypted on theirs; the server c
 
   handrail-chat conversations          with whom you can talk
   handrail-chat talk [CONVERSATION]    talk: what you type is sent, what comes is shown
-  handrail-chat send [CONVERSATION]    send what is on standard input
+  handrail-chat send [CONVERSATION]    send what is on standard input  (--file PATH)
   handrail-chat read [CONVERSATION]    show what is new  (--follow, --all)
+  handrail-chat save FILE              save a file that came with a message
   handrail-chat verify [CONVERSATION]  the number to compare, so that you know it is them
   handrail-chat export [CONVERSATION]  all that is kept here of it
 
@@ -52,16 +53,18 @@ lines.`;
 
 const JSON_LINES = `With --json each line is an object; "event" says what it is. Those of a
 conversation have "conversation", "time" (UTC) and "number" (this device's own count, from 1):
-  message     "sender", "device", "from" (you, they, …), "text", "message" (its id), "sequence"
-  sent        what this device said, at its place: "text", "message", "sequence"
-  refused     what will never be sent: "text", "message", "reason"
+  message     "sender", "device", "from" (you, they, …), "text", "message" (its id), "sequence",
+              "files" (each with "id", "name", "size" in bytes, "media_type")
+  sent        what this device said, at its place: "text", "message", "sequence", "files"
+  refused     what will never be sent: "text", "message", "reason", "files"
   unreadable  "sequence", "sender", "reason"
   gap         never came here: "first" to "last"
   devices     who can read has changed: "standing" (in, removed, lost), "begun", "added", "removed",
               "count", "verification", "compared" (never, same-devices, other-devices)
   conversation  "state" (open, closed)
-Beside them: kept, connection, waiting, problem, nothing-new; and at the end, where something was
-wrong, error: "reason", "message", "todo", "exit". Ignore events that you do not know.`;
+Beside them: kept, connection, waiting, progress, problem, nothing-new; and at the end, where
+something was wrong, error: "reason", "message", "todo", "exit". Ignore events that you do not
+know.`;
 
 export const HELP_ABOUT: Readonly<Record<Verb, string>> = {
   new: `handrail-chat new: makes this device, of somebody new.
@@ -109,7 +112,7 @@ JSON: conversation ("conversation", "state", "members", "head_sequence", "readab
 What you type is sent when you press Enter. "delivered to the server" means that it is there for
 all of their devices; until then it is kept here. When the connection is lost you are told, and it
 comes back by itself. You are told too when a device can read that could not before, or no longer.
-/verify shows the number to compare, /devices who can read, /quit ends.
+/verify shows the number to compare, /devices who can read, /file PATH sends a file, /quit ends.
 
 Where standard input is no terminal, each line is sent, and it ends when all have been delivered.
   --check SECONDS   how often to look whether devices came or went (20)
@@ -127,7 +130,25 @@ again.
   --lines   each line is a message
   --id ID   32 hexadecimal digits that you chose for this message, or these lines: run the same
             again, after a crash say, and what was said before is not said twice
-JSON: kept ("message", "line"), sent ("message", "line", "sequence"), refused, done ("messages").`,
+  --file PATH   a file that goes with the message, at most 10 MB; up to eight times. The message may
+            then be empty: handrail-chat send --file photo.jpg < /dev/null
+A file is encrypted here, and so are its name and its kind; the server sees how large it is and when
+it is fetched, and keeps it for 30 days. The message is said when all of its files are there. Run
+again with the same --id within a day, an upload goes on where it stopped.
+JSON: kept ("message", "line"), sent ("message", "line", "sequence"), refused, done ("messages");
+progress ("way", "name", "bytes", "size"), uploaded ("message", "file").`,
+
+  save: `handrail-chat save [CONVERSATION] FILE: saves a file that came with a message.
+
+FILE is the beginning of its id, four letters or more, or its name when no other file has it; both
+are what "handrail-chat read --all" shows. It is saved in this folder under its name, for you alone
+to read (mode 0600), when all of it has come and is what was sent. Until then there is a file named
+.handrail-….part; run the same again to go on after it was stopped.
+  --to PATH   another folder, or another name
+  --force     in the place of a file that is there
+Name and contents are the sender's: open it as carefully as anything from somebody else. The server
+keeps a file for 30 days, or until the conversation ends: save what should stay.
+JSON: progress ("way", "name", "bytes", "size"), saved ("path", "file").`,
 
   read: `handrail-chat read [CONVERSATION]: shows what is new, of all where none is named.
 
@@ -148,5 +169,6 @@ JSON: verification ("conversation", "verification", "epoch", "devices", "compare
   export: `handrail-chat export [CONVERSATION]: writes out all that is kept here of it.
 
 To standard output, or to a new file that only you can read with --to FILE. It is not encrypted any
-more then. Asks no server. With --json as in "handrail-chat help read", after a first line export.`,
+more then. Of files it holds name, size and id; save them with "handrail-chat save", in 30 days.
+Asks no server. With --json as in "handrail-chat help read", after a first line export.`,
 };

@@ -9,6 +9,7 @@ import type { ExitCode } from './faults.ts';
 import { HELP, HELP_ABOUT } from './help.ts';
 import { Output } from './output.ts';
 import { exportConversation, listConversations, read, verify } from './read.ts';
+import { save } from './save.ts';
 import { send } from './send.ts';
 import { talk } from './talk.ts';
 
@@ -23,6 +24,7 @@ const COMMANDS: Readonly<Record<Verb, (setting: Setting) => Promise<void>>> = {
   talk: (setting) => talk(setting, process.stdin),
   send: (setting) => send(setting, process.stdin),
   read,
+  save,
   verify,
   export: exportConversation,
 };

@@ -1,10 +1,15 @@
 /** Where a person or a script reads. process.stdout and process.stderr are such. */
 export interface Sink {
   write(text: string): unknown;
+  /** A person looks at it while it is written. */
+  readonly isTTY?: boolean;
 }
 
 /** One thing that happened, for scripts: `event` says what, help.ts lists them. */
 export type Event = { readonly event: string } & Readonly<Record<string, unknown>>;
+
+/** To the beginning of the row, and nothing in it. */
+const CLEAR_ROW = '\r\u001b[K';
 
 /**
  * What the command says: sentences for people, or one JSON object a line for scripts, never both.
@@ -13,7 +18,9 @@ export type Event = { readonly event: string } & Readonly<Record<string, unknown
  */
 export class Output {
   /** Set while somebody types on the same screen: it makes room, writes, and puts the line back. */
-  around: (write: () => void) => void = (write) => write();
+  around: ((write: () => void) => void) | undefined;
+
+  private progressing = false;
 
   constructor(
     readonly json: boolean,
@@ -29,9 +36,28 @@ export class Output {
     this.write(this.aside, event, words);
   }
 
+  /**
+   * How far something is. For somebody at a terminal a line, short enough for one row, in the place
+   * of the one before; it goes with the next thing that is said. None while somebody types.
+   */
+  progress(event: Event, words: string): void {
+    if (this.json) return this.write(this.aside, event, '');
+    if (this.aside.isTTY !== true || this.around !== undefined) return;
+    this.aside.write(`${CLEAR_ROW}${words}`);
+    this.progressing = true;
+  }
+
   private write(sink: Sink, event: Event, words: string): void {
-    if (this.json) this.out.write(`${toJsonLine(event)}\n`);
-    else if (words !== '') this.around(() => void sink.write(`${words}\n`));
+    if (this.json) {
+      this.out.write(`${toJsonLine(event)}\n`);
+      return;
+    }
+    if (this.progressing) this.aside.write(CLEAR_ROW);
+    this.progressing = false;
+    if (words === '') return;
+    const say = () => void sink.write(`${words}\n`);
+    if (this.around === undefined) say();
+    else this.around(say);
   }
 }
 

@@ -1,13 +1,18 @@
 import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
 
+import type { AttachmentDescriptor } from '../attachments/descriptor.ts';
 import type { Conversations } from '../conversations/conversations.ts';
 import { ConversationError } from '../conversations/events.ts';
+import { MAX_TEXT_BYTES } from '../conversations/outbox.ts';
+import type { SendOptions } from '../conversations/outbox.ts';
 import { outboxOf } from '../conversations/records.ts';
 import { newRequestId } from '../base/bytes.ts';
 import { Chat, patiently } from './chat.ts';
 import type { Setting } from './chat.ts';
 import { EXIT, Fault, Interrupted, faultOf, usageFault } from './faults.ts';
+import { Uploads, localFile } from './uploads.ts';
+import type { LocalFile } from './uploads.ts';
 import { refusalWords } from './words.ts';
 
 const MAX_INPUT_BYTES = 64 << 10;
@@ -25,20 +30,27 @@ export function lineId(id: string, number: number): string {
 /** Says what is on standard input: all of it as one message, or each line. */
 export async function send(setting: Setting, input: NodeJS.ReadStream): Promise<void> {
   const { line, output, signal } = setting;
+  const files = await Promise.all(line.files.map(localFile));
   // Before it is typed: who has to type it again because of a wrong passphrase will not be glad.
   const chat = await Chat.open(setting);
   const conversation = await chat.theConversation();
   const conversations = chat.conversations();
   const sending = new Sending(chat, conversations, conversation);
-  if (input.isTTY) {
-    const words = line.lines
-      ? 'Each line is a message. Ctrl-D at the beginning of a line ends.'
-      : 'Your message. Ctrl-D at the beginning of a line sends it; Ctrl-C throws it away.';
-    output.note({ event: 'typing' }, words);
-  }
+  const ask = (words: string) => input.isTTY && output.note({ event: 'typing' }, words);
   try {
-    if (line.lines) await sendLines(sending, linesOf(input, signal), line.id);
-    else await sending.say(await wholeOf(input, signal), line.id ?? newRequestId());
+    if (line.lines) {
+      ask('Each line is a message. Ctrl-D at the beginning of a line ends.');
+      await sendLines(sending, linesOf(input, signal), line.id);
+    } else {
+      const id = line.id ?? newRequestId();
+      const piped = input.isTTY ? undefined : await wholeOf(input, signal, files.length > 0);
+      const attachments = await sending.upload(files, id);
+      // Nothing is typed in vain: what it goes with is there.
+      const may = files.length > 0 ? 'Your message, or nothing.' : 'Your message.';
+      ask(`${may} Ctrl-D at the beginning of a line sends it; Ctrl-C throws it away.`);
+      const text = piped ?? (await wholeOf(input, signal, files.length > 0));
+      await sending.say(text, { id, attachments });
+    }
     await sending.finish();
   } finally {
     await chat.close();
@@ -55,7 +67,7 @@ async function sendLines(
     number += 1;
     if (text.trim() === '') continue;
     const messageId = id === undefined ? newRequestId() : lineId(id, number);
-    await sending.say(text, messageId, number);
+    await sending.say(text, { id: messageId, line: number });
   }
 }
 
@@ -64,7 +76,11 @@ export function linesOf(input: NodeJS.ReadStream, signal: AbortSignal): AsyncIte
   return createInterface({ input, crlfDelay: Infinity, signal });
 }
 
-async function wholeOf(input: NodeJS.ReadStream, signal: AbortSignal): Promise<string> {
+async function wholeOf(
+  input: NodeJS.ReadStream,
+  signal: AbortSignal,
+  mayBeEmpty: boolean,
+): Promise<string> {
   const parts: Buffer[] = [];
   let length = 0;
   const stop = () => input.destroy(new Interrupted('Nothing was said.'));
@@ -80,13 +96,25 @@ async function wholeOf(input: NodeJS.ReadStream, signal: AbortSignal): Promise<s
     signal.removeEventListener('abort', stop);
   }
   const text = new TextDecoder().decode(Buffer.concat(parts)).replace(/\r?\n$/, '');
-  if (text.trim() === '') throw usageFault('There is nothing to say.', 'Type it, or pipe it in.');
-  return text;
+  if (new TextEncoder().encode(text).length > MAX_TEXT_BYTES) {
+    throw usageFault(`Not possible: a message has at most ${MAX_TEXT_BYTES} bytes.`);
+  }
+  if (text.trim() !== '') return text;
+  if (mayBeEmpty) return '';
+  throw usageFault('There is nothing to say.', 'Type it, or pipe it in.');
+}
+
+/** A message that is to be said. */
+interface ToSay {
+  readonly id: string;
+  readonly attachments?: readonly AttachmentDescriptor[];
+  /** Of the input, from 1. */
+  readonly line?: number;
 }
 
 /** What one run of `send` says, from its words to their places. */
 class Sending {
-  private open: { readonly id: string; readonly line?: number }[] = [];
+  private open: ToSay[] = [];
   private refused = '';
   private said = 0;
 
@@ -96,16 +124,25 @@ class Sending {
     private readonly conversation: string,
   ) {}
 
+  /** Uploads what goes with a message that was not said yet. */
+  async upload(files: readonly LocalFile[], id: string): Promise<readonly AttachmentDescriptor[]> {
+    if (files.length === 0 || (await this.known(id))) return [];
+    return this.uploads(id).all(files);
+  }
+
   /** Keeps it on disk; what was said under this id before is not said again. */
-  async say(text: string, id: string, line?: number): Promise<void> {
+  async say(text: string, what: ToSay): Promise<void> {
     const { chat, conversation } = this;
+    const { id, attachments = [], line } = what;
     const { output, signal } = chat.setting;
     if (signal.aborted) throw this.interrupted();
     if (!(await this.known(id))) {
-      await this.keep(text, id);
+      await this.keep(text, { id, attachments });
       output.tell({ event: 'kept', conversation, message: id, line }, '');
     }
-    this.open.push(line === undefined ? { id } : { id, line });
+    // Another run of this command may have uploaded them, too.
+    if (attachments.length > 0) await this.uploads(id).forgetMine();
+    this.open.push(what);
     if (this.open.length >= LINES_AT_ONCE) await this.settle();
   }
 
@@ -122,6 +159,15 @@ class Sending {
     this.chat.setting.output.tell(event, `${this.said} messages sent.`);
   }
 
+  private uploads(id: string): Uploads {
+    const { chat, conversation } = this;
+    const again =
+      chat.setting.line.id === undefined
+        ? `To go on where it stopped, run the same again with: --id ${id}`
+        : 'Run the same again to go on where it stopped.';
+    return new Uploads(chat, conversation, id, again);
+  }
+
   /** Whether it waits here, or has found its end. In this order: it goes from one to the other. */
   private async known(id: string): Promise<boolean> {
     const waiting = await outboxOf(this.chat.store, this.conversation);
@@ -129,13 +175,13 @@ class Sending {
     return (await this.chat.history.fate(id)) !== undefined;
   }
 
-  private async keep(text: string, id: string): Promise<void> {
+  private async keep(text: string, options: SendOptions): Promise<void> {
     try {
-      await this.conversations.send(this.conversation, text, { id });
+      await this.conversations.send(this.conversation, text, options);
     } catch (error) {
       if (!(error instanceof ConversationError) || error.fault !== 'outbox-full') throw error;
       await this.settle();
-      await this.conversations.send(this.conversation, text, { id });
+      await this.conversations.send(this.conversation, text, options);
     }
   }
 

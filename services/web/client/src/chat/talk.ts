@@ -1,16 +1,22 @@
+import { homedir } from 'node:os';
 import { clearLine, createInterface, cursorTo } from 'node:readline';
 import type { Interface } from 'node:readline';
 
+import { newRequestId } from '../base/bytes.ts';
 import type { Conversations } from '../conversations/conversations.ts';
 import { ConversationError } from '../conversations/events.ts';
+import type { SendOptions } from '../conversations/outbox.ts';
 import type { InboxEnd, InboxStatus } from '../delivery/inbox.ts';
 import { fullJitterMs, sleep } from '../transport/backoff.ts';
 import { Chat } from './chat.ts';
 import type { Setting } from './chat.ts';
-import { EXIT, Fault, faultOf } from './faults.ts';
+import { EXIT, Fault, faultOf, usageFault } from './faults.ts';
 import { Feed } from './feed.ts';
+import { sizeWord } from './file_words.ts';
 import type { Numbered } from './history.ts';
+import { plainText } from './output.ts';
 import { KEPT, linesOf } from './send.ts';
+import { Uploads, localFile, typedPath } from './uploads.ts';
 import { digitGroups, statusEvent, statusWords, whoseWord } from './words.ts';
 
 /** So much of what was said before is shown to somebody who comes back. */
@@ -238,7 +244,9 @@ class Screen {
     try {
       if (text.startsWith('/') && !text.startsWith('//')) {
         if (text.trim() === '/quit') return typed.close();
-        await this.command(conversations, text.trim());
+        const path = /^\/file(?:\s+(.*))?$/.exec(text.trim());
+        if (path === null) await this.command(conversations, text.trim());
+        else await this.file(conversations, path[1] ?? '', signal);
       } else if (text.trim() !== '') {
         await this.say(conversations, text.startsWith('//') ? text.slice(1) : text, signal);
       }
@@ -276,16 +284,35 @@ class Screen {
     output.note({ event: 'help' }, words);
   }
 
+  /** Sends a file, with no words; what is typed meanwhile comes after it. */
+  private async file(
+    conversations: Conversations,
+    typed: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { chat, conversation } = this;
+    if (typed === '') throw usageFault('Which file?', 'As in: /file ~/photo.jpg');
+    const file = await localFile(typedPath(typed, homedir()));
+    const about = `${plainText(file.name)}, ${sizeWord(file.size)}`;
+    chat.setting.output.note({ event: 'uploading' }, `        (${about}: on its way)`);
+    const id = newRequestId();
+    const setting = { ...chat.setting, signal };
+    const uploads = new Uploads(chat, conversation, id, 'Send the file once more.', setting);
+    const attachments = await uploads.all([file]);
+    await this.say(conversations, '', signal, { id, attachments });
+  }
+
   private async say(
     conversations: Conversations,
     text: string,
     signal: AbortSignal,
+    options: SendOptions = {},
   ): Promise<void> {
     const { chat, conversation } = this;
     const { output } = chat.setting;
     for (let tries = 1; ; ++tries) {
       try {
-        const message = await conversations.send(conversation, text);
+        const message = await conversations.send(conversation, text, options);
         output.tell({ event: 'kept', conversation, message }, '');
         if (this.terminal) this.own.set(message, this.sayLater());
         return;
@@ -309,5 +336,6 @@ class Screen {
 }
 
 const HELP =
-  '/verify shows the number to compare, /devices who can read, /quit ends. All else is said.';
+  '/verify shows the number to compare, /devices who can read, /file PATH sends a file, /quit ' +
+  'ends. All else is said.';
 

@@ -109,8 +109,8 @@ export function groupWords(line: GroupLine, names: Names): string {
 const aside = (text: string) => `        (${text})`;
 
 /**
- * A file, below the text of its message: further left than any line of a text, so that no text looks
- * like one. Its name, which is its sender's, comes last: nothing in it looks as if it were said here.
+ * A file, below the text of its message: further left than any line of a text, so that no text
+ * looks like one. Its name, which is its sender's, comes last: nothing follows that it could fake.
  */
 function fileWords(file: AttachmentDescriptor, how = ''): string {
   return `\n    + file (${aboutFile(file)}${how}): ${plainText(file.name)}`;

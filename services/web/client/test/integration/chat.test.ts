@@ -1,42 +1,28 @@
 import { readFileSync, readdirSync, statSync, chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { describe, expect, inject, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { until } from '../support/until.ts';
 import {
   atTerminal,
-  bringTogether,
   done,
   newHome,
   newPerson,
+  nowhere,
   run,
   secondDevice,
   start,
   texts,
+  twoPeople,
 } from './commands.ts';
-import type { Home, Running } from './commands.ts';
+import type { Running } from './commands.ts';
 import { PASSPHRASE, temporaryFolder } from './people.ts';
 import { killMessaging } from './talkers.ts';
 
 const ID = 'a1b2c3d4e5f60718293a4b5c6d7e8f90';
 /** Looks often, so that devices are let in while a test waits. */
 const FOLLOW = ['read', '--follow', '--json', '--check', '1'];
-
-interface Pair {
-  readonly ann: Home;
-  readonly bob: Home;
-  readonly conversation: string;
-}
-
-const LANGUAGES = ['cs', 'da', 'fi', 'hu', 'it', 'nl', 'pl', 'ro', 'sv', 'tr', 'el'];
-let pairs = 0;
-
-async function twoPeople(): Promise<Pair> {
-  const [ann, bob] = await Promise.all([newPerson(), newPerson()]);
-  const language = LANGUAGES[pairs++] ?? '';
-  return { ann, bob, conversation: await bringTogether(ann, bob, language) };
-}
 
 /** Waits until one shows so many messages. */
 const shows = (one: Running, count: number) =>
@@ -79,21 +65,6 @@ describe('two people with two devices each', () => {
     nowhere(homes, [...wanted, PASSPHRASE, 'The first word']);
   });
 });
-
-/** No file of the server or of these devices holds any of these texts; the check can fail. */
-function nowhere(homes: readonly Home[], secrets: readonly string[]): void {
-  const folders = [inject('folder'), ...homes.map(({ state }) => state)];
-  const files = folders.flatMap((folder) =>
-    readdirSync(folder, { recursive: true, withFileTypes: true }).filter((one) => one.isFile()),
-  );
-  const bytes = files.map(({ parentPath, name }) => readFileSync(join(parentPath, name)));
-  expect(bytes.some((one) => one.includes('talk/line/conversations/'))).toBe(true);
-  for (const secret of secrets) {
-    for (const [i, one] of bytes.entries()) {
-      expect(one.includes(secret), `${files[i]?.name} holds ${secret}`).toBe(false);
-    }
-  }
-}
 
 describe('a command that is killed', () => {
   test('while it sends goes on when it is run again, and nothing is lost or doubled', async () => {

@@ -1,9 +1,10 @@
 // `handrail-chat` as somebody runs it: a process of its own.
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { join } from 'node:path';
+import { readFileSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
-import { inject, onTestFinished } from 'vitest';
+import { expect, inject, onTestFinished } from 'vitest';
 
 import { SealedStore, Session } from '../../src/index.ts';
 import { FileStore } from '../../src/node.ts';
@@ -100,13 +101,14 @@ export class Running {
   }
 }
 
-/** Starts a command; it ends with the test. */
+/** Starts a command, in the folder that its state lies in; it ends with the test. */
 export function start(
   home: Home,
   args: readonly string[],
   more: Record<string, string> = {},
 ): Running {
-  return watched(spawn(LAUNCHER, args, { env: environmentOf(home, more), stdio: 'pipe' }));
+  const cwd = dirname(home.state);
+  return watched(spawn(LAUNCHER, args, { env: environmentOf(home, more), stdio: 'pipe', cwd }));
 }
 
 /** Starts a command at a terminal of its own, for people. */
@@ -117,7 +119,8 @@ export function atTerminal(
 ): Running {
   const command = [LAUNCHER, ...args].map((word) => `'${word}'`).join(' ');
   const env = { ...environmentOf(home, more), TERM: 'xterm', SHELL: '/bin/sh' };
-  return watched(spawn('script', ['-qefc', command, '/dev/null'], { env, stdio: 'pipe' }));
+  const cwd = dirname(home.state);
+  return watched(spawn('script', ['-qefc', command, '/dev/null'], { env, stdio: 'pipe', cwd }));
 }
 
 function watched(process: ChildProcess): Running {
@@ -176,6 +179,37 @@ export async function bringTogether(ann: Home, bob: Home, language: string): Pro
   const conversation = await pair(...people, language);
   for (const { store } of people) await store.close();
   return conversation;
+}
+
+export interface Pair {
+  readonly ann: Home;
+  readonly bob: Home;
+  readonly conversation: string;
+}
+
+const LANGUAGES = ['cs', 'da', 'fi', 'hu', 'it', 'nl', 'pl', 'ro', 'sv', 'tr', 'el'];
+let pairs = 0;
+
+/** Two people with a device each, and their conversation. */
+export async function twoPeople(): Promise<Pair> {
+  const [ann, bob] = await Promise.all([newPerson(), newPerson()]);
+  const language = LANGUAGES[pairs++] ?? '';
+  return { ann, bob, conversation: await bringTogether(ann, bob, language) };
+}
+
+/** No file of the server or of these devices holds any of these; the check can fail. */
+export function nowhere(homes: readonly Home[], secrets: readonly (string | Buffer)[]): void {
+  const folders = [inject('folder'), ...homes.map(({ state }) => state)];
+  const files = folders.flatMap((folder) =>
+    readdirSync(folder, { recursive: true, withFileTypes: true }).filter((one) => one.isFile()),
+  );
+  const bytes = files.map(({ parentPath, name }) => readFileSync(join(parentPath, name)));
+  expect(bytes.some((one) => one.includes('talk/line/conversations/'))).toBe(true);
+  for (const secret of secrets) {
+    for (const [i, one] of bytes.entries()) {
+      expect(one.includes(secret), `${files[i]?.name} holds ${secret}`).toBe(false);
+    }
+  }
 }
 
 /** What was said, as a command shows it. */

@@ -6,6 +6,9 @@ export class FaultProxy {
   private readonly pairs = new Set<[Socket, Socket]>();
   /** Connections taken so far. */
   accepted = 0;
+  /** Stalls by itself when so many bytes have passed, both ways together. */
+  stallAfterBytes = Infinity;
+  private passed = 0;
 
   private constructor(
     private readonly server: Server,
@@ -26,6 +29,10 @@ export class FaultProxy {
   /** Ends every connection in the middle of what it was doing. */
   cut(): void {
     for (const pair of this.pairs) for (const socket of pair) socket.destroy();
+  }
+
+  get stalled(): boolean {
+    return this.passed >= this.stallAfterBytes;
   }
 
   /** The connections of now say nothing more and take nothing more, and look alive. */
@@ -53,6 +60,10 @@ export class FaultProxy {
       [to, from],
     ] as const) {
       one.pipe(other);
+      one.on('data', (bytes: Buffer) => {
+        this.passed += bytes.length;
+        if (this.stalled) this.stall();
+      });
       one.on('error', () => {});
       one.on('close', () => {
         this.pairs.delete(pair);
