@@ -16,13 +16,14 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { PLAIN_CHUNK_BYTES } from '../src/attachments/chunks.ts';
+import type { Setting } from '../src/chat/chat.ts';
 import { parseCommandLine } from '../src/chat/command_line.ts';
 import type { CommandLine } from '../src/chat/command_line.ts';
 import { EXIT, Fault } from '../src/chat/faults.ts';
 import { Output } from '../src/chat/output.ts';
 import { Part, fetchWhole, safeName, theFile } from '../src/chat/save.ts';
 import type { Received } from '../src/chat/save.ts';
-import { localFile, typedPath } from '../src/chat/uploads.ts';
+import { Uploads, localFile, typedPath } from '../src/chat/uploads.ts';
 import {
   Attachments,
   HandrailError,
@@ -32,7 +33,7 @@ import {
 } from '../src/index.ts';
 import type { AttachmentDescriptor } from '../src/index.ts';
 import { FileStore } from '../src/node.ts';
-import { AttachmentServer } from './support/attachment_server.ts';
+import { AttachmentServer, refusal } from './support/attachment_server.ts';
 import { withFolder } from './support/folders.ts';
 
 function descriptor(begin: string, name: string, key = 'a'): AttachmentDescriptor {
@@ -206,28 +207,175 @@ describe('the part of a file that has come', () => {
     }));
 });
 
+/** A store, a server in memory, and what a command says. */
+interface Stage {
+  readonly folder: string;
+  readonly server: AttachmentServer;
+  readonly attachments: Attachments;
+  readonly setting: Setting;
+  readonly stopping: AbortController;
+  /** All that was said, as with --json. */
+  readonly said: () => string;
+}
+
+const CONVERSATION = `conversations/${'c'.repeat(32)}`;
+
+const staged = (step: (stage: Stage) => Promise<void>) => () =>
+  withFolder(async (folder) => {
+    const stateFolder = join(folder, 'state');
+    await mkdir(stateFolder);
+    const cost = { memoryKib: 64, passes: 1 };
+    const store = await SealedStore.create(await FileStore.open(stateFolder), 'a passphrase', {
+      cost,
+    });
+    const server = new AttachmentServer();
+    const backoff = { firstMs: 1, capMs: 1 };
+    const attachments = new Attachments({ transport: server, store, backoff });
+    const out: string[] = [];
+    const sink = { write: (text: string) => out.push(text) };
+    const line = parseCommandLine(['send', '--wait', '0', '--json'], {}) as CommandLine;
+    const stopping = new AbortController();
+    const { signal } = stopping;
+    const setting = { line, output: new Output(true, sink, sink), environment: {}, signal };
+    const said = () => out.join('');
+    await step({ folder, server, attachments, setting, stopping, said });
+    await store.close();
+  });
+
+const down = (from: number) => (call: number) =>
+  call >= from ? new HandrailError({ code: 'INTERNAL', message: 'x' }) : undefined;
+
+describe('what is uploaded', () => {
+  const DAY_MS = 24 * 60 * 60 * 1000;
+  const ids = (kept: AttachmentServer) => [...kept.kept.keys()];
+
+  /** Two files, and the uploads of a message with both. */
+  const uploading = (
+    step: (stage: Stage & { upload: (id: string) => Promise<string[]> }) => Promise<void>,
+  ) =>
+    staged(async (stage) => {
+      const paths = ['a.txt', 'b.bin'].map((name) => join(stage.folder, name));
+      await writeFile(paths[0]!, 'hello');
+      await writeFile(paths[1]!, randomBytes(5 * PLAIN_CHUNK_BYTES));
+      const upload = async (id: string) => {
+        const files = await Promise.all(paths.map(localFile));
+        const all = await new Uploads(stage, CONVERSATION, id, 'Again.').all(files);
+        expect(all.map(({ name }) => name)).toEqual(['a.txt', 'b.bin']);
+        expect(all.map(({ mediaType }) => mediaType)).toEqual([
+          'text/plain',
+          'application/octet-stream',
+        ]);
+        return all.map(({ id: one }) => one);
+      };
+      await step({ ...stage, upload });
+    });
+  const [mine, other] = ['a'.repeat(32), 'b'.repeat(32)];
+
+  test(
+    'is not uploaded again under the same id, wherever it stopped',
+    uploading(async ({ server, attachments, upload }) => {
+      // Before the first, after it, and in the middle of the second.
+      for (const [i, stop] of [1, 2, 4, 6].entries()) {
+        const id = String(i).repeat(32);
+        const before = ids(server).length;
+        server.calls = 0;
+        server.fail = down(stop);
+        expect(await refused(upload(id))).toMatchObject({ exit: EXIT.failed });
+        server.fail = () => undefined;
+        const first = await upload(id);
+        expect(await upload(id)).toEqual(first);
+        expect(ids(server).length).toBe(before + 2);
+        expect(await attachments.uploads()).toHaveLength(before + 2);
+      }
+      expect(await upload(other!)).not.toEqual(await upload(mine!));
+    }),
+  );
+
+  test(
+    'is the file as it is now, as long as nothing was said',
+    uploading(async ({ folder, server, attachments, setting, upload }) => {
+      const path = join(folder, 'b.bin');
+      for (const size of [5 * PLAIN_CHUNK_BYTES, 4 * PLAIN_CHUNK_BYTES]) {
+        server.calls = 0;
+        server.fail = down(8);
+        await refused(upload(mine!));
+        server.fail = () => undefined;
+        const content = randomBytes(size);
+        await writeFile(path, content);
+        await upload(mine!);
+        const all = await attachments.uploads();
+        const second = all.find(({ descriptor }) => descriptor.name === 'b.bin');
+        const pieces: Uint8Array[] = [];
+        for await (const piece of attachments.download(second!.descriptor)) pieces.push(piece);
+        expect(Buffer.compare(Buffer.concat(pieces), content)).toBe(0);
+        expect(ids(server)).toHaveLength(2);
+        await new Uploads({ attachments, setting }, CONVERSATION, mine!, '').forgetMine();
+        expect(ids(server)).toEqual([]);
+      }
+    }),
+  );
+
+  test(
+    'and was never said is taken back after a day, and what others keep is not',
+    uploading(async ({ server, attachments, upload, said }) => {
+      const mark = `${other} 0 ${Date.now() - DAY_MS - 1000}`;
+      const info = { conversation: CONVERSATION, name: 'old' };
+      const old = await attachments.upload(bytesSource(new Uint8Array(3)), { ...info, mark });
+      const theirs = await attachments.upload(bytesSource(new Uint8Array(3)), info);
+      const all = await upload(mine!);
+      expect(ids(server)).toEqual([theirs.id, ...all]);
+      expect(ids(server)).not.toContain(old.id);
+      expect(said().match(/"event":"uploaded"/g)).toHaveLength(2);
+      expect(said()).not.toContain('"key"');
+    }),
+  );
+
+  test(
+    'stops with the signal, and says how to go on',
+    uploading(async ({ stopping, upload }) => {
+      stopping.abort();
+      expect(await refused(upload(mine!))).toMatchObject({
+        exit: EXIT.interrupted,
+        message: 'Stopped; nothing was said yet.',
+        todo: 'Again.',
+      });
+    }),
+  );
+
+  test(
+    'waits for its turn or for room, and says that nothing was said',
+    uploading(async ({ server, upload }) => {
+      const refusals = [
+        [refusal('UNAVAILABLE', 'DRAINING'), 'DRAINING'],
+        [refusal('FAILED_PRECONDITION', 'DEVICE_NOT_IN_GROUP'), 'NOT_IN_GROUP'],
+        [refusal('RESOURCE_EXHAUSTED', 'ATTACHMENTS_FULL', 600_000), 'ATTACHMENTS_FULL'],
+      ] as const;
+      for (const [error, reason] of refusals) {
+        server.fail = () => error;
+        const fault = await refused(upload(mine!));
+        expect(fault).toMatchObject({ exit: EXIT.later, reason });
+        expect(fault.todo).toContain('Nothing was said yet. Again.');
+      }
+    }),
+  );
+});
+
 describe('what is fetched', () => {
   const content = randomBytes(3 * PLAIN_CHUNK_BYTES + 7);
 
+  interface Fetching extends Stage {
+    readonly file: AttachmentDescriptor;
+    readonly fetch: () => Promise<void>;
+    /** What lies in the folder. */
+    readonly names: () => Promise<string[]>;
+  }
+
   /** A file at the server, and a folder for it. */
-  const fetching = (step: (stage: Stage) => Promise<void>) => () =>
-    withFolder(async (folder) => {
-      const stateFolder = join(folder, 'state');
-      await mkdir(stateFolder);
-      const store = await SealedStore.create(await FileStore.open(stateFolder), 'a passphrase', {
-        cost: { memoryKib: 64, passes: 1 },
-      });
-      const server = new AttachmentServer();
-      const backoff = { firstMs: 1, capMs: 1 };
-      const attachments = new Attachments({ transport: server, store, backoff });
-      const info = { conversation: `conversations/${'c'.repeat(32)}`, name: 'a.bin' };
+  const fetching = (step: (stage: Fetching) => Promise<void>) =>
+    staged(async (stage) => {
+      const { folder, attachments, setting } = stage;
+      const info = { conversation: CONVERSATION, name: 'a.bin' };
       const file = await attachments.upload(bytesSource(content), info);
-      const out: string[] = [];
-      const sink = { write: (text: string) => out.push(text) };
-      const line = parseCommandLine(['save', 'a.bin', '--wait', '0', '--json'], {}) as CommandLine;
-      const output = new Output(true, sink, sink);
-      const stopping = new AbortController();
-      const setting = { line, output, environment: {}, signal: stopping.signal };
       const fetch = async () => {
         const part = await Part.open(folder, file);
         try {
@@ -238,19 +386,8 @@ describe('what is fetched', () => {
         }
       };
       const names = async () => (await readdir(folder)).filter((name) => name !== 'state');
-      await step({ folder, file, server, fetch, names, said: () => out.join(''), stopping });
-      await store.close();
+      await step({ ...stage, file, fetch, names });
     });
-
-  interface Stage {
-    readonly folder: string;
-    readonly file: AttachmentDescriptor;
-    readonly server: AttachmentServer;
-    readonly fetch: () => Promise<void>;
-    readonly names: () => Promise<string[]>;
-    readonly said: () => string;
-    readonly stopping: AbortController;
-  }
 
   const arrived = async (folder: string) =>
     Buffer.compare(await readFile(join(folder, 'a.bin')), content) === 0;
@@ -260,8 +397,7 @@ describe('what is fetched', () => {
     fetching(async ({ folder, server, fetch, names, said }) => {
       for (let stop = 1; stop <= 4; ++stop) {
         server.calls = 0;
-        server.fail = (call) =>
-          call >= stop ? new HandrailError({ code: 'INTERNAL', message: 'x' }) : undefined;
+        server.fail = down(stop);
         expect(await refused(fetch())).toMatchObject({ exit: EXIT.failed });
         expect(await names()).toContainEqual(expect.stringMatching(/^\.handrail-.*\.part$/));
         server.fail = () => undefined;

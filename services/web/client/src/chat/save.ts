@@ -59,8 +59,10 @@ async function filesThatCame(chat: Chat): Promise<Received[]> {
   for (const conversation of conversations) {
     for (const line of await chat.history.after(conversation, 0)) {
       if (line.kind === 'refused') continue;
-      // The same may come twice. With another key under the same id it is another file.
-      for (const file of attachmentsOf(line)) all.set(file.id + file.key, { conversation, file });
+      for (const file of attachmentsOf(line)) {
+        // The same may come twice. With another key under the same id it is another file.
+        all.set(file.id + file.key, { conversation, file });
+      }
     }
   }
   return [...all.values()];
@@ -83,7 +85,7 @@ export function theFile(all: readonly Received[], what: string): Received {
   const shown = plainText(what);
   if (first === undefined) {
     const todo =
-      'handrail-chat read --all shows the files; take the first letters of the id (four or more), ' +
+      'handrail-chat read --all shows the files; take the first letters of the id, four or more, ' +
       'or the whole name.';
     throw new Fault(EXIT.failed, `No file here is called ${shown}.`, todo, 'NO_FILE');
   }

@@ -64,7 +64,7 @@ const markOf = (message: string, index: number) => `${message} ${index} ${Date.n
 /** Uploads the files of one message that was not said yet. */
 export class Uploads {
   constructor(
-    private readonly chat: Chat,
+    private readonly chat: Pick<Chat, 'attachments' | 'setting'>,
     private readonly conversation: string,
     /** Its id. */
     private readonly message: string,
@@ -78,7 +78,6 @@ export class Uploads {
    * after which the same may be done again.
    */
   async all(files: readonly LocalFile[]): Promise<AttachmentDescriptor[]> {
-    await this.forget((upload) => isOld(upload));
     const { setting, message } = this;
     const descriptors: AttachmentDescriptor[] = [];
     for (const [index, file] of files.entries()) {
@@ -92,6 +91,7 @@ export class Uploads {
       const told = { event: 'uploaded', conversation: this.conversation, message };
       setting.output.tell({ ...told, file: fileEvent(descriptors.at(-1)!) }, '');
     }
+    await this.forget((upload) => isOld(upload));
     return descriptors;
   }
 
