@@ -77,6 +77,30 @@ describe('a group of two', () => {
   });
 });
 
+describe('a device that a commit removes', () => {
+  test('knows it although somebody else gets its leaf', async () => {
+    const { annState, bobState } = await pair();
+    const cat = devices.make();
+    const catPackage = await engine.createKeyPackage(cat);
+    const change = { add: [catPackage.message], remove: [bob.device] };
+    const { commit } = await engine.commit(annState, change);
+    const received = await engine.receive(bobState, commit);
+    if (received.kind === 'application') throw new Error('a message');
+    expect(received.view.active).toBe(false);
+    expect(await refusalOf(engine.receive(received.state, commit))).toBe('gone');
+  });
+
+  test('knows it when another of its copies has joined again', async () => {
+    const { annState, bobState } = await pair();
+    const update = await engine.commit(annState, {});
+    const oldCopy = (await engine.receive(bobState, update.commit)).state;
+    const { commit } = await engine.rejoin(bob, update.groupInfo);
+    const received = await engine.receive(oldCopy, commit);
+    if (received.kind === 'application') throw new Error('a message');
+    expect(received.view.active).toBe(false);
+  });
+});
+
 describe('a step that is refused changes nothing', () => {
   test('a message is read once', async () => {
     const { annState, bobState } = await pair();
