@@ -19,22 +19,23 @@ export function seededRandom(seed: number): () => number {
 
 /** The devices of a test, and the register in which an engine looks their keys up. */
 export class Devices {
-  private readonly keys = new Map<string, DeviceKey>();
+  private readonly keys = new Map<string, Uint8Array>();
 
-  make(): DeviceKey {
+  make(device = `devices/${randomBytes(16).toString('hex')}`): DeviceKey {
     const privateKey = ed25519.utils.randomSecretKey();
-    const key = {
-      device: `devices/${randomBytes(16).toString('hex')}`,
-      publicKey: ed25519.getPublicKey(privateKey),
-      privateKey,
-    };
-    this.keys.set(key.device, key);
-    return key;
+    const publicKey = ed25519.getPublicKey(privateKey);
+    this.know(device, publicKey);
+    return { device, publicKey, privateKey };
+  }
+
+  /** A device that has made its key itself. */
+  know(device: string, publicKey: Uint8Array): void {
+    this.keys.set(device, publicKey);
   }
 
   engine(now?: () => number): Promise<TsMlsEngine> {
     const verifyDevice = async (device: string, signatureKey: Uint8Array) =>
-      Buffer.from(this.keys.get(device)?.publicKey ?? []).equals(signatureKey);
+      Buffer.from(this.keys.get(device) ?? []).equals(signatureKey);
     return TsMlsEngine.create(now === undefined ? { verifyDevice } : { verifyDevice, now });
   }
 }
