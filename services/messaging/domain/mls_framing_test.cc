@@ -7,7 +7,7 @@
 
 // The expected bytes are written down from RFC 9420's structures, by hand, so that a wrong reading
 // of the standard here and in the parser would have to be made twice. Messages made by two MLS
-// libraries are read where those libraries are.
+// libraries are read in made_messages_test.cc.
 namespace handrail::messaging {
 namespace {
 
