@@ -1,5 +1,5 @@
-// Groups of up to 16 devices in which anything happens: joins, removals, new keys, devices that lost
-// their state, and messages in between. After each change everybody has the same authenticator, and
+// Groups of up to 16 devices in which anything happens: joins, removals, both at once, new keys,
+// devices that lost their state, and messages in between. After each change everybody has the same authenticator, and
 // every message is read by all the others.
 import { expect, test } from 'vitest';
 
@@ -20,7 +20,7 @@ class Walk {
   private places: Place[] = [];
   private groupInfo: Uint8Array = new Uint8Array();
   private readonly random: () => number;
-  readonly counts = { added: 0, removed: 0, updated: 0, rejoined: 0, messages: 0 };
+  readonly counts = { added: 0, removed: 0, replaced: 0, updated: 0, rejoined: 0, messages: 0 };
 
   private constructor(
     seed: number,
@@ -43,7 +43,8 @@ class Walk {
     const who = this.pick();
     const roll = this.random();
     if (roll < 0.3 && this.places.length < MOST) return this.add(who);
-    if (roll < 0.45 && this.places.length > 2) return this.remove(who);
+    if (roll < 0.4 && this.places.length > 2) return this.remove(who);
+    if (roll < 0.5 && this.places.length > 2) return this.replace(who);
     if (roll < 0.6) {
       this.counts.updated += 1;
       await this.change(who, {});
@@ -90,16 +91,37 @@ class Walk {
   }
 
   private async remove(who: Place): Promise<void> {
-    const others = this.places.filter((place) => place !== who);
-    const gone = others[Math.floor(this.random() * others.length)]!;
+    const gone = this.other(who);
     await this.change(who, { remove: [gone.key.device] });
+    await this.leave(who, gone);
+    this.counts.removed += 1;
+    await this.check();
+  }
+
+  /** One goes and another comes by one commit, which may give the one's leaf to the other. */
+  private async replace(who: Place): Promise<void> {
+    const gone = this.other(who);
+    const key = this.devices.make();
+    const { message, secret } = await this.engine.createKeyPackage(key);
+    const change = { add: [message], remove: [gone.key.device] };
+    const welcome = await this.change(who, change);
+    await this.leave(who, gone);
+    this.places.push({ key, state: await this.engine.join(welcome!, secret) });
+    this.counts.replaced += 1;
+    await this.check();
+  }
+
+  private other(who: Place): Place {
+    const others = this.places.filter((place) => place !== who);
+    return others[Math.floor(this.random() * others.length)]!;
+  }
+
+  private async leave(who: Place, gone: Place): Promise<void> {
     expect(this.engine.view(gone.state).active).toBe(false);
     this.places = this.places.filter((place) => place !== gone);
     const { message, state } = await this.engine.encrypt(who.state, utf8('gone'));
     expect(await refusalOf(this.engine.receive(gone.state, message))).toBe('gone');
     who.state = state;
-    this.counts.removed += 1;
-    await this.check();
   }
 
   private async rejoin(who: Place): Promise<void> {
@@ -136,7 +158,7 @@ class Walk {
 }
 
 test(`${WALKS} random walks of ${STEPS} steps`, { timeout: 600_000 }, async () => {
-  const sums = { added: 0, removed: 0, updated: 0, rejoined: 0, messages: 0 };
+  const sums = { added: 0, removed: 0, replaced: 0, updated: 0, rejoined: 0, messages: 0 };
   for (let seed = 1; seed <= WALKS; ++seed) {
     const walk = await Walk.begin(seed);
     for (let step = 0; step < STEPS; ++step) {
