@@ -11,6 +11,7 @@ import type {
   Closing,
   Conversation,
   Envelope,
+  FetchMessagesResponse,
   Gap,
   SubscribeResponse,
   Welcome,
@@ -157,36 +158,94 @@ export class Inbox {
    * when a call fails.
    */
   async fetch(conversation: string): Promise<void> {
-    const { transport } = this.options;
     try {
-      for (;;) {
-        const afterSequence = await this.ours(() => this.cursor(conversation));
-        const page = await transport.unary(MessagingService.method.fetchMessages, {
-          conversation,
-          afterSequence,
-        });
+      for (let known = 0n; ; ) {
+        const page = await this.page(conversation);
         // A Welcome is there before the messages that it opens; so it is asked for after them.
-        await this.fetchWelcomes();
-        if (page.gap !== undefined) await this.gap(page.gap);
-        for (const envelope of page.envelopes) await this.envelope(envelope);
-        if (!page.hasMore) return;
+        const welcome = await this.welcomeTo(conversation);
+        const taken = await this.handlePage(page, welcome);
+        if (!page.hasMore) {
+          if (taken || welcome === undefined) return;
+          // All that comes before it was in a page that was asked for when it was there.
+          if (welcome.sequence === known) return await this.welcome(welcome);
+        }
+        known = welcome?.sequence ?? 0n;
       }
     } catch (error) {
       throw error instanceof HandlerFailure ? error.error : error;
     }
   }
 
-  private async fetchWelcomes(): Promise<void> {
-    if (this.options.handler.welcome === undefined) return;
-    for (;;) {
-      const page = await this.options.transport.unary(GroupService.method.fetchWelcomes, {});
-      let acknowledged = true;
-      for (const welcome of page.welcomes) {
-        if (!(await this.welcome(welcome))) acknowledged = false;
+  /** What comes after the cursor, as much as the server tells at once. */
+  private async page(conversation: string): Promise<FetchMessagesResponse> {
+    const afterSequence = await this.ours(() => this.cursor(conversation));
+    const { fetchMessages } = MessagingService.method;
+    return this.options.transport.unary(fetchMessages, { conversation, afterSequence });
+  }
+
+  /**
+   * Handles a page, and the Welcome in its place: what comes before it is of a group that joining
+   * makes unreadable, what comes after it of the one that it opens. Says whether it was taken.
+   */
+  private async handlePage(
+    page: FetchMessagesResponse,
+    welcome: Welcome | undefined,
+  ): Promise<boolean> {
+    if (page.gap !== undefined) await this.gap(page.gap);
+    let taken = false;
+    for (const envelope of page.envelopes) {
+      if (!taken && welcome !== undefined && envelope.sequence >= welcome.sequence) {
+        await this.welcome(welcome);
+        taken = true;
       }
-      // The same ones would come again.
-      if (!page.hasMore || !acknowledged) return;
+      await this.envelope(envelope);
     }
+    return taken;
+  }
+
+  /** The Welcome to a conversation that waits for this device, if one does. */
+  private async welcomeTo(conversation: string): Promise<Welcome | undefined> {
+    if (this.options.handler.welcome === undefined) return undefined;
+    for (;;) {
+      const { welcomes, hasMore } = await this.options.transport.unary(
+        GroupService.method.fetchWelcomes,
+        {},
+      );
+      const found = welcomes.find((welcome) => welcome.conversation === conversation);
+      if (found !== undefined || !hasMore) return found;
+      await this.makeRoom(welcomes);
+    }
+  }
+
+  /** The server tells the oldest Welcomes alone: takes these, so that it tells the next ones. */
+  private async makeRoom(welcomes: readonly Welcome[]): Promise<void> {
+    let failed: unknown;
+    let acknowledged = 0;
+    for (const welcome of welcomes) {
+      try {
+        await this.readUpTo(welcome);
+        acknowledged += 1;
+      } catch (error) {
+        if (error instanceof HandlerFailure) throw error;
+        this.problem(toHandrailError(error));
+        failed = error;
+      }
+    }
+    // Without knowing its Welcome a conversation cannot be read.
+    if (acknowledged === 0) throw failed;
+  }
+
+  /** Takes the Welcome to another conversation, after what is unread there of the time before. */
+  private async readUpTo(welcome: Welcome): Promise<void> {
+    for (;;) {
+      const page = await this.page(welcome.conversation);
+      // A newer Welcome, which may have come meanwhile, opens what comes after this one.
+      const envelopes = page.envelopes.filter(({ sequence }) => sequence < welcome.sequence);
+      await this.handlePage({ ...page, envelopes }, undefined);
+      if (!page.hasMore || envelopes.length < page.envelopes.length) break;
+    }
+    await this.takeWelcome(welcome);
+    await this.ackWelcome(welcome);
   }
 
   /** One stream, from its beginning to its end: how the inbox ends, or how long to wait. */
@@ -294,8 +353,7 @@ export class Inbox {
       case 'gap':
         return this.gap(event.value);
       case 'welcome':
-        await this.welcome(event.value);
-        return;
+        return this.welcome(event.value);
       case 'conversationChanged': {
         const { conversation } = event.value;
         if (conversation === undefined) return;
@@ -305,24 +363,28 @@ export class Inbox {
     }
   }
 
-  /** Whether the server has heard that it is done with. */
-  private async welcome(welcome: Welcome): Promise<boolean> {
-    const { store, handler, transport } = this.options;
-    const take = handler.welcome?.bind(handler);
-    if (take === undefined) return false;
-    await this.ours(async () => {
-      await store.transact((transaction) => take(transaction, welcome));
-      await handler.welcomed?.(welcome);
-    });
-    const { conversation, sequence } = welcome;
+  private async welcome(welcome: Welcome): Promise<void> {
+    if (this.options.handler.welcome === undefined) return;
+    await this.takeWelcome(welcome);
     try {
-      await transport.unary(GroupService.method.ackWelcome, { conversation, sequence });
-      return true;
+      await this.ackWelcome(welcome);
     } catch (error) {
       // It comes again on the next stream.
       this.problem(toHandrailError(error));
-      return false;
     }
+  }
+
+  private takeWelcome(welcome: Welcome): Promise<void> {
+    const { store, handler } = this.options;
+    return this.ours(async () => {
+      await store.transact(async (transaction) => handler.welcome?.(transaction, welcome));
+      await handler.welcomed?.(welcome);
+    });
+  }
+
+  private async ackWelcome({ conversation, sequence }: Welcome): Promise<void> {
+    const { ackWelcome } = GroupService.method;
+    await this.options.transport.unary(ackWelcome, { conversation, sequence });
   }
 
   private async envelope(envelope: Envelope): Promise<void> {

@@ -6,7 +6,8 @@ import { groupOf } from '../../src/conversations/records.ts';
 import { newRequestId } from '../../src/index.ts';
 import { until } from '../support/until.ts';
 import type { Device } from './people.ts';
-import { allHave, linesOf, refusedOf, talker, twoPeople } from './talkers.ts';
+import { allHave, linesOf, oneMore, passing, refusedOf } from './talkers.ts';
+import { reopened, talker, twoPeople } from './talkers.ts';
 import type { Talker } from './talkers.ts';
 
 /** Two people who have said hello. */
@@ -101,5 +102,58 @@ describe('a group', () => {
     await until('a new group', 30, started);
     await bothTalkAgain(ann, bob, conversation);
     expect(await linesOf(ann)).toEqual(['hello', 'do you hear me?', 'I do']);
+  });
+});
+
+/** Somebody says something that the other, who is not there, has not read, and starts anew. */
+async function saysAndResets(who: Talker, conversation: string, text: string): Promise<void> {
+  await who.conversations.send(conversation, text);
+  await who.conversations.flush(conversation);
+  await who.conversations.reset(conversation);
+}
+
+describe('what was said in a group that has ended', () => {
+  test('is read by who polls after the other has started it anew', async () => {
+    const { ann, bob, conversation } = await twoWhoTalk();
+    await bob.stop();
+    await saysAndResets(ann, conversation, 'before it ended');
+    const again = await reopened(bob);
+    await again.conversations.fetch(conversation);
+    expect(await linesOf(again)).toEqual(['hello', 'before it ended']);
+    await ann.conversations.send(conversation, 'in the new one');
+    await ann.conversations.flush(conversation);
+    await again.conversations.fetch(conversation);
+    expect(await linesOf(again)).toEqual(['hello', 'before it ended', 'in the new one']);
+    expect(again.problems).toEqual([]);
+  });
+
+  test('is read by who has polled another conversation first', async () => {
+    const { ann, bob, conversation } = await twoWhoTalk();
+    const more = await oneMore(bob);
+    const eve = await talker(more.eve);
+    await eve.conversations.send(more.conversation, 'hi');
+    await eve.conversations.flush(more.conversation);
+    const heard = async () => (await linesOf(bob, more.conversation)).length === 1;
+    await until('bob to hear both', 20, heard);
+    await bob.stop();
+    await saysAndResets(ann, conversation, 'before it ended');
+    await saysAndResets(eve, more.conversation, 'here too');
+
+    // The server tells the oldest Welcomes alone: here one, which is that of the other conversation.
+    const device = await reopened(bob);
+    const session = passing(device, async (method, call) => {
+      const answer = await call();
+      if (method !== 'FetchWelcomes') return answer;
+      const { welcomes } = answer as { welcomes: unknown[] };
+      return { welcomes: welcomes.slice(0, 1), hasMore: welcomes.length > 1 };
+    });
+    const again = await talker({ ...device, session });
+    await again.conversations.fetch(more.conversation);
+    await again.conversations.fetch(conversation);
+    expect(await linesOf(again, more.conversation)).toEqual(['hi', 'here too']);
+    expect(await linesOf(again, conversation)).toEqual(['hello', 'before it ended']);
+    for (const name of [conversation, more.conversation]) {
+      expect(await again.conversations.authenticator(name)).toBeDefined();
+    }
   });
 });

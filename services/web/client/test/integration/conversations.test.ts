@@ -134,7 +134,7 @@ describe('a conversation', () => {
       }),
     );
     await until('all lines everywhere', 40, async () => {
-      const all = await Promise.all(talkers.map(linesOf));
+      const all = await Promise.all(talkers.map((one) => linesOf(one)));
       return all.every((lines) => lines.length >= said.length);
     });
     const lines = await linesOf(talkers[0]!);

@@ -16,14 +16,14 @@ const utf8 = new TextEncoder();
 
 /** Every line under its place, written in the transaction that moved the cursor. */
 const keeping: ConversationsHandler = {
-  message: async (transaction, { sequence, text, senderDevice }) => {
-    const name = lineName(sequence);
+  message: async (transaction, { conversation, sequence, text, senderDevice }) => {
+    const name = lineName(conversation, sequence);
     if ((await transaction.get(name)) !== undefined) throw new Error(`${name} came twice`);
     if (!senderDevice.startsWith('devices/')) throw new Error('nobody said it');
     transaction.put(name, utf8.encode(text));
   },
-  sent: async (transaction, { sequence, text }) => {
-    const name = lineName(sequence);
+  sent: async (transaction, { conversation, sequence, text }) => {
+    const name = lineName(conversation, sequence);
     if ((await transaction.get(name)) !== undefined) throw new Error(`${name} came twice`);
     transaction.put(name, utf8.encode(text));
   },
@@ -31,16 +31,21 @@ const keeping: ConversationsHandler = {
     transaction.put(`refused/${messageId}`, utf8.encode(`${text} (${reason})`));
   },
   unreadable: async (transaction, { envelope, reason }) => {
-    transaction.put(lineName(envelope.sequence), utf8.encode(`(${reason})`));
+    const name = lineName(envelope.conversation, envelope.sequence);
+    transaction.put(name, utf8.encode(`(${reason})`));
   },
 };
 
-const lineName = (sequence: bigint) => `line/${String(sequence).padStart(8, '0')}`;
+const lineName = (conversation: string, sequence: bigint) =>
+  `line/${conversation}/${String(sequence).padStart(8, '0')}`;
 
-/** What a device has on its screen, in order. */
-export async function linesOf({ store }: { store: SealedStore }): Promise<string[]> {
+/** What a device has on its screen, in order; of one conversation, where one is named. */
+export async function linesOf(
+  { store }: { store: SealedStore },
+  conversation?: string,
+): Promise<string[]> {
   const lines = [];
-  for (const name of await store.list('line/')) {
+  for (const name of await store.list(conversation ? `line/${conversation}/` : 'line/')) {
     lines.push(new TextDecoder().decode(await store.get(name)));
   }
   return lines;
@@ -120,6 +125,17 @@ export async function reopened(
   return talker({ folder, store, session }, more);
 }
 
+/** A device's session through which each call goes by way of `step`. */
+export function passing(
+  { session }: Device,
+  step: (method: string, call: () => Promise<unknown>) => Promise<unknown>,
+): Device['session'] {
+  const passed = Object.create(session) as Device['session'];
+  passed.unary = ((method, request, options) =>
+    step(method.name, () => session.unary(method, request, options))) as typeof session.unary;
+  return passed;
+}
+
 const LANGUAGES = ['cs', 'da', 'fi', 'hu', 'it', 'nl', 'pl', 'ro', 'sv', 'tr', 'el', 'hr', 'is'];
 let pairs = 0;
 
@@ -131,6 +147,13 @@ export async function twoPeople(): Promise<{ ann: Device; bob: Device; conversat
   const [ann, bob] = await Promise.all([newDevice(), newDevice()]);
   const language = LANGUAGES[pairs++ % LANGUAGES.length] ?? '';
   return { ann, bob, conversation: await pair(ann, bob, language) };
+}
+
+/** Somebody new whom this newcomer now is the sponsor of. */
+export async function oneMore(sponsor: Device): Promise<{ eve: Device; conversation: string }> {
+  const eve = await newDevice();
+  const language = LANGUAGES[pairs++ % LANGUAGES.length] ?? '';
+  return { eve, conversation: await pair(sponsor, eve, language) };
 }
 
 /** Waits until every device has these lines on its screen. */
