@@ -197,8 +197,7 @@ export class Conversations {
       handler: {
         envelope: (transaction, envelope) => this.steps.envelope(transaction, envelope),
         gap: (transaction, gap) => this.steps.gap(transaction, gap),
-        readsAfter: async (transaction, conversation) =>
-          (await groupOf(transaction, conversation))?.joined ?? 0n,
+        readsAfter: (transaction, conversation) => this.steps.readsAfter(transaction, conversation),
         welcome: async (transaction, welcome) => {
           const what = await this.steps.welcome(transaction, welcome);
           if (what === 'joined' || what === 'known') return;

@@ -184,16 +184,13 @@ export class GroupChanges {
 
   /** Sends the commit that is pending, if one is, until it is known what became of it. */
   private async submit(conversation: string): Promise<'none' | 'accepted' | 'refused'> {
-    const { store, steps } = this.options;
+    const { store, steps, inbox } = this.options;
     const pending = await pendingOf(store, conversation);
     if (pending === undefined) return 'none';
     const { commitId } = pending;
+    let sequence: bigint;
     try {
-      const { sequence } = await this.send(conversation, pending);
-      await store.transact((transaction) =>
-        steps.accept(transaction, conversation, commitId, sequence),
-      );
-      return 'accepted';
+      ({ sequence } = await this.send(conversation, pending));
     } catch (error) {
       const refused = error;
       if (!(refused instanceof HandrailError) || !REFUSED.includes(refused.reason)) throw refused;
@@ -202,6 +199,16 @@ export class GroupChanges {
       if (refused.reason === 'DEVICE_NOT_IN_GROUP') throw notInGroup(refused);
       throw refused;
     }
+    if (pending.replaces !== undefined) {
+      await store.transact((transaction) =>
+        steps.founded(transaction, conversation, commitId, sequence),
+      );
+      await inbox.fetch(conversation);
+    }
+    await store.transact((transaction) =>
+      steps.accept(transaction, conversation, commitId, sequence),
+    );
+    return 'accepted';
   }
 
   private send(conversation: string, pending: PendingRecord): Promise<{ sequence: bigint }> {

@@ -53,6 +53,8 @@ export interface PendingRecord {
   readonly joins: boolean;
   /** It founds a group in place of this one. */
   readonly replaces?: ReplacedGroup;
+  /** Its place, once the server has told it: what comes before is read first. */
+  readonly sequence?: string;
 }
 
 export interface ReplacedGroup {
@@ -149,6 +151,7 @@ interface PendingForm {
   readonly state: string;
   readonly joins: boolean;
   readonly replaces?: ReplacedGroup;
+  readonly sequence?: string;
 }
 
 export async function pendingOf(

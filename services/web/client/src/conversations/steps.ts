@@ -18,8 +18,9 @@ import {
   pendingOf,
   putGroup,
   putOutbox,
+  putPending,
 } from './records.ts';
-import type { FailedCommit, GroupRecord, OutboxEntry } from './records.ts';
+import type { FailedCommit, GroupRecord, OutboxEntry, PendingRecord } from './records.ts';
 
 export interface StepsOptions {
   readonly engine: E2eeEngine;
@@ -42,6 +43,7 @@ export class Steps {
   /** Takes what was delivered. */
   async envelope(transaction: Transaction, envelope: Envelope): Promise<void> {
     const { conversation, senderDevice, kind } = envelope;
+    await this.acceptBefore(transaction, envelope);
     if (senderDevice === this.options.device) return this.echo(transaction, envelope);
     if (kind === EnvelopeKind.UNSPECIFIED) {
       return this.unreadable(transaction, envelope, 'not-encrypted');
@@ -52,7 +54,9 @@ export class Steps {
     }
     // Whichever commit ends an epoch, another one of the same epoch has lost.
     if (kind === EnvelopeKind.COMMIT) {
-      await this.dropPending(transaction, conversation, (lost) => lost.epoch === envelope.epoch);
+      await this.dropPending(transaction, conversation, (lost) => {
+        return lost.epoch === envelope.epoch && lost.sequence === undefined;
+      });
     }
     let received: Received;
     try {
@@ -116,6 +120,28 @@ export class Steps {
     }
     if (kept.length < outbox.length) putOutbox(transaction, conversation, kept);
     await this.options.handler.gap?.(transaction, gap);
+  }
+
+  /**
+   * The commit that founds a group has its place. With the one that it ends goes what is still
+   * unread of that: so it is accepted when that was read, by its echo or before what comes after.
+   */
+  async founded(
+    transaction: Transaction,
+    conversation: string,
+    commitId: string,
+    sequence: bigint,
+  ): Promise<void> {
+    const pending = await pendingOf(transaction, conversation);
+    if (pending?.commitId !== commitId) return;
+    putPending(transaction, conversation, { ...pending, sequence: sequence.toString() });
+  }
+
+  /** The place after which this device reads, where it came into the group late or again. */
+  async readsAfter(transaction: Transaction, conversation: string): Promise<bigint> {
+    const joined = (await groupOf(transaction, conversation))?.joined ?? 0n;
+    const founded = BigInt((await pendingOf(transaction, conversation))?.sequence ?? 0);
+    return founded > joined ? founded : joined;
   }
 
   /**
@@ -248,6 +274,17 @@ export class Steps {
     if (plain.some((entry, i) => entry !== entries[i])) putOutbox(transaction, conversation, plain);
   }
 
+  /** Who was not in the group that has ended gets no echo of the commit that founded the next. */
+  private async acceptBefore(
+    transaction: Transaction,
+    { conversation, sequence }: Envelope,
+  ): Promise<void> {
+    const pending = await pendingOf(transaction, conversation);
+    if (pending?.sequence === undefined) return;
+    const place = BigInt(pending.sequence);
+    if (place < sequence) await this.accept(transaction, conversation, pending.commitId, place);
+  }
+
   /** What this device sent comes back in its place. Nobody can decrypt what they encrypted. */
   private async echo(transaction: Transaction, envelope: Envelope): Promise<void> {
     const { conversation, sequence, messageId, kind } = envelope;
@@ -349,7 +386,7 @@ export class Steps {
   private async dropPending(
     transaction: Transaction,
     conversation: string,
-    which: (pending: { commitId: string; epoch: bigint }) => boolean,
+    which: (pending: PendingRecord) => boolean,
   ): Promise<void> {
     const pending = await pendingOf(transaction, conversation);
     if (pending !== undefined && which(pending)) deletePending(transaction, conversation);

@@ -23,6 +23,8 @@ interface Stage {
   readonly said: string[];
   /** Another device of the peer, which is not in the group yet. */
   late?: Talker;
+  /** What a person does again after a crash, if it did not come to pass. */
+  again?: (stage: Stage) => Promise<void>;
   app: Talker;
 }
 
@@ -69,9 +71,26 @@ const letsIn: Flow = async (stage) => {
   await say(app, stage, 'there are three of us');
 };
 
-async function stageWithLateDevice(): Promise<Stage> {
+const startsAnew: Flow = async (stage) => {
+  const { app, peer, conversation } = stage;
+  await say(peer, stage, 'nobody has read this');
+  await app.conversations.reset(conversation);
+  await say(app, stage, 'a new group');
+};
+
+async function startAnewAgain({ app, conversation }: Stage): Promise<void> {
+  const group = await app.session.unary(GroupService.method.getGroup, { conversation });
+  if (group.generation === 0n) await app.conversations.reset(conversation);
+}
+
+async function stageThatTalks(): Promise<Stage> {
   const stage = await newStage();
   await begins(stage);
+  return stage;
+}
+
+async function stageWithLateDevice(): Promise<Stage> {
+  const stage = await stageThatTalks();
   const late = await talker(await anotherDevice(stage.people.bob));
   const { conversation, app } = stage;
   await until('messaging to know the device', 20, async () => {
@@ -117,6 +136,7 @@ async function crash(stage: Stage, flow: Flow, at: number, moment: CrashMoment):
 
   stage.app = await reopened(stage.app);
   await stage.app.conversations.start(conversation);
+  await stage.again?.(stage);
   await say(stage.app, stage, 'back again');
   await peer.conversations.start(conversation);
   await say(peer, stage, 'good');
@@ -140,21 +160,24 @@ async function expectWhole({ app, peer, late, conversation, said }: Stage): Prom
   }
   expect(digits).toMatch(/^[0-9]{30}$/);
   expect(await peer.conversations.authenticator(conversation)).toBe(digits);
-  // It never had to join anew: what it began it went on with.
-  expect(await groupOf(app.store, conversation)).toMatchObject({ joined: 1n, standing: 'in' });
   // Nothing is left half done.
   for (const prefix of ['outbox/', 'pending-commit/', 'claim/']) {
     expect(await app.store.list(prefix)).toEqual([]);
   }
   const group = await app.session.unary(GroupService.method.getGroup, { conversation });
+  const own = await groupOf(app.store, conversation);
+  expect(own?.standing).toBe('in');
+  // It never had to join anew: what it began it went on with.
+  if (group.generation === 0n) expect(own?.joined).toBe(1n);
   expect((await app.conversations.view(conversation))?.epoch).toBe(group.epoch);
   const { welcomes } = await app.session.unary(GroupService.method.fetchWelcomes, {});
   expect(welcomes).toEqual([]);
   const { headSequence } = await app.session.unary(MessagingService.method.getConversation, {
     name: conversation,
   });
-  // The messages and the commits: no message is stored twice.
-  expect(headSequence).toBe(BigInt(lines.length) + group.epoch);
+  // The messages and the commits, of which each group that has ended had one: no message is stored
+  // twice.
+  expect(headSequence).toBe(BigInt(lines.length) + group.generation + group.epoch);
 }
 
 /** Runs a flow once as it is, then into a crash at each of its writes. */
@@ -177,9 +200,14 @@ describe('an app that crashes at any write finds its way', { timeout: 240_000 },
 
   test('when it lets a device in', () => crashEverywhere(letsIn, stageWithLateDevice));
 
+  test('when it starts the group anew', () => {
+    return crashEverywhere(startsAnew, async () => {
+      return { ...(await stageThatTalks()), again: startAnewAgain };
+    });
+  });
+
   test('when it changes its keys', async () => {
-    const stage = await newStage();
-    await begins(stage);
+    const stage = await stageThatTalks();
     await crashEverywhere(changesKeys, async () => stage);
   });
 });

@@ -156,4 +156,17 @@ describe('what was said in a group that has ended', () => {
       expect(await again.conversations.authenticator(name)).toBeDefined();
     }
   });
+
+  test('is read by who starts it anew without having read it', async () => {
+    const { ann, bob, conversation } = await twoWhoTalk();
+    await bob.stop();
+    await ann.conversations.send(conversation, 'before it ended');
+    await ann.conversations.flush(conversation);
+    const again = await reopened(bob);
+    await again.conversations.reset(conversation);
+    await again.conversations.fetch(conversation);
+    expect(await linesOf(again)).toEqual(['hello', 'before it ended']);
+    again.run();
+    await bothTalkAgain(ann, again, conversation);
+  });
 });
