@@ -139,7 +139,7 @@ describe('what was said in a group that has ended', () => {
     await saysAndResets(ann, conversation, 'before it ended');
     await saysAndResets(eve, more.conversation, 'here too');
 
-    // The server tells the oldest Welcomes alone: here one, which is that of the other conversation.
+    // The server tells the oldest Welcomes alone: here one, that of the other conversation.
     const device = await reopened(bob);
     const session = passing(device, async (method, call) => {
       const answer = await call();
