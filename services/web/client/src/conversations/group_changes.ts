@@ -10,6 +10,7 @@ import {
 import type { Group } from '../gen/handrail/messaging/v1/group_pb.ts';
 import { KeyService } from '../gen/handrail/messaging/v1/key_service_pb.ts';
 import type { ClaimedKeyPackage } from '../gen/handrail/messaging/v1/key_service_pb.ts';
+import { ConversationState } from '../gen/handrail/messaging/v1/messaging_pb.ts';
 import type { SealedStore } from '../store/sealed_store.ts';
 import { fullJitterMs } from '../transport/backoff.ts';
 import { HandrailError } from '../transport/errors.ts';
@@ -30,8 +31,11 @@ export type Wish =
   /** Fresh keys of this device. */
   | 'fresh-keys';
 
-/** `incomplete`: a device has no key package with which it could be let in. */
-export type Settled = 'whole' | 'incomplete';
+/**
+ * `incomplete`: a device has no key package with which it could be let in. `closed`: nothing is
+ * changed there any more.
+ */
+export type Settled = 'whole' | 'incomplete' | 'closed';
 
 export interface GroupChangesOptions {
   readonly transport: Transport;
@@ -87,7 +91,8 @@ export class GroupChanges {
   /**
    * Sees to it that the group holds every device of the members and nobody else, and to the wish.
    * Goes on with what was begun before a crash. Errors: ConversationError `nobody-ready`,
-   * `not-in-group`, `contended`; those of the calls, after which it is repeated.
+   * `not-in-group`, `contended`; HandrailError CONVERSATION_CLOSED; those of the calls, after which
+   * it is repeated.
    */
   async settle(conversation: string, wish: Wish): Promise<Settled> {
     let fresh = wish !== 'fresh-keys';
@@ -96,6 +101,10 @@ export class GroupChanges {
       if (gone === 'accepted') fresh = true;
       if (gone === 'refused') await this.pause(attempt);
       const server = await this.whereItIs(conversation);
+      if (server.state === ConversationState.CLOSED) {
+        if (wish === 'tidy') return 'closed';
+        throw closed();
+      }
       const group = await groupOf(this.options.store, conversation);
       if (server.groupId.length === 0) {
         if (wish === 'tidy') return 'whole';
@@ -127,6 +136,7 @@ export class GroupChanges {
   async restart(conversation: string): Promise<Settled> {
     await this.submit(conversation);
     const server = await this.whereItIs(conversation);
+    if (server.state === ConversationState.CLOSED) throw closed();
     if (server.groupId.length > 0) await this.prepareReset(conversation, server);
     return this.settle(conversation, 'start');
   }
@@ -236,7 +246,7 @@ export class GroupChanges {
   private async whereItIs(conversation: string): Promise<Group> {
     const { store, engine, transport, inbox } = this.options;
     const server = await transport.unary(GroupService.method.getGroup, { conversation });
-    if (server.groupId.length === 0) return server;
+    if (server.groupId.length === 0 || server.state === ConversationState.CLOSED) return server;
     const group = await groupOf(store, conversation);
     const current =
       group?.standing === 'in' &&
@@ -415,6 +425,14 @@ function without(plan: Plan, packages: readonly Package[]): Plan {
     // Who cannot be replaced yet is left as they are.
     removedAtServer: plan.removedAtServer.filter((device) => !absent.includes(device)),
   };
+}
+
+function closed(): HandrailError {
+  return new HandrailError({
+    code: 'FAILED_PRECONDITION',
+    reason: 'CONVERSATION_CLOSED',
+    message: 'the conversation is closed',
+  });
 }
 
 function notInGroup(cause?: unknown): ConversationError {
