@@ -67,6 +67,9 @@ const REFUSED = [
 /** Those after which another commit may be. */
 const WORTH_ANOTHER = ['EPOCH_CONFLICT', 'GROUP_CHANGE_INVALID', 'GROUP_MISMATCH'];
 
+/** What is wrong with a GroupInfo by which nobody will ever join. */
+const USELESS = ['malformed', 'forged'];
+
 type Package = Pick<ClaimedKeyPackage, 'device' | 'keyPackage'>;
 
 /** What one commit is made of. */
@@ -163,7 +166,8 @@ export class GroupChanges {
     try {
       await this.rejoin(conversation, server, group);
     } catch (error) {
-      if (!(error instanceof EngineError) || error.reason !== 'malformed') throw error;
+      const unusable = error instanceof EngineError && USELESS.includes(error.reason);
+      if (!unusable) throw error;
       // What the server has to join by is no good either.
       this.options.onProblem(error);
       await this.prepareReset(conversation, server);
@@ -374,6 +378,10 @@ export class GroupChanges {
     const counted = own?.state === GroupDeviceState.IN_GROUP;
     if (!counted || server.groupInfo.length === 0) throw notInGroup();
     const made = await engine.rejoin(deviceKey, server.groupInfo);
+    const view = engine.view(made.state);
+    if (toHex(view.groupId) !== toHex(server.groupId) || view.epoch !== server.epoch + 1n) {
+      throw new EngineError('malformed', 'the GroupInfo is of another group, or of another epoch');
+    }
     await store.transact(async (transaction) => {
       if ((await pendingOf(transaction, conversation)) !== undefined) return;
       const now = await groupOf(transaction, conversation);

@@ -39,8 +39,12 @@ async function bothTalkAgain(ann: Talker, bob: Talker, conversation: string): Pr
   await until('the answer', 20, async () => (await linesOf(ann)).at(-1) === 'I do');
 }
 
-/** A commit of the group's epoch, and a GroupInfo, that nobody can make anything of. */
-async function commitGarbage(who: Device, conversation: string): Promise<void> {
+/** A commit of the group's epoch that nobody can make anything of, with this GroupInfo. */
+async function commitGarbage(
+  who: Device,
+  conversation: string,
+  groupInfo: Uint8Array,
+): Promise<void> {
   const { groupId, epoch } = await serverHas(who, conversation);
   const frame = new Uint8Array(2 + 2 + 1 + groupId.length + 8 + 1 + 1 + 2 + 2);
   const view = new DataView(frame.buffer);
@@ -56,7 +60,7 @@ async function commitGarbage(who: Device, conversation: string): Promise<void> {
     conversation,
     commitId: newRequestId(),
     commit: frame,
-    groupInfo: new Uint8Array([0, 1, 0, 4, 1, 2, 3]),
+    groupInfo,
   });
 }
 
@@ -91,13 +95,35 @@ describe('a group', () => {
     expect(after.generation).toBe(1n);
     expect(after.groupId).not.toEqual(before.groupId);
     await bothTalkAgain(ann, bob, conversation);
-    expect(await linesOf(bob)).toEqual(['hello', 'do you hear me?', 'I do']);
+    await allHave([ann, bob], ['hello', 'do you hear me?', 'I do']);
     expect((await serverHas(ann, conversation)).generation).toBe(1n);
   });
 
-  test('that a commit has broken for everybody is started anew by the devices', async () => {
+  const patience = { timeout: 60_000 };
+  type InfoOf = (ann: Talker, conversation: string) => Promise<Uint8Array>;
+  const infos: [string, InfoOf][] = [
+    ['that is none', async () => new Uint8Array([0, 1, 0, 4, 1, 2, 3])],
+    [
+      'of an epoch before',
+      async (ann, conversation) => {
+        const { groupInfo } = await serverHas(ann, conversation);
+        await ann.conversations.refreshKeys(conversation);
+        return groupInfo;
+      },
+    ],
+    [
+      'whose signature is wrong',
+      async (ann, conversation) => {
+        const { groupInfo } = await serverHas(ann, conversation);
+        // The signature is the last that there is in it.
+        groupInfo[groupInfo.length - 1]! ^= 1;
+        return groupInfo;
+      },
+    ],
+  ];
+  test.each(infos)('broken with a GroupInfo %s is started anew', patience, async (_, infoOf) => {
     const { ann, bob, conversation } = await twoWhoTalk();
-    await commitGarbage(ann, conversation);
+    await commitGarbage(ann, conversation, await infoOf(ann, conversation));
     const started = async () => (await serverHas(ann, conversation)).generation > 0n;
     await until('a new group', 30, started);
     await bothTalkAgain(ann, bob, conversation);
