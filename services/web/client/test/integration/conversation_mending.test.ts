@@ -3,10 +3,11 @@ import { describe, expect, test } from 'vitest';
 
 import { ConversationState, GroupService, MessagingService } from '../../src/api.ts';
 import { groupOf } from '../../src/conversations/records.ts';
-import { newRequestId } from '../../src/index.ts';
+import { Inbox, newRequestId } from '../../src/index.ts';
 import { until } from '../support/until.ts';
+import { send } from './people.ts';
 import type { Device } from './people.ts';
-import { allHave, linesOf, oneMore, passing, refusedOf } from './talkers.ts';
+import { allHave, anotherDevice, linesOf, oneMore, passing, refusedOf } from './talkers.ts';
 import { reopened, talker, twoPeople } from './talkers.ts';
 import type { Talker } from './talkers.ts';
 
@@ -194,5 +195,40 @@ describe('what was said in a group that has ended', () => {
     expect(await linesOf(again)).toEqual(['hello', 'before it ended']);
     again.run();
     await bothTalkAgain(ann, again, conversation);
+  });
+});
+
+describe('a device outside the group', () => {
+  test('that starts it anew reads all that is said in the new one', async () => {
+    const people = await twoPeople();
+    const { conversation } = people;
+    const outside = await anotherDevice(people.bob);
+    await until('messaging to know the device', 20, async () => {
+      return (await serverHas(people.ann, conversation)).devices.length === 3;
+    });
+    // Of a time when there was no group, so that what it reads next is not the first.
+    await send(people.ann.session, conversation, 'in the clear');
+    const { session, store } = outside;
+    await new Inbox({ transport: session, store, handler: { envelope: async () => {} } }).fetch(
+      conversation,
+    );
+    const [ann] = [await talker(people.ann), await talker(people.bob)];
+    await ann.conversations.start(conversation);
+    await ann.conversations.send(conversation, 'not for all');
+    await ann.conversations.flush(conversation);
+    const quick = passing(outside, async (method, call) => {
+      const answer = await call();
+      if (method === 'ResetConversation') {
+        await ann.conversations.fetch(conversation);
+        await ann.conversations.send(conversation, 'you are here now');
+        await ann.conversations.flush(conversation);
+      }
+      return answer;
+    });
+    const late = await talker({ ...outside, session: quick });
+    await late.conversations.reset(conversation);
+    expect(await linesOf(late)).toEqual(['you are here now']);
+    expect(late.problems).toEqual([]);
+    expect((await serverHas(ann, conversation)).generation).toBe(1n);
   });
 });
