@@ -227,11 +227,15 @@ std::vector<Damage> DamageToWhatWasAcknowledged() {
       {"doubled: a message is stored twice",
        Where::kMessaging,
        {"DROP INDEX messages_by_id",
-        "INSERT INTO messages SELECT conversation_key, 4, sender_key, sender_device, message_id, "
+        "INSERT INTO messages (conversation_key, sequence, sender_key, sender_device, message_id, "
+        "created_at, payload) "
+        "SELECT conversation_key, 4, sender_key, sender_device, message_id, "
         "created_at, payload FROM messages WHERE sequence = 3"}},
       {"doubled: a message that nobody was told of",
        Where::kMessaging,
-       {"INSERT INTO messages SELECT conversation_key, 4, sender_key, sender_device, " ANOTHER_ID
+       {"INSERT INTO messages (conversation_key, sequence, sender_key, sender_device, message_id, "
+        "created_at, payload) "
+        "SELECT conversation_key, 4, sender_key, sender_device, " ANOTHER_ID
         ", created_at, payload FROM messages WHERE sequence = 3",
         "UPDATE conversations SET head_sequence = 4 WHERE head_sequence = 3"}},
       {"a message stands elsewhere than its sender was told",
@@ -266,8 +270,9 @@ std::vector<Damage> DamageBetweenTheLedgers() {
         "SELECT 7, " ANOTHER_ID ", pairing_id, state, blocked, "
         "created_at, closed_at, 0, 1, retention_at, marked_sequence, marked_at, trimmed_at, "
         "trimmed_newest_at FROM conversations WHERE state = 1",
-        "INSERT INTO conversation_members SELECT 7, member_key, member_id, created_at FROM "
-        "conversation_members WHERE conversation_key = "
+        "INSERT INTO conversation_members (conversation_key, member_key, member_id, created_at) "
+        "SELECT 7, member_key, member_id, created_at FROM conversation_members WHERE "
+        "conversation_key = "
         "(SELECT conversation_key FROM messages LIMIT 1)"}},
       {"lost: M3: matching was not told of the conversation of a pairing",
        Where::kMatching,
