@@ -142,7 +142,7 @@ async function makeNewcomer(device: Device, language: string): Promise<void> {
   await describeYourself(device, { pseudonym: 'maria', newcomer }, ['pseudonym', 'newcomer']);
 }
 
-/** A conversation of two people who were paired the long way; no language is used twice. */
+/** A conversation of two people who were paired the long way, for which they share a language. */
 export async function pair(sponsor: Device, newcomer: Device, language: string): Promise<string> {
   await Promise.all([makeSponsor(sponsor, language), makeNewcomer(newcomer, language)]);
   const requestId = newRequestId();
@@ -163,6 +163,9 @@ export async function pair(sponsor: Device, newcomer: Device, language: string):
   });
   const accepting = { name: offer.name, requestId: newRequestId() };
   await patiently(() => sponsor.session.unary(MatchingService.method.acceptOffer, accepting));
+  // Should the two part, the seat is not for whoever speaks this language in another file.
+  const enough = { capacity: 1, accepting: false, requestId: newRequestId() };
+  await patiently(() => sponsor.session.unary(MatchingService.method.setAvailability, enough));
   return until('the conversation', 60, async () => {
     const now = await patiently(() =>
       newcomer.session.unary(MatchingService.method.getTicket, { name: ticket.name }),
