@@ -82,7 +82,7 @@ describe('a command that is killed', () => {
     const last = start(ann, args);
     last.process.stdin?.end(lines.join('\n'));
     await last.hears('sent');
-    killMessaging();
+    await killMessaging();
     const { code, said } = await last.ended;
     expect(said.at(-1)).toMatchObject({ event: 'done', messages: 160 });
     expect(code).toBe(0);
@@ -268,7 +268,7 @@ describe('at a terminal', () => {
     await until('the place', 20, () => delivered.test(talking.out));
     talking.write('/verify\r');
     await until('the number', 20, () => /(\d{5} ){5}\d{5}/.test(talking.out));
-    killMessaging();
+    await killMessaging();
     talking.write('still there?\r');
     await until('the loss', 20, () => talking.out.includes('The connection is lost'));
     await until('its end', 20, () => talking.out.includes('Connected again'));

@@ -191,7 +191,7 @@ describe('a command that is killed', () => {
     const went = await next.hears('progress');
     expect(went).toMatchObject({ way: 'upload', name: 'film.mp4', size: 6 * MB });
     expect(went['bytes']).toBeGreaterThan(MB);
-    killMessaging();
+    await killMessaging();
     const { code, said } = await next.ended;
     expect(code).toBe(0);
     const [uploaded] = said.filter(({ event }) => event === 'uploaded');

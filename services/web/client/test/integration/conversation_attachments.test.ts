@@ -53,20 +53,18 @@ test('a file gets through while messaging is killed, and nobody else reads it', 
   const marker = 'what only the two of them may read '.repeat(20);
   const content = Buffer.concat([Buffer.from(marker), randomBytes(3_000_000), Buffer.from(marker)]);
   const bobs = attachmentsOf(bob);
-  let killed = 0;
+  const kills: Promise<void>[] = [];
   const descriptor = await bobs.upload(
     bytesSource(content),
     { conversation, name: 'a letter to nobody else.txt', mediaType: 'text/plain' },
     {
       onProgress: (done) => {
-        if (done === 10 || done === 30) {
-          killMessaging();
-          ++killed;
-        }
+        if (done === 10 || done === 30) kills.push(killMessaging());
       },
     },
   );
-  expect(killed).toBe(2);
+  await Promise.all(kills);
+  expect(kills).toHaveLength(2);
   expect((await bobs.uploads()).map(({ finished }) => finished)).toEqual([true]);
   await bobTalks.conversations.send(conversation, 'for you', { attachments: [descriptor] });
   expect(await bobs.uploads()).toEqual([]);
@@ -82,7 +80,7 @@ test('a file gets through while messaging is killed, and nobody else reads it', 
   const first = await pieces.next();
   const have = bytesSource(first.value!);
   await pieces.return();
-  killMessaging();
+  await killMessaging();
   const rest = await gathered(anns.download(received[0]!, { have }));
   expect(Buffer.concat([first.value!, rest]).equals(content)).toBe(true);
 

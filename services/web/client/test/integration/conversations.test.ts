@@ -103,7 +103,7 @@ describe('a conversation', () => {
     };
     await say(ann1, 'I returned to use yesterday');
     await say(bob2, 'thank you for telling me');
-    killMessaging();
+    await killMessaging();
     await say(ann2, 'I write from my tablet');
     await say(bob1, 'and I from my phone');
     const digits = await oneEpoch(talkers, conversation);
@@ -129,7 +129,7 @@ describe('a conversation', () => {
           if (i % 3 === device % 3) await quietly(conversations.refreshKeys(conversation));
           else await quietly(conversations.flush(conversation));
           // One of them at a time, in the middle of what the others do.
-          if (i % 4 === 1 && device === (i >> 2)) killMessaging();
+          if (i % 4 === 1 && device === (i >> 2)) await killMessaging();
         }
       }),
     );

@@ -172,11 +172,13 @@ export async function allHave(talkers: readonly Talker[], lines: readonly string
 }
 
 /** Ends this deployment's messaging process; `handrail up` starts it again. */
-export function killMessaging(): void {
-  const processes = execFileSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' }).split('\n');
-  const ours = processes.find(
-    (line) => line.includes('handrail_messaging') && line.includes(inject('folder')),
+export async function killMessaging(): Promise<void> {
+  const folder = inject('folder');
+  // It may have been killed just before, and not be there again yet.
+  const found = await until('messaging to run', 20, () =>
+    execFileSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' })
+      .split('\n')
+      .find((line) => line.includes('handrail_messaging') && line.includes(folder)),
   );
-  if (ours === undefined) throw new Error('messaging does not run');
-  process.kill(Number.parseInt(ours, 10), 'SIGKILL');
+  process.kill(Number.parseInt(found, 10), 'SIGKILL');
 }
