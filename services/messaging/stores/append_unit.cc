@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "services/messaging/domain/groups.h"
+#include "services/messaging/stores/refusals.h"
 #include "services/messaging/stores/room.h"
 #include "services/messaging/stores/schema.h"
 
@@ -27,11 +28,6 @@ constexpr absl::Duration kFirstRetentionLook = absl::Hours(1);
 
 absl::Status NotFound() {
   return Error(StatusCode::kNotFound, reason::kNotFound).Message("no such conversation");
-}
-
-absl::Status Closed() {
-  return Error(StatusCode::kFailedPrecondition, reason::kConversationClosed)
-      .Message("this conversation is closed");
 }
 
 struct DeviceRow {
@@ -249,20 +245,16 @@ absl::StatusOr<absl::Status> AppendRun::WhyNotLive(const DeviceId& device,
                                               " WHERE conversation_key = $1 AND device_id = $2"
                                               " AND departed = 1",
                                               {KeyOf(conversation.id), device}));
-  if (!left.empty()) return Closed();
+  if (!left.empty()) return ConversationIsClosed();
   if (!conversation.group_id.empty()) {
     ASSIGN_OR_RETURN(
         const Rows rows,
         tx_.Query("SELECT 1 FROM devices WHERE device_id = $1 AND revoked = 0", {device}));
     if (!rows.empty()) {
-      return Error(StatusCode::kFailedPrecondition, reason::kDeviceNotInGroup)
-          .Message("this device is not in the conversation's group")
-          .ToStatus();
+      return DeviceNotInGroup();
     }
   }
-  return Error(StatusCode::kPermissionDenied, reason::kDeviceRevoked)
-      .Message("this device was removed")
-      .ToStatus();
+  return DeviceRemoved();
 }
 
 absl::StatusOr<absl::StatusOr<Appended>> AppendRun::Decide(const Append& append) {
@@ -283,7 +275,7 @@ absl::StatusOr<absl::StatusOr<Appended>> AppendRun::Decide(const Append& append)
   }
   if (!permission.ok()) return Result(permission);
   if (!conversation.open) {
-    return Result(Closed());
+    return Result(ConversationIsClosed());
   }
   auto message = GroupMessage{EnvelopeKind::kOpaque, 0};
   if (!conversation.group_id.empty()) {

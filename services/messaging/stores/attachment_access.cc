@@ -2,6 +2,7 @@
 
 #include "common/base/status.h"
 #include "services/messaging/domain/message_store.h"
+#include "services/messaging/stores/refusals.h"
 
 namespace handrail::messaging {
 namespace {
@@ -37,8 +38,7 @@ absl::StatusOr<Standings> LoadStandings(Transaction& tx, const AttachmentCaller&
   }
   const Row& row = rows.front();
   if (row.Bool(0)) {
-    return Error(StatusCode::kPermissionDenied, reason::kDeviceRevoked)
-        .Message("this device was removed");
+    return DeviceRemoved();
   }
   Standings standings;
   // A block looks like any other end, and to who has left the conversation is over.
@@ -52,16 +52,13 @@ absl::StatusOr<Standings> LoadStandings(Transaction& tx, const AttachmentCaller&
 
 absl::Status MayRead(const Standings& standings) {
   if (!standings.open) {
-    return Error(StatusCode::kFailedPrecondition, reason::kConversationClosed)
-        .Message("this conversation is closed");
+    return ConversationIsClosed();
   }
   if (standings.live) return absl::OkStatus();
   if (standings.has_group) {
-    return Error(StatusCode::kFailedPrecondition, reason::kDeviceNotInGroup)
-        .Message("this device is not in the conversation's group");
+    return DeviceNotInGroup();
   }
-  return Error(StatusCode::kPermissionDenied, reason::kDeviceRevoked)
-      .Message("this device was removed");
+  return DeviceRemoved();
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "services/messaging/domain/message_store.h"
 #include "services/messaging/stores/commit_digest.h"
 #include "services/messaging/stores/group_reset.h"
+#include "services/messaging/stores/refusals.h"
 #include "services/messaging/stores/room.h"
 #include "services/messaging/stores/schema.h"
 
@@ -29,11 +30,6 @@ constexpr absl::Duration kFirstRetentionLook = absl::Hours(1);
 
 absl::Status NotFound() {
   return Error(StatusCode::kNotFound, reason::kNotFound).Message("no such conversation");
-}
-
-absl::Status Closed() {
-  return Error(StatusCode::kFailedPrecondition, reason::kConversationClosed)
-      .Message("this conversation is closed");
 }
 
 absl::Status ChangeInvalid(absl::string_view cause) {
@@ -224,15 +220,14 @@ absl::StatusOr<bool> CommitRun::Repeat() {
 
 absl::Status CommitRun::CheckOpen() {
   if (committer_->revoked) {
-    return Error(StatusCode::kPermissionDenied, reason::kDeviceRevoked)
-        .Message("this device was removed");
+    return DeviceRemoved();
   }
-  if (committer_->departed) return Closed();
+  if (committer_->departed) return ConversationIsClosed();
   if (!committer_->can_send) {
     return Error(StatusCode::kFailedPrecondition, reason::kMemberSuspended)
         .Message("sending is suspended for this member");
   }
-  return open_ ? absl::OkStatus() : Closed();
+  return open_ ? absl::OkStatus() : ConversationIsClosed();
 }
 
 absl::Time CommitRun::NextLook() const {
@@ -275,8 +270,7 @@ bool CommitRun::MayCommit() const {
 
 absl::Status CommitRun::CheckChange() {
   if (!MayCommit()) {
-    return Error(StatusCode::kFailedPrecondition, reason::kDeviceNotInGroup)
-        .Message("this device is not in the conversation's group");
+    return DeviceNotInGroup();
   }
   for (const DeviceId& device : bundle_.removed) {
     const auto found = devices_.find(device);

@@ -9,6 +9,7 @@
 #include "common/storage/request_log.h"
 #include "services/messaging/domain/groups.h"
 #include "services/messaging/domain/message_store.h"
+#include "services/messaging/stores/refusals.h"
 #include "services/messaging/stores/schema.h"
 
 namespace handrail::messaging {
@@ -92,8 +93,7 @@ class ReportStep {
                                {key_, call_.who.device, call_.who.member}));
     if (!there_ || rows.empty()) return NotFound("conversation");
     if (known.front().Bool(0)) {
-      return Error(StatusCode::kPermissionDenied, reason::kDeviceRevoked)
-          .Message("this device was removed");
+      return DeviceRemoved();
     }
     const Row& row = rows.front();
     in_group_ = row.Bool(0) && row.IsNull(1);
@@ -104,16 +104,14 @@ class ReportStep {
 
   absl::Status CheckState() {
     if (!open_ || departed_) {
-      return Error(StatusCode::kFailedPrecondition, reason::kConversationClosed)
-          .Message("this conversation is closed");
+      return ConversationIsClosed();
     }
     if (commit_.group_id != group_id_) {
       return Error(StatusCode::kFailedPrecondition, reason::kGroupMismatch)
           .Message("this commit is of another group");
     }
     if (!in_group_) {
-      return Error(StatusCode::kFailedPrecondition, reason::kDeviceNotInGroup)
-          .Message("this device is not in the conversation's group");
+      return DeviceNotInGroup();
     }
     return commit_.epoch < epoch_ ? absl::OkStatus() : EpochConflict(epoch_, head_);
   }

@@ -2,6 +2,7 @@
 #include "common/base/status.h"
 #include "common/storage/request_log.h"
 #include "services/messaging/stores/group_remains.h"
+#include "services/messaging/stores/refusals.h"
 #include "services/messaging/stores/schema.h"
 #include "services/messaging/stores/sql_message_store.h"
 
@@ -56,8 +57,7 @@ class LeaveStep {
       return Error(StatusCode::kNotFound, kDeviceUnknown).Message("no such conversation");
     }
     if (!rows.front().Bool(0)) return absl::OkStatus();
-    return Error(StatusCode::kPermissionDenied, reason::kDeviceRevoked)
-        .Message("this device was removed");
+    return DeviceRemoved();
   }
 
   // False when the member has left before. NOT_FOUND.

@@ -7,6 +7,7 @@
 #include "services/messaging/domain/message_store.h"
 #include "services/messaging/stores/commit_step.h"
 #include "services/messaging/stores/invalid_commits.h"
+#include "services/messaging/stores/refusals.h"
 #include "services/messaging/stores/schema.h"
 
 namespace handrail::messaging {
@@ -25,11 +26,6 @@ absl::Status DeviceUnknown() {
   return Error(StatusCode::kNotFound, kDeviceUnknown).Message("no such conversation");
 }
 
-absl::Status DeviceRevoked() {
-  return Error(StatusCode::kPermissionDenied, reason::kDeviceRevoked)
-      .Message("this device was removed");
-}
-
 // The caller's device takes part in the conversation: NOT_FOUND, NOT_FOUND / DEVICE_UNKNOWN,
 // PERMISSION_DENIED / DEVICE_REVOKED.
 absl::Status CheckTakesPart(Transaction& tx, const MemberId& member, const DeviceId& device,
@@ -41,7 +37,7 @@ absl::Status CheckTakesPart(Transaction& tx, const MemberId& member, const Devic
                             " WHERE c.conversation_key = $1 AND c.conversation_id = $2"
                             " AND d.device_id = $3 AND d.member_id = $4",
                             {KeyOf(conversation), conversation, device, member}));
-  if (!rows.empty()) return rows.front().Bool(0) ? DeviceRevoked() : absl::OkStatus();
+  if (!rows.empty()) return rows.front().Bool(0) ? DeviceRemoved() : absl::OkStatus();
   ASSIGN_OR_RETURN(const Rows known,
                    tx.Query("SELECT 1 FROM devices WHERE device_id = $1", {device}));
   if (known.empty()) return DeviceUnknown();
@@ -130,7 +126,7 @@ absl::StatusOr<WelcomePage> SqlGroupStore::FetchWelcomes(absl::Time deadline,
                      tx.Query("SELECT revoked FROM devices WHERE device_id = $1 AND member_id = $2",
                               {device, member}));
     if (known.empty()) return DeviceUnknown();
-    if (known.front().Bool(0)) return DeviceRevoked();
+    if (known.front().Bool(0)) return DeviceRemoved();
     ASSIGN_OR_RETURN(const Rows rows,
                      tx.Query("SELECT c.conversation_id, w.sequence, w.epoch, w.message,"
                               " w.created_at FROM group_welcomes w JOIN conversations c"

@@ -9,6 +9,7 @@
 #include "common/crypto/hash.h"
 #include "services/messaging/domain/message_store.h"
 #include "services/messaging/domain/mls_framing.h"
+#include "services/messaging/stores/refusals.h"
 #include "services/messaging/stores/schema.h"
 
 namespace handrail::messaging {
@@ -51,8 +52,7 @@ absl::Status CheckDevice(Transaction& tx, const MemberId& member, const DeviceId
     return Error(StatusCode::kNotFound, kDeviceUnknown).Message("this device is not known");
   }
   if (!rows.front().Bool(1)) return absl::OkStatus();
-  return Error(StatusCode::kPermissionDenied, reason::kDeviceRevoked)
-      .Message("this device was removed");
+  return DeviceRemoved();
 }
 
 // The same, one step of a member at a time: before anything else is locked, as everywhere.
@@ -202,8 +202,7 @@ class ClaimStep {
                                {KeyOf(claim_.conversation), claim_.conversation, claim_.device}));
     if (rows.empty()) return NotFound();
     if (rows.front().Int(0) != static_cast<int>(ConversationState::kOpen) || rows.front().Bool(1)) {
-      return Error(StatusCode::kFailedPrecondition, reason::kConversationClosed)
-          .Message("this conversation is closed");
+      return ConversationIsClosed();
     }
     if (rows.front().Bool(2)) return absl::OkStatus();
     return Error(StatusCode::kFailedPrecondition, reason::kMemberSuspended)

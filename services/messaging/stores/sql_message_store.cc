@@ -9,6 +9,7 @@
 #include "common/base/status.h"
 #include "services/messaging/stores/device_view.h"
 #include "services/messaging/stores/devices.h"
+#include "services/messaging/stores/refusals.h"
 #include "services/messaging/stores/schema.h"
 
 namespace handrail::messaging {
@@ -238,8 +239,7 @@ absl::StatusOr<int64_t> SqlMessageStore::StartStream(absl::Time deadline, absl::
       return Error(StatusCode::kNotFound, kDeviceUnknown).Message("this device is not known");
     }
     if (rows.front().Bool(1)) {
-      return Error(StatusCode::kPermissionDenied, reason::kDeviceRevoked)
-          .Message("this device was removed");
+      return DeviceRemoved();
     }
     RETURN_IF_ERROR(TouchDevice(tx, options_.limits, now, device));
     generation = rows.front().Int(2) + 1;
