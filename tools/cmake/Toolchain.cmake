@@ -55,10 +55,10 @@ target_compile_options(handrail_warnings INTERFACE
 
 find_program(HANDRAIL_CCACHE ccache)
 if(HANDRAIL_CCACHE)
-  # Precompiled headers defeat ccache without the sloppiness; relative paths and no directory in the
-  # hash let one build folder use what another has compiled.
+  # Precompiled headers defeat ccache without the sloppiness. Paths relative to the tree and no
+  # directory in the hash let one tree use what another has compiled, wherever the two stand.
   set(CMAKE_CXX_COMPILER_LAUNCHER
-    ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=/
+    ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}
     CCACHE_NOHASHDIR=1 CCACHE_ABSSTDERR=1 ${HANDRAIL_CCACHE})
   add_compile_options(
     $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>
