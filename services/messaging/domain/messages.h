@@ -23,6 +23,8 @@ struct Limits {
   // sender. What holds when nobody else is there whose backlog could fill. Far beyond what people
   // write in the day that a message is kept.
   int64_t stored_messages = 200'000;
+  // And their bytes, as they were sent.
+  int64_t stored_bytes = int64_t{512} << 20;
   // Messages sent on one stream and not acknowledged; the stream pauses, nothing is lost.
   int64_t stream_window = 256;
   // A device that was not heard of for this long no longer counts against the sender.

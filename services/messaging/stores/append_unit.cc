@@ -43,6 +43,7 @@ struct ConversationRow {
   int64_t head = 0;
   int64_t stored_head = 0;
   int64_t first = 1;
+  int64_t kept_bytes = 0;
   bool was_empty = false;
   absl::Time retention_at;
   int64_t epoch = 0;
@@ -147,7 +148,8 @@ absl::Status AppendRun::LockConversations() {
                            [](size_t n) {
                              return absl::StrCat(
                                  "SELECT conversation_key, conversation_id, state, head_sequence,"
-                                 " first_sequence, retention_at, epoch, group_id FROM conversations"
+                                 " first_sequence, retention_at, epoch, group_id, kept_bytes"
+                                 " FROM conversations"
                                  " WHERE conversation_key IN (",
                                  Parameters(1, n), ") ORDER BY conversation_key {for_update}");
                            }),
@@ -162,6 +164,7 @@ absl::Status AppendRun::LockConversations() {
     conversation.retention_at = row.Time(5);
     conversation.epoch = row.Int(6);
     if (!row.IsNull(7)) conversation.group_id = std::string(row.Bytes(7));
+    conversation.kept_bytes = row.Int(8);
   }
   return absl::OkStatus();
 }
@@ -284,7 +287,8 @@ absl::StatusOr<absl::StatusOr<Appended>> AppendRun::Decide(const Append& append)
     if (!admitted.ok()) return Result(admitted.status());
     message = *admitted;
   }
-  if (IsKeptFull(limits_, conversation.first, conversation.head)) return Result(KeptFull());
+  const Kept kept{conversation.head + 1 - conversation.first, conversation.kept_bytes};
+  if (IsKeptFull(limits_, kept, append.payload)) return Result(KeptFull());
   if (!conversation.room_until.has_value()) {
     ASSIGN_OR_RETURN(conversation.room_until, RoomUntil(conversation));
   }
@@ -301,6 +305,7 @@ absl::StatusOr<absl::StatusOr<Appended>> AppendRun::Decide(const Append& append)
   envelope->create_time = now_;
   envelope->kind = message.kind;
   envelope->epoch = message.epoch;
+  conversation.kept_bytes += static_cast<int64_t>(append.payload.size());
   known_[known_key] = Known{key, envelope->sequence, now_, std::string(), envelope};
   conversation.committed.conversation = append.conversation;
   conversation.committed.envelopes.push_back(envelope);
@@ -383,18 +388,22 @@ absl::Status AppendRun::RaiseHeads() {
     args.emplace_back(conversation->was_empty
                           ? std::min(conversation->retention_at, now_ + kFirstRetentionLook)
                           : conversation->retention_at);
+    args.emplace_back(conversation->kept_bytes);
   }
   return tx_
       .Execute(TextOfSize(raised.size(),
                           [](size_t n) {
                             std::string text =
                                 "UPDATE conversations SET head_sequence = v.column2, retention_at "
-                                "= v.column3 FROM (VALUES ";
+                                "= v.column3, kept_bytes = v.column4 FROM (VALUES ";
                             for (size_t i = 0; i < n; ++i) {
-                              const size_t p = 1 + i * 3;
-                              absl::StrAppend(&text, i == 0 ? "" : ", ", "(CAST($", p,
-                                              " AS {int}), CAST($", p + 1, " AS {int}), CAST($",
-                                              p + 2, " AS {int}))");
+                              const size_t p = 1 + i * 4;
+                              absl::StrAppend(&text, i == 0 ? "(" : ", (");
+                              for (size_t column = 0; column < 4; ++column) {
+                                absl::StrAppend(&text, column == 0 ? "CAST($" : ", CAST($",
+                                                p + column, " AS {int})");
+                              }
+                              absl::StrAppend(&text, ")");
                             }
                             return absl::StrCat(text, ") AS v WHERE conversation_key = v.column1");
                           }),

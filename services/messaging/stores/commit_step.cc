@@ -130,6 +130,7 @@ class CommitRun {
   bool open_ = false;
   int64_t head_ = 0;  // before the commit
   int64_t first_ = 1;
+  int64_t kept_bytes_ = 0;
   absl::Time retention_at_;
   int64_t epoch_ = 0;
   int64_t generation_ = 0;
@@ -139,11 +140,12 @@ class CommitRun {
 };
 
 absl::Status CommitRun::LockConversation() {
-  ASSIGN_OR_RETURN(const Rows rows,
-                   tx_.Query("SELECT conversation_id, state, head_sequence, first_sequence,"
-                             " retention_at, epoch, group_id, generation FROM conversations"
-                             " WHERE conversation_key = $1 {for_update}",
-                             {key_}));
+  ASSIGN_OR_RETURN(
+      const Rows rows,
+      tx_.Query("SELECT conversation_id, state, head_sequence, first_sequence,"
+                " retention_at, epoch, group_id, generation, kept_bytes FROM conversations"
+                " WHERE conversation_key = $1 {for_update}",
+                {key_}));
   if (rows.empty() || rows.front().Id<ConversationId>(0) != bundle_.conversation) {
     return absl::OkStatus();  // without devices, so that the caller is looked for
   }
@@ -155,6 +157,7 @@ absl::Status CommitRun::LockConversation() {
   epoch_ = row.Int(5);
   if (!row.IsNull(6)) group_id_ = std::string(row.Bytes(6));
   generation_ = row.Int(7);
+  kept_bytes_ = row.Int(8);
   return absl::OkStatus();
 }
 
@@ -249,10 +252,12 @@ absl::Status CommitRun::TakeEpoch() {
   ASSIGN_OR_RETURN(
       const int64_t taken,
       tx_.Execute("UPDATE conversations SET epoch = epoch + 1, head_sequence = $3, group_id = $4,"
-                  " group_from = COALESCE(group_from, $3), retention_at = $5"
+                  " group_from = COALESCE(group_from, $3), retention_at = $5,"
+                  " kept_bytes = kept_bytes + $6"
                   " WHERE conversation_key = $1 AND epoch = $2"
                   " AND (group_id IS NULL OR group_id = $4)",
-                  {key_, bundle_.epoch, head_ + 1, Blob{bundle_.group_id}, NextLook()}));
+                  {key_, bundle_.epoch, head_ + 1, Blob{bundle_.group_id}, NextLook(),
+                   static_cast<int64_t>(bundle_.commit.size())}));
   if (taken == 1) return absl::OkStatus();
   // Of a group that has ended: its epochs say nothing of this one's.
   const bool ended = generation_ > 0 && bundle_.epoch > 0 && bundle_.group_id != group_id_;
@@ -333,7 +338,8 @@ absl::Status CommitRun::CheckWelcomes() {
 }
 
 absl::Status CommitRun::CheckRoom() {
-  if (IsKeptFull(limits_, first_, head_)) return KeptFull();
+  const Kept kept{head_ + 1 - first_, kept_bytes_};
+  if (IsKeptFull(limits_, kept, bundle_.commit)) return KeptFull();
   for (const auto& [device, row] : devices_) {
     if (!row.live || !KeepsReading(device)) continue;
     if (row.last_seen_at <= now_ - limits_.silent_after) continue;

@@ -195,6 +195,51 @@ TEST_P(GroupBoundTest, WhatIsKeptOfAConversationHasABound) {
   EXPECT_TRUE(Commit(MakeCommit(ann_phone_, 1)).ok());
 }
 
+SqlMessageStore::Options FewBytesKept() {
+  SqlMessageStore::Options options;
+  options.limits.stored_bytes = 2000;
+  return options;
+}
+
+class BytesBoundTest : public GroupReadingTest {
+ protected:
+  BytesBoundTest() : GroupReadingTest(FewBytesKept()) {}
+};
+
+TEST_P(BytesBoundTest, TheBytesThatAreKeptOfAConversationHaveABound) {
+  ASSERT_TRUE(Commit(MakeCommit(ann_phone_, 0)).ok());
+  int said = 0;
+  while (said < 200 && SayIn(1, ann_phone_).ok()) ++said;
+  ASSERT_GT(said, 0);
+  ASSERT_LT(said, 200);
+  ASSERT_TRUE(Ack(ann_phone_, id_, said + 1).ok());
+  for (const absl::Status& status :
+       {SayIn(1, ann_phone_).status(), Commit(MakeCommit(ann_phone_, 1)).status()}) {
+    EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+    EXPECT_TRUE(HasReason(status, reason::kQueueFull));
+    EXPECT_TRUE(DetailsOf(status).retry_after.has_value());
+  }
+  EXPECT_EQ(CountIn("messages"), said + 1);
+  // Retention makes room.
+  clock_.Advance(absl::Hours(25));
+  TrimAll();
+  clock_.Advance(absl::Hours(25));
+  EXPECT_EQ(TrimAll(), said + 1);
+  EXPECT_TRUE(SayIn(1, ann_phone_).ok());
+  EXPECT_TRUE(Commit(MakeCommit(ann_phone_, 1)).ok());
+}
+
+TEST_P(BytesBoundTest, TheBytesAreCountedAnewWhereAnOldReplicaDidNotCount) {
+  ASSERT_TRUE(Say(id_, std::string(1500, 'x')).ok());
+  Plant("UPDATE conversations SET kept_bytes = 0");
+  clock_.Advance(absl::Hours(2));
+  EXPECT_EQ(TrimAll(), 0);
+  EXPECT_TRUE(HasReason(Say(id_, std::string(600, 'y')).status(), reason::kQueueFull));
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, BytesBoundTest, ::testing::ValuesIn(storage::AllTestBackends()),
+                         [](const auto& info) { return storage::TestBackendName(info.param); });
+
 TEST_P(GroupBoundTest, TheBoundHoldsWithinABatchToo) {
   Mutex mutex;
   CondVar signal;

@@ -23,11 +23,13 @@ absl::StatusOr<bool> TakeGeneration(Transaction& tx, const CommitBundle& bundle,
                                     absl::Time look) {
   ASSIGN_OR_RETURN(
       const int64_t taken,
-      tx.Execute("UPDATE conversations SET epoch = 1, head_sequence = $3, group_id = $4,"
-                 " generation = generation + 1, revision = revision + 1, retention_at = $5"
-                 " WHERE conversation_key = $1 AND epoch = $2 AND group_id = $6",
-                 {KeyOf(bundle.conversation), bundle.replaces->epoch, sequence,
-                  Blob{bundle.group_id}, look, Blob{bundle.replaces->group_id}}));
+      tx.Execute(
+          "UPDATE conversations SET epoch = 1, head_sequence = $3, group_id = $4,"
+          " generation = generation + 1, revision = revision + 1, retention_at = $5,"
+          " kept_bytes = kept_bytes + $7"
+          " WHERE conversation_key = $1 AND epoch = $2 AND group_id = $6",
+          {KeyOf(bundle.conversation), bundle.replaces->epoch, sequence, Blob{bundle.group_id},
+           look, Blob{bundle.replaces->group_id}, static_cast<int64_t>(bundle.commit.size())}));
   return taken == 1;
 }
 

@@ -112,6 +112,10 @@ constexpr Invariant kInvariants[] = {
      "SELECT COUNT(*) FROM conversations c WHERE c.state = 1 AND (SELECT COUNT(*)"
      " FROM conversation_members p WHERE p.conversation_key = c.conversation_key"
      " AND p.left_at IS NULL) < 2"},
+    {"C6: the bytes that are kept of a conversation are not those that are counted",
+     "SELECT COUNT(*) FROM conversations c WHERE c.kept_bytes <> (SELECT"
+     " COALESCE(SUM(length(m.payload)), 0) FROM messages m"
+     " WHERE m.conversation_key = c.conversation_key)"},
     {"C6: a device acknowledged what was never sent",
      "SELECT COUNT(*) FROM conversation_devices d JOIN conversations c"
      " ON c.conversation_key = d.conversation_key WHERE d.acked_sequence > c.head_sequence"},

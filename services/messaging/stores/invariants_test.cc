@@ -102,6 +102,11 @@ TEST_P(InvariantsTest, FindsAConversationWithoutMembers) {
   ExpectFound("C5: a conversation has less than two members");
 }
 
+TEST_P(InvariantsTest, FindsBytesThatAreNotCounted) {
+  Plant("UPDATE conversations SET kept_bytes = 3");
+  ExpectFound("C6: the bytes that are kept of a conversation");
+}
+
 TEST_P(InvariantsTest, FindsAnAcknowledgementOfWhatWasNeverSent) {
   Plant("UPDATE conversation_devices SET acked_sequence = 6 WHERE device_id = $1", {bob_phone_});
   ExpectFound("C6: a device acknowledged what was never sent");

@@ -20,6 +20,8 @@ using storage::Transaction;
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max() / 4;
 constexpr absl::Duration kLookAgain = absl::Hours(1);
 constexpr int64_t kAnswersAtOnce = 500;
+// The bytes of so many messages are counted anew at each look.
+constexpr int64_t kCountedAnew = 1000;
 
 // One conversation, its row locked.
 class TrimStep {
@@ -44,6 +46,7 @@ class TrimStep {
     ASSIGN_OR_RETURN(const int64_t trim_to, FindTrimEnd());
     if (trim_to >= first_) RETURN_IF_ERROR(Trim(trim_to));
     RETURN_IF_ERROR(Mark());
+    RETURN_IF_ERROR(CountBytes());
     RETURN_IF_ERROR(Schedule());
     return first_ - before;
   }
@@ -72,6 +75,11 @@ class TrimStep {
   }
 
   absl::Status Trim(int64_t end) {
+    ASSIGN_OR_RETURN(const Rows bytes,
+                     tx_.Query("SELECT COALESCE(SUM(length(payload)), 0) FROM messages"
+                               " WHERE conversation_key = $1 AND sequence >= $2"
+                               " AND sequence <= $3",
+                               {key_, first_, end}));
     RETURN_IF_ERROR(tx_.Execute("DELETE FROM messages WHERE conversation_key = $1"
                                 " AND sequence >= $2 AND sequence <= $3",
                                 {key_, first_, end})
@@ -86,8 +94,9 @@ class TrimStep {
                         .status());
     first_ = end + 1;
     RETURN_IF_ERROR(tx_.Execute("UPDATE conversations SET first_sequence = $2, trimmed_at = $3,"
-                                " trimmed_newest_at = $4 WHERE conversation_key = $1",
-                                {key_, first_, now_, newest_})
+                                " trimmed_newest_at = $4, kept_bytes = CASE WHEN kept_bytes > $5"
+                                " THEN kept_bytes - $5 ELSE 0 END WHERE conversation_key = $1",
+                                {key_, first_, now_, newest_, bytes.front().Int(0)})
                         .status());
     return end == head_ ? ForgetGroupWhenOver(tx_, key_) : absl::OkStatus();
   }
@@ -149,6 +158,18 @@ class TrimStep {
           std::min(reached_by_all, reached.heard.value_or(reached.silent.value_or(by_none)));
     }
     return reached_by_all;
+  }
+
+  // Replicas of a version that does not count may have written beside one that does.
+  absl::Status CountBytes() {
+    if (head_ + 1 - first_ > kCountedAnew) return absl::OkStatus();
+    return tx_
+        .Execute(
+            "UPDATE conversations SET kept_bytes = (SELECT COALESCE(SUM(length(payload)), 0)"
+            " FROM messages WHERE messages.conversation_key = $1)"
+            " WHERE conversation_key = $1",
+            {key_})
+        .status();
   }
 
   absl::Status Schedule() {

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "common/base/status.h"
 #include "services/messaging/domain/messages.h"
 
@@ -17,15 +18,22 @@ inline absl::Status BacklogFull() {
       .RetryAfter(absl::Seconds(2));
 }
 
-// `first` to `head` are kept.
-inline bool IsKeptFull(const Limits& limits, int64_t first, int64_t head) {
-  return head + 1 - first >= limits.stored_messages;
+// What is kept of a conversation.
+struct Kept {
+  int64_t messages = 0;
+  int64_t bytes = 0;
+};
+
+// Whether `payload` is one too many.
+inline bool IsKeptFull(const Limits& limits, const Kept& kept, absl::string_view payload) {
+  return kept.messages >= limits.stored_messages ||
+         kept.bytes + static_cast<int64_t>(payload.size()) > limits.stored_bytes;
 }
 
 // RESOURCE_EXHAUSTED / QUEUE_FULL: until retention has taken something, which is hours.
 inline absl::Status KeptFull() {
   return Error(absl::StatusCode::kResourceExhausted, reason::kQueueFull)
-      .Message("too many messages of this conversation are kept")
+      .Message("too much of this conversation is kept")
       .RetryAfter(absl::Minutes(1));
 }
 

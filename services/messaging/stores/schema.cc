@@ -289,6 +289,16 @@ std::vector<std::string> InvalidCommitTables() {
   };
 }
 
+// How much of each conversation is kept, in bytes of payload.
+std::vector<std::string> KeptBytes() {
+  return {
+      "ALTER TABLE conversations ADD COLUMN kept_bytes {int} NOT NULL DEFAULT 0"
+      " CHECK (kept_bytes >= 0)",
+      "UPDATE conversations SET kept_bytes = (SELECT COALESCE(SUM(length(payload)), 0)"
+      " FROM messages m WHERE m.conversation_key = conversations.conversation_key)",
+  };
+}
+
 }  // namespace
 
 absl::Span<const Migration> Migrations() {
@@ -314,6 +324,7 @@ absl::Span<const Migration> Migrations() {
       {"0012_devices_that_read",
        {"CREATE INDEX conversation_devices_that_read ON conversation_devices (conversation_key)"
         " WHERE end_sequence IS NULL"}},
+      {"0017_kept_bytes", KeptBytes()},
   };
   return *migrations;
 }
