@@ -8,6 +8,7 @@
 #include "handrail/messaging/v1/attachment.grpc.pb.h"
 #include "handrail/messaging/v1/conversation_sync.grpc.pb.h"
 #include "handrail/messaging/v1/group.grpc.pb.h"
+#include "handrail/messaging/v1/invitation.grpc.pb.h"
 #include "handrail/messaging/v1/key_service.grpc.pb.h"
 #include "handrail/messaging/v1/messaging.grpc.pb.h"
 #include "services/messaging/messaging_process.h"
@@ -33,11 +34,12 @@ rpc::MainSpec Spec() {
   rpc::MainSpec spec;
   spec.service = "messaging";
   spec.description =
-      "Conversations between paired members: stores opaque messages and delivers them to every "
-      "device, in order, at least once.";
+      "Conversations of paired members and of small groups: stores opaque messages and delivers "
+      "them to every device, in order, at least once.";
   spec.public_services = {
       rpc::DescriptorOf<v1::MessagingService>(), rpc::DescriptorOf<v1::KeyService>(),
-      rpc::DescriptorOf<v1::GroupService>(), rpc::DescriptorOf<v1::AttachmentService>()};
+      rpc::DescriptorOf<v1::GroupService>(), rpc::DescriptorOf<v1::AttachmentService>(),
+      rpc::DescriptorOf<v1::InvitationService>()};
   spec.internal_services = {rpc::DescriptorOf<v1::ConversationSyncService>()};
   spec.validate = Validate;
   spec.build = BuildMessaging;

@@ -20,12 +20,14 @@
 #include "services/messaging/domain/attachments.h"
 #include "services/messaging/domain/delivery_hub.h"
 #include "services/messaging/domain/groups.h"
+#include "services/messaging/domain/invitations.h"
 #include "services/messaging/domain/key_packages.h"
 #include "services/messaging/domain/messaging.h"
 #include "services/messaging/domain/retention_job.h"
 #include "services/messaging/handlers/attachment_handler.h"
 #include "services/messaging/handlers/conversation_sync_handler.h"
 #include "services/messaging/handlers/group_handler.h"
+#include "services/messaging/handlers/invitation_handler.h"
 #include "services/messaging/handlers/key_handler.h"
 #include "services/messaging/handlers/messaging_handler.h"
 #include "services/messaging/messaging_metrics.h"
@@ -33,6 +35,7 @@
 #include "services/messaging/stores/page_token_key.h"
 #include "services/messaging/stores/sql_attachment_store.h"
 #include "services/messaging/stores/sql_group_store.h"
+#include "services/messaging/stores/sql_invitation_store.h"
 #include "services/messaging/stores/sql_key_package_store.h"
 #include "services/messaging/stores/sql_message_store.h"
 
@@ -70,6 +73,11 @@ class MessagingProcess final : public rpc::ServiceProcess {
             group_store_, clock_, GroupLimits(),
             [this](const Call& call) { return messaging_.LearnCaller(call); },
             [this](absl::Span<const WakeUp> wake_ups) { hub_.Spread(wake_ups); }),
+        invitation_store_(*parts_.database, context.random, InvitationLimits()),
+        invitations_(
+            invitation_store_, clock_,
+            [this](const Call& call) { return messaging_.LearnCaller(call); },
+            [this](absl::Span<const WakeUp> wake_ups) { hub_.Spread(wake_ups); }),
         attachment_metrics_(context.registry),
         attachment_store_(*parts_.database, AttachmentLimits()),
         attachments_(
@@ -83,6 +91,7 @@ class MessagingProcess final : public rpc::ServiceProcess {
         key_handler_(key_packages_, context.edge),
         group_handler_(groups_, context.edge, metrics_),
         attachment_handler_(attachments_, context.edge),
+        invitation_handler_(invitations_, context.edge),
         sync_handler_(messaging_, context.edge) {
     parts_.store->SetListener(&hub_);
     parts_.bus->SetListener(&hub_);
@@ -93,7 +102,8 @@ class MessagingProcess final : public rpc::ServiceProcess {
     services.public_services = {rpc::Registered<v1::MessagingService>(&handler_),
                                 rpc::Registered<v1::KeyService>(&key_handler_),
                                 rpc::Registered<v1::GroupService>(&group_handler_),
-                                rpc::Registered<v1::AttachmentService>(&attachment_handler_)};
+                                rpc::Registered<v1::AttachmentService>(&attachment_handler_),
+                                rpc::Registered<v1::InvitationService>(&invitation_handler_)};
     services.internal_services = {rpc::Registered<v1::ConversationSyncService>(&sync_handler_)};
     services.readiness = {{"database", [this] { return CheckDatabase(); }}};
     services.refresh_metrics = {[this] {
@@ -144,6 +154,8 @@ class MessagingProcess final : public rpc::ServiceProcess {
   KeyPackages key_packages_;
   SqlGroupStore group_store_;
   Groups groups_;
+  SqlInvitationStore invitation_store_;
+  Invitations invitations_;
   AttachmentMetrics attachment_metrics_;
   SqlAttachmentStore attachment_store_;
   Attachments attachments_;
@@ -154,6 +166,7 @@ class MessagingProcess final : public rpc::ServiceProcess {
   KeyHandler key_handler_;
   GroupHandler group_handler_;
   AttachmentHandler attachment_handler_;
+  InvitationHandler invitation_handler_;
   ConversationSyncHandler sync_handler_;
 };
 

@@ -25,6 +25,7 @@
 #include "handrail/messaging/v1/attachment.pb.h"
 #include "handrail/messaging/v1/conversation_sync.grpc.pb.h"
 #include "handrail/messaging/v1/group.pb.h"
+#include "handrail/messaging/v1/invitation.pb.h"
 #include "handrail/messaging/v1/key_service.pb.h"
 #include "handrail/profiles/v1/directory.grpc.pb.h"
 
@@ -59,6 +60,7 @@ void LinkOtherProtos() {
   messaging::v1::OpenConversationRequest::descriptor();
   messaging::v1::ClaimKeyPackagesRequest::descriptor();
   messaging::v1::GetGroupRequest::descriptor();
+  messaging::v1::ListInvitationsRequest::descriptor();
   profiles::v1::GetMemberSnapshotRequest::descriptor();
 }
 

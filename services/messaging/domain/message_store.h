@@ -63,6 +63,7 @@ struct StreamConversation {
   WelcomePtr welcome;                  // one that the stream has not taken; comes before all below
   std::optional<Gap> gap;              // what is missing at the position asked for
   std::vector<EnvelopePtr> envelopes;  // from the position, or after the gap
+  std::vector<MemberId> silenced;      // by whom what still waits is not delivered (M5)
   bool has_more = false;
 };
 
@@ -174,12 +175,15 @@ class MessageStore {
                                                                 const PairingId& pairing) = 0;
   virtual absl::StatusOr<std::vector<WakeUp>> ApplyMembers(
       absl::Time deadline, absl::Time now, absl::Span<const MemberSnapshot> members) = 0;
-  // From its commit on nothing is accepted or delivered between the two (M5).
+  // From its commit on nothing is accepted or delivered between the two (M5): the conversation of
+  // their pairing is closed; in a group conversation in which both take part the one who is blocked
+  // does so no more.
   virtual absl::StatusOr<std::vector<WakeUp>> ApplyBlock(absl::Time deadline, absl::Time now,
                                                          const Block& block) = 0;
 
   // The calling member takes part no more: from its commit on nothing is accepted of their devices
-  // and nothing delivered to them. When fewer than two are left, the conversation is closed.
+  // and nothing delivered to them. The conversation of a pairing is closed when fewer than two are
+  // left, a group conversation when nobody is.
   // Idempotent by the request id of `call`; leaving again changes nothing. Errors: NOT_FOUND;
   // NOT_FOUND / DEVICE_UNKNOWN; PERMISSION_DENIED / DEVICE_REVOKED; FAILED_PRECONDITION /
   // REQUEST_ID_REUSED.

@@ -1,6 +1,7 @@
 #ifndef HANDRAIL_SERVICES_MESSAGING_DOMAIN_MESSAGES_H_
 #define HANDRAIL_SERVICES_MESSAGING_DOMAIN_MESSAGES_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -51,6 +52,15 @@ struct Envelope {
   int64_t epoch = 0;
 };
 using EnvelopePtr = std::shared_ptr<const Envelope>;
+
+// Whether a reader is given the place of an envelope without what it holds: it is by one of these,
+// with whom they are blocked. A group's own handshake says nothing, and nobody follows without it.
+inline bool IsSilenced(const Envelope& envelope, const std::vector<MemberId>& silenced) {
+  if (envelope.kind == EnvelopeKind::kCommit || envelope.kind == EnvelopeKind::kProposal) {
+    return false;
+  }
+  return std::find(silenced.begin(), silenced.end(), envelope.sender) != silenced.end();
+}
 
 // With what a device that was added joins its conversation's MLS group. Immutable.
 struct Welcome {

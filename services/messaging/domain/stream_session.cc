@@ -26,6 +26,14 @@ bool IsContentOf(const Event& event, const ConversationId& conversation) {
   return welcome != nullptr && (*welcome)->conversation == conversation;
 }
 
+// An envelope as it is told to who is not delivered what these have said.
+EnvelopePtr Told(const EnvelopePtr& envelope, const std::vector<MemberId>& silenced) {
+  if (!IsSilenced(*envelope, silenced)) return envelope;
+  auto silent = std::make_shared<Envelope>(*envelope);
+  silent->payload.clear();
+  return silent;
+}
+
 // Clients of a stream that may come back wait a little; the exact time is not important.
 constexpr absl::Duration kRetryAfter = absl::Milliseconds(250);
 // More conversations that are new at once are found by reading all.
@@ -267,8 +275,8 @@ void StreamSession::Advance(Place& place, int64_t next) {
 bool StreamSession::PushEnvelope(Place& place, const EnvelopePtr& envelope) {
   if (!HasRoom()) return false;
   Advance(place, envelope->sequence + 1);
-  queued_bytes_ += envelope->payload.size();
-  queue_.emplace_back(envelope);
+  queue_.emplace_back(Told(envelope, place.silenced));
+  queued_bytes_ += SizeOf(queue_.back());
   return true;
 }
 
@@ -403,6 +411,8 @@ void StreamSession::ApplyState(Place& place, const StreamConversation& read, boo
   place.revision = read.revision;
   if (place.deliverable && !read.deliverable) DropQueued(read.conversation.id);
   place.deliverable = read.deliverable;
+  place.silenced = read.silenced;
+  if (differs && !place.silenced.empty()) SilenceQueued(read.conversation.id, place.silenced);
   if (announce || changed) queue_.emplace_back(ConversationChanged{read.conversation});
 }
 
@@ -420,6 +430,17 @@ void StreamSession::DropQueued(const ConversationId& conversation) {
   if (const auto place = places_.find(conversation); place != places_.end()) {
     Settle(place->second, place->second.next - 1);
     place->second.catch_up_to = 0;
+  }
+}
+
+void StreamSession::SilenceQueued(const ConversationId& conversation,
+                                  const std::vector<MemberId>& silenced) {
+  for (Event& event : queue_) {
+    const EnvelopePtr* envelope = AsEnvelope(event);
+    if (envelope == nullptr || (*envelope)->conversation != conversation) continue;
+    queued_bytes_ -= SizeOf(event);
+    event = Told(*envelope, silenced);
+    queued_bytes_ += SizeOf(event);
   }
 }
 

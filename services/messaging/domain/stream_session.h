@@ -96,7 +96,8 @@ class StreamSession {
     int64_t welcomed = 0;  // the commit of the newest Welcome that was queued
     ConversationState state = ConversationState::kOpen;
     int64_t revision = 0;
-    int64_t catch_up_to = 0;  // CaughtUp waits until this was queued
+    int64_t catch_up_to = 0;         // CaughtUp waits until this was queued
+    std::vector<MemberId> silenced;  // whose messages are not delivered any more
     int64_t InFlight() const { return next - 1 > settled ? next - 1 - settled : 0; }
   };
 
@@ -117,6 +118,8 @@ class StreamSession {
   void ApplyState(Place& place, const StreamConversation& read, bool announce)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DropQueued(const ConversationId& conversation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SilenceQueued(const ConversationId& conversation, const std::vector<MemberId>& silenced)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CloseLocked(ClosingCause cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteCaughtUp() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -241,7 +241,8 @@ TEST_P(AttachmentStoreTest, WhoHasLeftFetchesAndUploadsNothing) {
   ASSERT_TRUE(Begin(unfinished).ok());
   EXPECT_TRUE(FetchChunkAs(carol_phone_, id).ok());
   ASSERT_TRUE(Leave(carol_phone_).ok());
-  ASSERT_TRUE(Leave(ann_phone_).ok()) << "which leaves Bob alone, and closes it";
+  ASSERT_TRUE(Leave(ann_phone_).ok());
+  ASSERT_TRUE(Leave(bob_phone_).ok()) << "which leaves nobody, and closes it";
   for (const DeviceId& device : {ann_phone_, bob_phone_, carol_phone_}) {
     EXPECT_TRUE(absl::IsNotFound(FetchChunkAs(device, id).status()));
   }

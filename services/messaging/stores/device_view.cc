@@ -22,7 +22,7 @@ constexpr absl::string_view kSelectViews =
     "SELECT c.conversation_key, c.conversation_id, c.state, c.blocked, c.created_at,"
     " c.head_sequence, c.first_sequence, d.member_id, d.start_sequence, d.end_sequence,"
     " d.acked_sequence, d.skipped_sequence, c.group_id, c.epoch, c.group_from, w.sequence,"
-    " d.departed, c.revision, c.generation"
+    " d.departed, c.revision, c.generation, c.kind"
     " FROM conversation_devices d JOIN conversations c ON c.conversation_key = d.conversation_key"
     " LEFT JOIN group_welcomes w ON w.conversation_key = d.conversation_key"
     " AND w.device_id = d.device_id"
@@ -50,6 +50,7 @@ DeviceView ViewOf(const Row& row) {
   view.departed = row.Bool(16);
   view.revision = row.Int(17);
   view.conversation.generation = row.Int(18);
+  view.kind = static_cast<ConversationKind>(row.Int(19));
   if (view.departed) ShowAsLeft(view.readable_to, view.conversation);
   if (!view.Deliverable()) view.readable_to = 0;
   return view;
@@ -77,19 +78,40 @@ std::optional<Gap> DeviceView::GapAt(int64_t next) const {
 
 absl::Status LoadMembers(storage::Transaction& tx, int64_t key, const MemberId& reader,
                          Conversation& conversation) {
-  ASSIGN_OR_RETURN(
-      const Rows rows,
-      tx.Query("SELECT member_id, left_at FROM conversation_members WHERE conversation_key = $1",
-               {key}));
+  ASSIGN_OR_RETURN(const Rows rows,
+                   tx.Query("SELECT member_id, left_at, joined_at FROM conversation_members"
+                            " WHERE conversation_key = $1",
+                            {key}));
+  absl::Time told_from = absl::InfinitePast();
   absl::Time told_until = absl::InfiniteFuture();
   for (const Row& row : rows) {
-    if (row.Id<MemberId>(0) == reader && !row.IsNull(1)) told_until = row.Time(1);
+    if (row.Id<MemberId>(0) != reader) continue;
+    told_from = row.Time(2);
+    if (!row.IsNull(1)) told_until = row.Time(1);
   }
   for (const Row& row : rows) {
+    const bool gone_before = !row.IsNull(1) && row.Time(1) < told_from;
+    if (gone_before || row.Time(2) > told_until) continue;
     conversation.members.push_back(row.Id<MemberId>(0));
     if (row.IsNull(1) || row.Time(1) > told_until) continue;
     conversation.members_left.push_back(row.Id<MemberId>(0));
   }
+  return absl::OkStatus();
+}
+
+absl::Status LoadSilenced(storage::Transaction& tx, DeviceView& view) {
+  // Of two who are blocked at most one takes part; the other has left.
+  const bool nobody = view.conversation.members_left.empty() || !view.Deliverable();
+  if (view.kind == ConversationKind::kPairing || nobody) return absl::OkStatus();
+  ASSIGN_OR_RETURN(
+      const Rows rows,
+      tx.Query("SELECT m.member_id FROM conversation_members m WHERE m.conversation_key = $1"
+               " AND m.left_at IS NOT NULL AND (EXISTS (SELECT 1 FROM blocks b"
+               "  WHERE b.low_member_id = m.member_id AND b.high_member_id = $2)"
+               " OR EXISTS (SELECT 1 FROM blocks b"
+               "  WHERE b.low_member_id = $2 AND b.high_member_id = m.member_id))",
+               {view.key, view.member}));
+  for (const Row& row : rows) view.silenced.push_back(row.Id<MemberId>(0));
   return absl::OkStatus();
 }
 
@@ -118,6 +140,7 @@ absl::StatusOr<std::vector<DeviceView>> LoadDeviceViews(storage::Transaction& tx
     views.push_back(ViewOf(row));
     DeviceView& view = views.back();
     RETURN_IF_ERROR(LoadMembers(tx, view.key, view.member, view.conversation));
+    RETURN_IF_ERROR(LoadSilenced(tx, view));
   }
   return views;
 }
@@ -143,6 +166,7 @@ absl::StatusOr<bool> LoadEnvelopes(storage::Transaction& tx, const DeviceView& v
       envelope->create_time = row.Time(4);
       envelope->payload = std::string(row.Bytes(5));
       if (view.group_from > 0 && envelope->sequence >= view.group_from) ReadFraming(*envelope);
+      if (IsSilenced(*envelope, view.silenced)) envelope->payload.clear();
       const auto size = static_cast<int64_t>(envelope->payload.size());
       if (size > bytes_left && !envelopes.empty()) return false;
       bytes_left -= size;

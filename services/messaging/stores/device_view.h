@@ -9,6 +9,7 @@
 #include "absl/types/span.h"
 #include "common/storage/database.h"
 #include "services/messaging/domain/messages.h"
+#include "services/messaging/stores/membership.h"
 
 namespace handrail::messaging {
 
@@ -26,6 +27,9 @@ struct DeviceView {
   int64_t skipped_sequence = 0;
   int64_t group_from = 0;        // the place of the group's first commit; 0 when there is no group
   int64_t welcome_sequence = 0;  // the commit of the Welcome that waits; 0 when none does
+  ConversationKind kind = ConversationKind::kPairing;
+  // Who have left and are blocked with the reader: what they said is not delivered any more (M5).
+  std::vector<MemberId> silenced;
 
   // False after a block, or when its member has left.
   bool Deliverable() const { return !blocked && !departed; }
@@ -41,7 +45,7 @@ absl::StatusOr<std::vector<DeviceView>> LoadDeviceViews(storage::Transaction& tx
                                                         const std::vector<int64_t>* keys);
 
 // Sets who takes part in a conversation, and who did, as `reader` is told: to one who has left
-// nobody leaves any more.
+// nobody comes or leaves any more, and who had left before they came is none of their business.
 absl::Status LoadMembers(storage::Transaction& tx, int64_t key, const MemberId& reader,
                          Conversation& conversation);
 

@@ -37,13 +37,18 @@ class GroupTest : public StoreTest {
     if (const auto other = others_.find(device); other != others_.end()) return other->second;
     return device == bob_phone_ ? bob_ : ann_;
   }
-  // Carol with her phone takes part, too. Conversations of more than two are not made by any call
-  // yet; what the store promises holds for them.
+  // Carol with her phone takes part, too: what was said of two is a group conversation, into which
+  // Bob came by invitation as well.
   void AddCarol() {
     others_[carol_phone_] = carol_;
+    Plant("UPDATE conversations SET kind = 2 WHERE conversation_key = $1", {KeyOf(id_)});
     Plant(
-        "INSERT INTO conversation_members (conversation_key, member_key, member_id, created_at)"
-        " VALUES ($1, $2, $3, $4)",
+        "UPDATE conversation_members SET invitation_id = $3"
+        " WHERE conversation_key = $1 AND member_id = $2",
+        {KeyOf(id_), bob_, bob_});
+    Plant(
+        "INSERT INTO conversation_members (conversation_key, member_key, member_id, created_at,"
+        " invitation_id) VALUES ($1, $2, $3, $4, $3)",
         {KeyOf(id_), KeyOf(carol_), carol_, clock_.Now()});
     Apply(carol_, {carol_phone_});
   }

@@ -103,15 +103,31 @@ constexpr Invariant kInvariants[] = {
      " WHERE d.end_sequence > c.head_sequence OR d.start_sequence > c.head_sequence + 1"},
     {"C5: a conversation has less than two members",
      "SELECT COUNT(*) FROM conversations c WHERE (SELECT COUNT(*) FROM conversation_members p"
-     " WHERE p.conversation_key = c.conversation_key) < 2"},
+     " WHERE p.conversation_key = c.conversation_key) < CASE WHEN c.kind = 1 THEN 2 ELSE 1 END"},
+    {"C5: more than 8 take part in a conversation",
+     "SELECT COUNT(*) FROM (SELECT 1 AS one FROM conversation_members WHERE left_at IS NULL"
+     " GROUP BY conversation_key HAVING COUNT(*) > 8) AS t"},
+    {"C5: an invitation has let in more than one",
+     "SELECT COUNT(*) FROM (SELECT 1 AS one FROM conversation_members"
+     " WHERE invitation_id IS NOT NULL GROUP BY invitation_id HAVING COUNT(*) > 1) AS t"},
+    // Who began a group conversation is the one member without an invitation; those that are over
+    // are forgotten, so what they say counts while they are there.
+    {"C5: somebody came into a conversation by neither a pairing nor an invitation of theirs",
+     "SELECT COUNT(*) FROM conversations c WHERE (SELECT COUNT(*) FROM conversation_members p"
+     " WHERE p.conversation_key = c.conversation_key AND p.invitation_id IS NULL)"
+     " > CASE WHEN c.kind = 1 THEN 2 ELSE 1 END"
+     " OR EXISTS (SELECT 1 FROM conversation_members p LEFT JOIN invitations i"
+     "  ON i.invitation_id = p.invitation_id WHERE p.conversation_key = c.conversation_key"
+     "  AND p.invitation_id IS NOT NULL AND (c.kind = 1 OR i.state <> 2"
+     "   OR i.accepted_by <> p.member_id OR i.conversation_key <> p.conversation_key))"},
     {"C5: a device of somebody who has left reads on",
      "SELECT COUNT(*) FROM conversation_devices d JOIN conversation_members p"
      " ON p.conversation_key = d.conversation_key AND p.member_id = d.member_id"
      " WHERE p.left_at IS NOT NULL AND (d.end_sequence IS NULL OR d.departed = 0)"},
-    {"C5: a conversation is open in which fewer than two take part",
+    {"C5: a conversation is open in which too few take part",
      "SELECT COUNT(*) FROM conversations c WHERE c.state = 1 AND (SELECT COUNT(*)"
      " FROM conversation_members p WHERE p.conversation_key = c.conversation_key"
-     " AND p.left_at IS NULL) < 2"},
+     " AND p.left_at IS NULL) < CASE WHEN c.kind = 1 THEN 2 ELSE 1 END"},
     {"C6: the bytes that are kept of a conversation are not those that are counted",
      "SELECT COUNT(*) FROM conversations c WHERE c.kept_bytes <> (SELECT"
      " COALESCE(SUM(length(m.payload)), 0) FROM messages m"
@@ -141,7 +157,9 @@ constexpr Invariant kInvariants[] = {
      "SELECT COUNT(*) FROM blocks b JOIN conversation_members p ON p.member_id = b.low_member_id"
      " JOIN conversation_members q ON q.member_id = b.high_member_id"
      " AND q.conversation_key = p.conversation_key"
-     " JOIN conversations c ON c.conversation_key = p.conversation_key WHERE c.blocked = 0"},
+     " JOIN conversations c ON c.conversation_key = p.conversation_key"
+     " WHERE (c.kind = 1 AND c.blocked = 0)"
+     " OR (c.kind = 2 AND p.left_at IS NULL AND q.left_at IS NULL)"},
     {"M3: a pairing was closed and its conversation is open",
      "SELECT COUNT(*) FROM pairings r JOIN conversations c ON c.pairing_id = r.pairing_id"
      " WHERE r.closed_at IS NOT NULL AND c.state = 1"},

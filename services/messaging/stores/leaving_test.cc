@@ -285,7 +285,7 @@ TEST_P(LeavingTest, TheInvariantsFindWhoReadsOnAndAConversationOfOne) {
   Plant("UPDATE conversation_devices SET departed = 0 WHERE device_id = $1", {carol_phone_});
   EXPECT_THAT(*CheckMessages(*database_, kForever), Contains(HasSubstr("has left reads on")));
   Plant("UPDATE conversation_members SET left_at = 1");
-  EXPECT_THAT(*CheckMessages(*database_, kForever), Contains(HasSubstr("fewer than two")));
+  EXPECT_THAT(*CheckMessages(*database_, kForever), Contains(HasSubstr("too few take part")));
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, LeavingTest, ::testing::ValuesIn(storage::AllTestBackends()),

@@ -8,6 +8,7 @@
 #include "common/base/status.h"
 #include "common/storage/request_log.h"
 #include "services/messaging/stores/group_remains.h"
+#include "services/messaging/stores/sql_invitation_store.h"
 #include "services/messaging/stores/sql_message_store.h"
 
 namespace handrail::messaging {
@@ -22,6 +23,7 @@ constexpr absl::Duration kLookAgain = absl::Hours(1);
 constexpr int64_t kAnswersAtOnce = 500;
 // The bytes of so many messages are counted anew at each look.
 constexpr int64_t kCountedAnew = 1000;
+constexpr int64_t kInvitationsAtOnce = 500;
 
 // One conversation, its row locked.
 class TrimStep {
@@ -224,6 +226,9 @@ absl::StatusOr<RetentionResult> SqlMessageStore::TrimSome(absl::Time deadline, a
     result.more |= result.conversations_examined >= options_.trim_conversations;
     ASSIGN_OR_RETURN(const int64_t answers, storage::TrimRequestLog(tx, now, kAnswersAtOnce));
     result.more |= answers >= kAnswersAtOnce;
+    ASSIGN_OR_RETURN(const int64_t invitations,
+                     TrimInvitations(tx, now - InvitationLimits().keep_after, kInvitationsAtOnce));
+    result.more |= invitations >= kInvitationsAtOnce;
     return absl::OkStatus();
   }));
   return result;

@@ -299,6 +299,34 @@ std::vector<std::string> KeptBytes() {
   };
 }
 
+// Conversations of more than two, into which people come by invitation.
+std::vector<std::string> InvitationTables() {
+  return {
+      // 1 of a pairing; 2 of a group, whose pairing_id is its own id: nobody was paired.
+      "ALTER TABLE conversations ADD COLUMN kind {int} NOT NULL DEFAULT 1 CHECK (kind IN (1, 2))",
+      // When they came, last; 0 for those who were there from the beginning.
+      "ALTER TABLE conversation_members ADD COLUMN joined_at {int} NOT NULL DEFAULT 0",
+      // By which invitation; null for who was paired, or began.
+      "ALTER TABLE conversation_members ADD COLUMN invitation_id {blob}",
+      // One lets one person in, also when its own row is long gone.
+      "CREATE UNIQUE INDEX conversation_members_by_invitation"
+      " ON conversation_members (invitation_id) WHERE invitation_id IS NOT NULL",
+
+      "CREATE TABLE invitations ("
+      " invitation_id {blob} NOT NULL PRIMARY KEY CHECK (length(invitation_id) = 16),"
+      " conversation_key {int} NOT NULL,"
+      " inviter {blob} NOT NULL CHECK (length(inviter) = 16),"
+      " secret_digest {blob} NOT NULL CHECK (length(secret_digest) = 32),"
+      // 1 open until expires_at, 2 accepted, 3 revoked.
+      " state {int} NOT NULL CHECK (state IN (1, 2, 3)),"
+      " accepted_by {blob} CHECK ((accepted_by IS NULL) = (state <> 2)),"
+      " created_at {int} NOT NULL,"
+      " expires_at {int} NOT NULL) {strict}",
+      "CREATE INDEX invitations_by_conversation ON invitations (conversation_key)",
+      "CREATE INDEX invitations_by_expiry ON invitations (expires_at)",
+  };
+}
+
 }  // namespace
 
 absl::Span<const Migration> Migrations() {
@@ -324,6 +352,7 @@ absl::Span<const Migration> Migrations() {
       {"0012_devices_that_read",
        {"CREATE INDEX conversation_devices_that_read ON conversation_devices (conversation_key)"
         " WHERE end_sequence IS NULL"}},
+      {"0014_invitations", InvitationTables()},
       {"0017_kept_bytes", KeptBytes()},
   };
   return *migrations;

@@ -9,6 +9,7 @@
 #include "common/crypto/sha256_stream.h"
 #include "services/messaging/domain/messages.h"
 #include "services/messaging/stores/attachment_access.h"
+#include "services/messaging/stores/membership.h"
 #include "services/messaging/stores/schema.h"
 
 namespace handrail::messaging {
@@ -94,6 +95,19 @@ absl::StatusOr<Stored> LoadOwn(Transaction& tx, absl::Time now, const Attachment
   ASSIGN_OR_RETURN(Stored stored, LoadLive(tx, now, id));
   if (stored.member != caller.member) return NotFound();
   RETURN_IF_ERROR(CheckMaySend(tx, caller, stored.conversation_key, kNoAttachment));
+  return stored;
+}
+
+// The same for somebody who reads the conversation, and is not blocked with whose it is (M5). Of a
+// group conversation the other has left then, and the attachment stays for the rest.
+absl::StatusOr<Stored> LoadReadable(Transaction& tx, absl::Time now, const AttachmentCaller& caller,
+                                    const AttachmentId& id) {
+  ASSIGN_OR_RETURN(Stored stored, LoadLive(tx, now, id));
+  const bool ready = stored.attachment.state == AttachmentState::kReady;
+  if (!ready && stored.member != caller.member) return NotFound();
+  RETURN_IF_ERROR(CheckMayRead(tx, caller, stored.conversation_key, kNoAttachment));
+  ASSIGN_OR_RETURN(const bool blocked, AreBlocked(tx, stored.member, caller.member));
+  if (blocked) return NotFound();
   return stored;
 }
 
@@ -284,10 +298,7 @@ absl::StatusOr<Attachment> SqlAttachmentStore::Get(absl::Time deadline, absl::Ti
                                                    const AttachmentId& id) {
   Attachment attachment;
   RETURN_IF_ERROR(database_.Read(deadline, [&](Transaction& tx) -> absl::Status {
-    ASSIGN_OR_RETURN(Stored stored, LoadLive(tx, now, id));
-    const bool ready = stored.attachment.state == AttachmentState::kReady;
-    if (!ready && stored.member != caller.member) return NotFound();
-    RETURN_IF_ERROR(CheckMayRead(tx, caller, stored.conversation_key, kNoAttachment));
+    ASSIGN_OR_RETURN(Stored stored, LoadReadable(tx, now, caller, id));
     RETURN_IF_ERROR(LoadStoredChunks(tx, stored.attachment));
     attachment = std::move(stored.attachment);
     return absl::OkStatus();
@@ -353,9 +364,8 @@ absl::StatusOr<std::string> SqlAttachmentStore::FetchChunk(absl::Time deadline, 
                                                            const AttachmentId& id, int64_t index) {
   std::string bytes;
   RETURN_IF_ERROR(database_.Read(deadline, [&](Transaction& tx) -> absl::Status {
-    ASSIGN_OR_RETURN(const Stored stored, LoadLive(tx, now, id));
+    ASSIGN_OR_RETURN(const Stored stored, LoadReadable(tx, now, caller, id));
     if (stored.attachment.state != AttachmentState::kReady) return NotFound();
-    RETURN_IF_ERROR(CheckMayRead(tx, caller, stored.conversation_key, kNoAttachment));
     ASSIGN_OR_RETURN(const Rows rows, tx.Query("SELECT bytes FROM attachment_chunks"
                                                " WHERE attachment_key = $1 AND chunk_index = $2",
                                                {KeyOf(id), index}));

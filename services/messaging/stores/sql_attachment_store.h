@@ -11,7 +11,7 @@ namespace handrail::messaging {
 // AttachmentStore on the database that Migrations() has prepared. An attachment is there while its
 // time is not over: to delete it is to set that time to 0, and the sweep removes the bytes. A chunk
 // is never changed, so that what was hashed is what will be fetched. Locks come in the order that
-// sync.cc tells, attachments last.
+// membership.h tells, attachments last.
 class SqlAttachmentStore final : public AttachmentStore {
  public:
   // `database` must outlive the store.

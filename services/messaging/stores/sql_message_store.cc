@@ -76,6 +76,7 @@ absl::Status ReadConversation(Transaction& tx, const DeviceId& device, int64_t f
   stream.deliverable = view.Deliverable();
   stream.start_sequence = view.start_sequence;
   stream.readable_to = view.readable_to;
+  stream.silenced = view.silenced;
   const std::optional<Gap> gap = view.GapAt(from);
   // Without its Welcome a device could not read what comes after it. But what is left of a group
   // that has ended comes before the Welcome to the one after it: who has joined that one could not

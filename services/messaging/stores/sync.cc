@@ -1,11 +1,11 @@
-// What matching and profiles tell us. Locks are taken in one order everywhere: pairings, members,
-// conversations (each by rising key).
+// What matching and profiles tell us. Locks are taken in the order that membership.h tells.
 #include <algorithm>
 #include <limits>
 #include <utility>
 
 #include "common/base/status.h"
 #include "services/messaging/stores/group_remains.h"
+#include "services/messaging/stores/membership.h"
 #include "services/messaging/stores/schema.h"
 #include "services/messaging/stores/sql_message_store.h"
 
@@ -22,25 +22,6 @@ constexpr int64_t kNever = std::numeric_limits<int64_t>::max() / 4;
 constexpr int kOpen = static_cast<int>(ConversationState::kOpen);
 constexpr int kClosed = static_cast<int>(ConversationState::kClosed);
 
-struct MemberRow {
-  int64_t version = 0;
-  Standing standing = Standing::kSuspended;
-};
-
-// Locks the row of a member, made when it is not there yet: two steps that concern one member are
-// one after the other, even before profiles has told us anything.
-absl::StatusOr<MemberRow> LockMember(Transaction& tx, const MemberId& member, absl::Time now) {
-  RETURN_IF_ERROR(tx.Execute("INSERT INTO members (member_id, version, standing, updated_at)"
-                             " VALUES ($1, 0, $2, $3) ON CONFLICT DO NOTHING",
-                             {member, static_cast<int>(Standing::kSuspended), now})
-                      .status());
-  ASSIGN_OR_RETURN(const Rows rows,
-                   tx.Query("SELECT version, standing FROM members WHERE member_id = $1"
-                            " {for_update}",
-                            {member}));
-  return MemberRow{rows.front().Int(0), static_cast<Standing>(rows.front().Int(1))};
-}
-
 // Locks the row of a pairing; the time when it was closed, if it was.
 absl::StatusOr<bool> LockPairing(Transaction& tx, const PairingId& pairing) {
   RETURN_IF_ERROR(tx.Execute("INSERT INTO pairings (pairing_id, closed_at) VALUES ($1, $2)"
@@ -53,76 +34,27 @@ absl::StatusOr<bool> LockPairing(Transaction& tx, const PairingId& pairing) {
   return !rows.front().IsNull(0);
 }
 
-std::pair<MemberId, MemberId> Ordered(const MemberId& a, const MemberId& b) {
-  return a < b ? std::make_pair(a, b) : std::make_pair(b, a);
-}
-
-absl::StatusOr<bool> AreBlocked(Transaction& tx, const MemberId& low, const MemberId& high) {
-  ASSIGN_OR_RETURN(const Rows rows,
-                   tx.Query("SELECT 1 FROM blocks WHERE low_member_id = $1 AND high_member_id = $2",
-                            {low, high}));
-  return !rows.empty();
-}
-
-absl::Status AddDevice(Transaction& tx, int64_t key, const DeviceId& device, const MemberId& member,
-                       int64_t start, bool can_send) {
-  // A device that comes back after its removal begins anew.
-  return tx
-      .Execute(
-          "INSERT INTO conversation_devices (conversation_key, device_id, member_id,"
-          " start_sequence, end_sequence, acked_sequence, skipped_sequence, can_send)"
-          " VALUES ($1, $2, $3, $4, $5, $6, 0, $7)"
-          " ON CONFLICT (conversation_key, device_id) DO UPDATE SET"
-          " start_sequence = excluded.start_sequence, end_sequence = NULL,"
-          " acked_sequence = excluded.acked_sequence, can_send = excluded.can_send"
-          " WHERE conversation_devices.end_sequence IS NOT NULL",
-          {key, device, member, start, Null(), start - 1, can_send})
-      .status();
-}
-
-// A device of a member whose conversation has a group knows of it, and reads nothing until a commit
-// adds it.
-absl::Status AddOutsideGroup(Transaction& tx, int64_t key, const DeviceId& device,
-                             const MemberId& member, int64_t head, bool can_send) {
-  return tx
-      .Execute(
-          "INSERT INTO conversation_devices (conversation_key, device_id, member_id,"
-          " start_sequence, end_sequence, acked_sequence, skipped_sequence, can_send)"
-          " VALUES ($1, $2, $3, $4, $5, $5, 0, $6) ON CONFLICT DO NOTHING",
-          {key, device, member, head + 1, head, can_send})
-      .status();
-}
-
-// Every live device of the conversation, told to look at it.
-absl::Status AddWakeUps(Transaction& tx, int64_t key, const ConversationId& conversation,
-                        std::vector<WakeUp>& wake_ups) {
-  ASSIGN_OR_RETURN(const Rows rows,
-                   tx.Query("SELECT device_id FROM conversation_devices"
-                            " WHERE conversation_key = $1 AND end_sequence IS NULL",
-                            {key}));
-  for (const Row& row : rows) wake_ups.push_back({row.Id<DeviceId>(0), conversation});
-  return absl::OkStatus();
-}
-
 struct Locked {
   int64_t key = 0;
   ConversationId id;
   int64_t head = 0;
   bool has_group = false;
+  ConversationKind kind = ConversationKind::kPairing;
 };
 
 // Those that they take part in: what they have left is not theirs any more.
 absl::StatusOr<std::vector<Locked>> LockConversationsOf(Transaction& tx, const MemberId& member) {
   ASSIGN_OR_RETURN(const Rows rows,
-                   tx.Query("SELECT conversation_key, conversation_id, head_sequence, group_from"
-                            " FROM conversations WHERE conversation_key IN"
+                   tx.Query("SELECT conversation_key, conversation_id, head_sequence, group_from,"
+                            " kind FROM conversations WHERE conversation_key IN"
                             " (SELECT conversation_key FROM conversation_members"
                             "  WHERE member_id = $1 AND left_at IS NULL)"
                             " ORDER BY conversation_key {for_update}",
                             {member}));
   std::vector<Locked> locked;
   for (const Row& row : rows) {
-    locked.push_back({row.Int(0), row.Id<ConversationId>(1), row.Int(2), !row.IsNull(3)});
+    locked.push_back({row.Int(0), row.Id<ConversationId>(1), row.Int(2), !row.IsNull(3),
+                      static_cast<ConversationKind>(row.Int(4))});
   }
   return locked;
 }
@@ -141,6 +73,18 @@ absl::Status AddMemberToConversation(Transaction& tx, int64_t key, const MemberI
         AddDevice(tx, key, device.Id<DeviceId>(0), member, 1, row.standing == Standing::kGood));
   }
   return absl::OkStatus();
+}
+
+// In a group conversation in which both take part the one who is blocked does so no more, as if
+// they had left: to them it is closed, and who blocks loses nobody else.
+absl::Status PartInGroup(Transaction& tx, int64_t key, const ConversationId& id, const Block& block,
+                         absl::Time now, std::vector<WakeUp>& wake_ups) {
+  ASSIGN_OR_RETURN(const Rows rows, tx.Query("SELECT 1 FROM conversation_members"
+                                             " WHERE conversation_key = $1 AND left_at IS NULL"
+                                             " AND (member_id = $2 OR member_id = $3)",
+                                             {key, block.blocker, block.blocked}));
+  if (rows.size() < 2) return absl::OkStatus();
+  return TakeOut(tx, key, id, block.blocked, now, wake_ups);
 }
 
 // The conversation that a pairing has already.
@@ -179,7 +123,7 @@ class SnapshotStep {
                         .status());
     ASSIGN_OR_RETURN(conversations_, LockConversationsOf(tx_, snapshot_.member));
     RETURN_IF_ERROR(RemoveDevices());
-    if (snapshot_.standing == Standing::kErased) return CloseAll();
+    if (snapshot_.standing == Standing::kErased) return EndAll();
     for (const DeviceId& device : snapshot_.devices) RETURN_IF_ERROR(KeepDevice(device));
     return tx_
         .Execute(
@@ -241,12 +185,16 @@ class SnapshotStep {
     return absl::OkStatus();
   }
 
-  absl::Status CloseAll() {
+  // Two who were paired were alone; a group goes on without one of its people.
+  absl::Status EndAll() {
     for (const Locked& conversation : conversations_) {
-      ASSIGN_OR_RETURN(const bool changed, CloseLocked(tx_, conversation.key, false, now_));
-      if (changed) {
-        RETURN_IF_ERROR(AddWakeUps(tx_, conversation.key, conversation.id, wake_ups_));
+      const auto& [key, id, head, has_group, kind] = conversation;
+      if (kind == ConversationKind::kGroup) {
+        RETURN_IF_ERROR(TakeOut(tx_, key, id, snapshot_.member, now_, wake_ups_));
+        continue;
       }
+      ASSIGN_OR_RETURN(const bool changed, CloseLocked(tx_, key, false, now_));
+      if (changed) RETURN_IF_ERROR(AddWakeUps(tx_, key, id, wake_ups_));
     }
     return absl::OkStatus();
   }
@@ -371,16 +319,20 @@ absl::StatusOr<std::vector<WakeUp>> SqlMessageStore::ApplyBlock(absl::Time deadl
                                {low, high, now})
                         .status());
     ASSIGN_OR_RETURN(const Rows rows,
-                     tx.Query("SELECT conversation_key, conversation_id FROM conversations"
+                     tx.Query("SELECT conversation_key, conversation_id, kind FROM conversations"
                               " WHERE conversation_key IN (SELECT a.conversation_key"
                               "  FROM conversation_members a JOIN conversation_members b"
                               "  ON b.conversation_key = a.conversation_key AND b.member_id = $2"
                               "  WHERE a.member_id = $1) ORDER BY conversation_key {for_update}",
                               {low, high}));
     for (const Row& row : rows) {
+      const auto id = row.Id<ConversationId>(1);
+      if (row.Int(2) == static_cast<int64_t>(ConversationKind::kGroup)) {
+        RETURN_IF_ERROR(PartInGroup(tx, row.Int(0), id, block, now, wake_ups));
+        continue;
+      }
       ASSIGN_OR_RETURN(const bool changed, CloseLocked(tx, row.Int(0), true, now));
-      if (!changed) continue;
-      RETURN_IF_ERROR(AddWakeUps(tx, row.Int(0), row.Id<ConversationId>(1), wake_ups));
+      if (changed) RETURN_IF_ERROR(AddWakeUps(tx, row.Int(0), id, wake_ups));
     }
     return absl::OkStatus();
   }));
