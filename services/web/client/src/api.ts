@@ -5,6 +5,7 @@ export * from './gen/handrail/profiles/v1/identity_pb.ts';
 export * from './gen/handrail/profiles/v1/profile_pb.ts';
 export * from './gen/handrail/messaging/v1/attachment_pb.ts';
 export * from './gen/handrail/messaging/v1/group_pb.ts';
+export * from './gen/handrail/messaging/v1/invitation_pb.ts';
 export * from './gen/handrail/messaging/v1/key_service_pb.ts';
 export * from './gen/handrail/messaging/v1/messaging_pb.ts';
 export { MatchingService, OfferState, TicketState } from './gen/handrail/matching/v1/matching_pb.ts';

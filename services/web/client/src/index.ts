@@ -28,6 +28,7 @@ export type {
   UnreadableMessage,
   UnreadableReason,
 } from './conversations/events.ts';
+export type { MadeInvitation } from './conversations/invitations.ts';
 export { Inbox } from './delivery/inbox.ts';
 export type { InboxEnd, InboxHandler, InboxOptions, InboxStatus } from './delivery/inbox.ts';
 export { KeyPackages } from './keys/key_packages.ts';

@@ -2,6 +2,7 @@ import { newRequestId } from '../base/bytes.ts';
 import { Inbox } from '../delivery/inbox.ts';
 import type { InboxEnd, InboxOptions } from '../delivery/inbox.ts';
 import type { E2eeEngine, GroupView } from '../engine/engine.ts';
+import type { Invitation } from '../gen/handrail/messaging/v1/invitation_pb.ts';
 import { MessagingService } from '../gen/handrail/messaging/v1/messaging_pb.ts';
 import type { KeyPackages } from '../keys/key_packages.ts';
 import type { Session } from '../session/session.ts';
@@ -13,6 +14,8 @@ import { ConversationError } from './events.ts';
 import type { ConversationsHandler } from './events.ts';
 import { GroupChanges } from './group_changes.ts';
 import type { Settled, Wish } from './group_changes.ts';
+import { Invitations } from './invitations.ts';
+import type { MadeInvitation } from './invitations.ts';
 import { Outbox } from './outbox.ts';
 import type { SendOptions } from './outbox.ts';
 import { conversationsWithGroup, conversationsWithOutbox, groupOf } from './records.ts';
@@ -54,6 +57,7 @@ export class Conversations {
   private readonly inbox: Inbox;
   private readonly changes: GroupChanges;
   private readonly outbox: Outbox;
+  private readonly guests: Invitations;
   private readonly serial = new Serial();
   private readonly patience = new Map<string, { skipping: number; left: number }>();
 
@@ -67,6 +71,7 @@ export class Conversations {
     const onProblem = (error: Error) => this.problem(error);
     this.changes = new GroupChanges({ ...shared, engine, deviceKey, onProblem, random });
     this.outbox = new Outbox(shared);
+    this.guests = new Invitations(session);
   }
 
   /**
@@ -119,6 +124,42 @@ export class Conversations {
       await this.outbox.flush(conversation);
     };
     return this.serial.run(conversation, () => this.outbox.orRefuse(conversation, step));
+  }
+
+  /**
+   * Begins a conversation of up to 8 people, in which this person is alone until somebody accepts an
+   * invitation; its name. What is said before waits for them. Errors: those of the call.
+   */
+  createGroup(): Promise<string> {
+    return this.guests.begin();
+  }
+
+  /**
+   * Keeps a place in a group conversation for one person, for 7 days. Errors: those of the call. When
+   * the answer is lost, the place is kept for nobody: `invitations` shows it, `revoke` frees it.
+   */
+  invite(conversation: string): Promise<MadeInvitation> {
+    return this.guests.invite(conversation);
+  }
+
+  /** The places that are kept in a conversation, the newest first. Errors: those of the call. */
+  invitations(conversation: string): Promise<Invitation[]> {
+    return this.guests.list(conversation);
+  }
+
+  /** Nobody comes by this invitation, `invitations/{invitation}`, any more. Errors: as above. */
+  revoke(invitation: string): Promise<void> {
+    return this.guests.revoke(invitation);
+  }
+
+  /**
+   * Takes part in the conversation of an invitation's code; its name. Any device of the others lets
+   * this person's devices in as soon as it runs; nothing of before is ever read. May be repeated.
+   * Errors: RangeError for what is no code; HandrailError NOT_FOUND whatever is the matter with it;
+   * those of the call.
+   */
+  accept(code: string): Promise<string> {
+    return this.guests.accept(code);
   }
 
   /** Reads what has come without `run`. Errors: as Inbox.fetch. */

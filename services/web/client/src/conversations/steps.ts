@@ -44,6 +44,8 @@ export class Steps {
   async envelope(transaction: Transaction, envelope: Envelope): Promise<void> {
     const { conversation, senderDevice, kind } = envelope;
     await this.acceptBefore(transaction, envelope);
+    // Not for this device any more: who said it and this person are blocked.
+    if (envelope.payload.length === 0) return;
     if (senderDevice === this.options.device) return this.echo(transaction, envelope);
     if (kind === EnvelopeKind.UNSPECIFIED) {
       return this.unreadable(transaction, envelope, 'not-encrypted');

@@ -7,6 +7,7 @@ import {
   AttachmentService,
   GroupService,
   IdentityService,
+  InvitationService,
   KeyService,
   MessagingService,
 } from '../../src/api.ts';
@@ -87,6 +88,7 @@ export function gatewayTo(endpoints: Endpoints): Gateway {
       router.service(IdentityService, handlersOf(IdentityService, profiles));
       router.service(AttachmentService, handlersOf(AttachmentService, messaging));
       router.service(GroupService, handlersOf(GroupService, messaging));
+      router.service(InvitationService, handlersOf(InvitationService, messaging));
       router.service(KeyService, handlersOf(KeyService, messaging));
       router.service(MessagingService, handlersOf(MessagingService, messaging));
     },
