@@ -94,7 +94,11 @@ describe('a command line', () => {
     expect(passphrase).toContain('never given as an argument');
     const message = refused(['send', 'abcd', 'nobody should see this']);
     expect(message).toContain('standard input');
-    for (const words of [passphrase, message]) expect(words).not.toMatch(/hunter2|nobody should/);
+    const invitation = refused(['accept', 'handrailinvitation1.abcd']);
+    expect(invitation).toContain('standard input');
+    for (const words of [passphrase, message, invitation]) {
+      expect(words).not.toMatch(/hunter2|nobody should|invitation1/);
+    }
   });
 
   test('asks for help in several ways', () => {

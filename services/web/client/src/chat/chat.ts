@@ -263,6 +263,6 @@ export function onlyOne(names: readonly string[], what: string | undefined): str
       : `There is no conversation that begins with ${what}.`;
   const todo =
     'A conversation comes with a pairing: when a sponsor has accepted (handrail match, handrail ' +
-    'offers). See: handrail-chat conversations';
+    'offers); or by handrail-chat group and accept. See: handrail-chat conversations';
   throw new Fault(EXIT.failed, message, todo, 'NO_CONVERSATION');
 }

@@ -19,6 +19,9 @@ const VERBS = {
   'add-device': { words: [1, 1], options: [] },
   'remove-device': { words: [1, 1], options: ['yes'] },
   conversations: { words: [0, 0], options: [] },
+  group: { words: [0, 0], options: [] },
+  invite: { words: [0, 1], options: ['list', 'revoke'] },
+  accept: { words: [0, 0], options: [] },
   talk: { words: [0, 1], options: ['check'] },
   send: { words: [0, 1], options: ['lines', 'id', 'file'] },
   read: { words: [0, 1], options: ['follow', 'all', 'check'] },
@@ -50,6 +53,8 @@ const OPTIONS = {
   compared: { type: 'boolean' },
   to: { type: 'string' },
   force: { type: 'boolean' },
+  list: { type: 'boolean' },
+  revoke: { type: 'string' },
 } as const;
 
 const COMMON = ['state', 'data', 'server', 'ca', 'passphrase-file', 'passphrase', 'wait', 'json'];
@@ -87,6 +92,9 @@ export interface CommandLine {
   readonly compared: boolean;
   readonly to: string | undefined;
   readonly force: boolean;
+  readonly list: boolean;
+  /** The invitation that nobody should come by any more. */
+  readonly revoke: string | undefined;
 }
 
 export type Parsed = CommandLine | { readonly verb: 'help'; readonly about: Verb | undefined };
@@ -141,6 +149,8 @@ export function parseCommandLine(args: readonly string[], environment: Environme
     compared: values.compared ?? false,
     to: values.to,
     force: values.force ?? false,
+    list: values.list ?? false,
+    revoke: values.revoke,
   };
 }
 
@@ -159,6 +169,16 @@ function verbOf(word: string): Verb {
   throw usageFault(`There is no command "${word}".`, `There are: ${Object.keys(VERBS).join(', ')}`);
 }
 
+/** What is no argument, so that it stays out of the shell's history. */
+const ON_STANDARD_INPUT: Readonly<Partial<Record<Verb, string>>> = {
+  send:
+    'A message comes on standard input, so that it stays out of the shell’s history: ' +
+    'handrail-chat send [CONVERSATION] and then type, or pipe it.',
+  accept:
+    'An invitation comes on standard input, so that it stays out of the shell’s history: ' +
+    'handrail-chat accept and then paste it, or pipe it.',
+};
+
 function checkThatItTakes(verb: Verb, words: readonly string[], options: readonly string[]): void {
   const see = `See: handrail-chat ${verb} --help`;
   const { words: [least, most], options: own } = VERBS[verb];
@@ -168,11 +188,7 @@ function checkThatItTakes(verb: Verb, words: readonly string[], options: readonl
   }
   if (words.length < least) throw usageFault(`"${verb}" needs one more word.`, see);
   if (words.length <= most) return;
-  const todo =
-    verb === 'send'
-      ? 'A message comes on standard input, so that it stays out of the shell’s history: ' +
-        'handrail-chat send [CONVERSATION] and then type, or pipe it.'
-      : see;
+  const todo = ON_STANDARD_INPUT[verb] ?? see;
   const takes = ['no word', 'one word', 'two words'][most];
   throw usageFault(`"${verb}" takes ${takes} beside its options.`, todo);
 }

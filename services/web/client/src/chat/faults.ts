@@ -83,9 +83,10 @@ const BY_REASON: Readonly<Record<string, Words>> = {
   RATE_LIMITED: [EXIT.later, 'Too many calls in a short time.', 'Wait a minute, then try again.'],
   QUEUE_FULL: [
     EXIT.later,
-    'The server takes no more for now: too many messages wait to be read, or you have too many ' +
-      'devices.',
-    'Try again when the other side has read; or remove a device that you no longer use.',
+    'The server takes no more for now: too many messages wait to be read, there is no place for ' +
+      'one more, or you have too many devices.',
+    'Try again when the others have read, or a place is free; or remove a device that you no ' +
+      'longer use.',
   ],
   DATABASE_FULL: [
     EXIT.later,

@@ -11,6 +11,10 @@ What you write is encrypted on this device and decrypted on theirs; the server c
   handrail-chat remove-device DEVICE   remove one, for good (it was lost, say)
   handrail-chat whoami                 which device this is
 
+  handrail-chat group                  begin a conversation of several people
+  handrail-chat invite [CONVERSATION]  let one more person in  (--list, --revoke INVITATION)
+  handrail-chat accept                 come in, by the invitation on standard input
+
   handrail-chat conversations          with whom you can talk
   handrail-chat talk [CONVERSATION]    talk: what you type is sent, what comes is shown
   handrail-chat send [CONVERSATION]    send what is on standard input  (--file PATH)
@@ -106,6 +110,30 @@ JSON: whoami ("device", "member", "state").`,
 
 JSON: conversation ("conversation", "state", "members", "head_sequence", "readable", "devices",
 "unread"), a line each.`,
+
+  group: `handrail-chat group: begins a conversation of up to eight people, a home group say.
+
+You are alone in it until somebody accepts an invitation of yours: handrail-chat invite. What you
+say before waits on this device for them.
+JSON: group ("conversation").`,
+
+  invite: `handrail-chat invite [CONVERSATION]: keeps a place for one more person.
+
+Shows an invitation for one person, good for seven days and for one time. Send it to them in a
+conversation that you have with them here, or show it to them; whoever has it can come in. It is
+kept nowhere, so take it now. They read what is said from when one of your devices lets theirs in,
+nothing of before.
+  --list                 show the places that are kept, without what lets somebody in
+  --revoke INVITATION    nobody comes by this one any more
+JSON: invitation ("conversation", "invitation", "inviter", "expires", "code"; with --list no code),
+a line each; revoked ("invitation").`,
+
+  accept: `handrail-chat accept: comes into the conversation of an invitation.
+
+The invitation comes on standard input, so that it stays out of the shell's history:
+  handrail-chat accept          and then paste it, Enter
+Those who are in it already see that you came; their devices let yours in by themselves.
+JSON: accepted ("conversation").`,
 
   talk: `handrail-chat talk [CONVERSATION]: talk.
 

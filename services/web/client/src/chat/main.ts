@@ -6,6 +6,7 @@ import type { Setting } from './chat.ts';
 import { addDevice, join, listDevices, makeNew, removeDevice, whoAmI } from './device_commands.ts';
 import { EXIT, faultOf } from './faults.ts';
 import type { ExitCode } from './faults.ts';
+import { acceptInvitation, beginGroup, invite } from './group_commands.ts';
 import { HELP, HELP_ABOUT } from './help.ts';
 import { Output } from './output.ts';
 import { exportConversation, listConversations, read, verify } from './read.ts';
@@ -21,6 +22,9 @@ const COMMANDS: Readonly<Record<Verb, (setting: Setting) => Promise<void>>> = {
   'add-device': addDevice,
   'remove-device': removeDevice,
   conversations: listConversations,
+  group: beginGroup,
+  invite,
+  accept: (setting) => acceptInvitation(setting, process.stdin),
   talk: (setting) => talk(setting, process.stdin),
   send: (setting) => send(setting, process.stdin),
   read,
