@@ -14,7 +14,9 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "common/base/status.h"
+#include "common/rpc/client.h"
 #include "handrail/messaging/v1/attachment.pb.h"
+#include "handrail/messaging/v1/invitation.grpc.pb.h"
 #include "tests/integration/hostile.h"
 #include "tests/support/api.h"
 #include "tests/support/cluster.h"
@@ -67,6 +69,7 @@ class ApiMatrixTest : public ::testing::Test {
 
   void MakeResources();
   std::string BeginAttachment(const std::string& conversation);
+  std::string MakeInvitation();
 
   static std::string Bearer(const std::string& token) { return absl::StrCat("Bearer ", token); }
   // The token with one thing in its claims or signature changed.
@@ -140,6 +143,7 @@ void ApiMatrixTest::MakeResources() {
                 {"pairings", pairing.name()},
                 {"conversations", pairing.conversation()},
                 {"attachments", BeginAttachment(pairing.conversation())},
+                {"invitations", MakeInvitation()},
                 {"devices", newcomer_->device()}};
 }
 
@@ -156,6 +160,22 @@ std::string ApiMatrixTest::BeginAttachment(const std::string& conversation) {
     EXPECT_TRUE(outcome.status.ok()) << outcome.status.error_message();
   }
   return absl::StrCat("attachments/", request.attachment_id());
+}
+
+// Into a conversation of the newcomer's own.
+std::string ApiMatrixTest::MakeInvitation() {
+  using Stub = messaging::v1::InvitationService::Stub;
+  rpc::ClientOptions options;
+  options.address = cluster_->endpoints().messaging;
+  Stub stub(*rpc::MakeChannel(options));
+  messaging::v1::CreateGroupConversationRequest begin;
+  begin.set_request_id(newcomer_->NewRequestId());
+  const auto begun = Unwrap(newcomer_->Call(stub, &Stub::CreateGroupConversation, begin));
+  messaging::v1::CreateInvitationRequest invite;
+  invite.set_conversation(begun.conversation());
+  invite.set_secret_digest(std::string(32, 'd'));
+  invite.set_request_id(newcomer_->NewRequestId());
+  return Unwrap(newcomer_->Call(stub, &Stub::CreateInvitation, invite)).name();
 }
 
 std::string Label(const Method& method, const std::string& who) {
