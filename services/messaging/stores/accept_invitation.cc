@@ -102,12 +102,16 @@ class AcceptStep {
     if (members >= limits_.members) return NoPlace("members");
     ASSIGN_OR_RETURN(const int64_t groups, CountGroupsOf(tx_, call_.who.member));
     if (groups >= limits_.open_conversations) return NoPlace("conversations");
-    ASSIGN_OR_RETURN(const Rows devices,
-                     tx_.Query("SELECT COUNT(*) FROM devices WHERE revoked = 0 AND (member_id = $2"
-                               " OR member_id IN (SELECT member_id FROM conversation_members"
-                               "  WHERE conversation_key = $1 AND left_at IS NULL))",
-                               {key_, call_.who.member}));
-    return devices.front().Int(0) > limits_.devices ? NoPlace("devices") : absl::OkStatus();
+    ASSIGN_OR_RETURN(const Rows theirs,
+                     tx_.Query("SELECT COUNT(*) FROM conversation_members m JOIN devices v"
+                               " ON v.member_id = m.member_id WHERE m.conversation_key = $1"
+                               " AND m.left_at IS NULL AND v.revoked = 0",
+                               {key_}));
+    ASSIGN_OR_RETURN(const Rows own,
+                     tx_.Query("SELECT COUNT(*) FROM devices WHERE member_id = $1 AND revoked = 0",
+                               {call_.who.member}));
+    const int64_t devices = theirs.front().Int(0) + own.front().Int(0);
+    return devices > limits_.devices ? NoPlace("devices") : absl::OkStatus();
   }
 
   absl::Status Join() {
@@ -117,7 +121,7 @@ class AcceptStep {
                                 " member_id, created_at, joined_at, invitation_id)"
                                 " VALUES ($1, $2, $3, $4, $5, $6)"
                                 " ON CONFLICT (conversation_key, member_key) DO UPDATE SET"
-                                " left_at = NULL, joined_at = excluded.joined_at,"
+                                " left_at = NULL, put_out = 0, joined_at = excluded.joined_at,"
                                 " invitation_id = excluded.invitation_id",
                                 {key_, KeyOf(member), member, created_at_, now_, shown_.id})
                         .status());

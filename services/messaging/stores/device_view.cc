@@ -78,10 +78,11 @@ std::optional<Gap> DeviceView::GapAt(int64_t next) const {
 
 absl::Status LoadMembers(storage::Transaction& tx, int64_t key, const MemberId& reader,
                          Conversation& conversation) {
-  ASSIGN_OR_RETURN(const Rows rows,
-                   tx.Query("SELECT member_id, left_at, joined_at FROM conversation_members"
-                            " WHERE conversation_key = $1",
-                            {key}));
+  ASSIGN_OR_RETURN(
+      const Rows rows,
+      tx.Query("SELECT member_id, left_at, joined_at, put_out FROM conversation_members"
+               " WHERE conversation_key = $1",
+               {key}));
   absl::Time told_from = absl::InfinitePast();
   absl::Time told_until = absl::InfiniteFuture();
   for (const Row& row : rows) {
@@ -94,6 +95,8 @@ absl::Status LoadMembers(storage::Transaction& tx, int64_t key, const MemberId& 
     if (gone_before || row.Time(2) > told_until) continue;
     conversation.members.push_back(row.Id<MemberId>(0));
     if (row.IsNull(1) || row.Time(1) > told_until) continue;
+    // To who was put out it looks as if the conversation had ended.
+    if (row.Bool(3) && row.Id<MemberId>(0) == reader) continue;
     conversation.members_left.push_back(row.Id<MemberId>(0));
   }
   return absl::OkStatus();

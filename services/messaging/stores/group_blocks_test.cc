@@ -59,6 +59,7 @@ TEST_P(GroupBlocksTest, WhoIsBlockedIsOutAsIfTheyHadLeftAndTheOthersGoOn) {
   const Conversation his = SeenBy(bob_phone_);
   EXPECT_EQ(his.state, ConversationState::kClosed);
   EXPECT_THAT(his.members, UnorderedElementsAre(ann_, bob_, carol_));
+  EXPECT_THAT(his.members_left, IsEmpty()) << "it looks as if it had ended";
   EXPECT_EQ(ReasonOf(SayIn(1, bob_phone_).status()), "CONVERSATION_CLOSED");
   ASSERT_TRUE(SayIn(1, carol_phone_).ok());  // 2
   EXPECT_THAT(ToldTo(bob_phone_).spoken, IsEmpty());

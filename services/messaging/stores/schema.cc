@@ -306,6 +306,9 @@ std::vector<std::string> InvitationTables() {
       "ALTER TABLE conversations ADD COLUMN kind {int} NOT NULL DEFAULT 1 CHECK (kind IN (1, 2))",
       // When they came, last; 0 for those who were there from the beginning.
       "ALTER TABLE conversation_members ADD COLUMN joined_at {int} NOT NULL DEFAULT 0",
+      // A block has put them out: they are not told that they left.
+      "ALTER TABLE conversation_members ADD COLUMN put_out {int} NOT NULL DEFAULT 0"
+      " CHECK (put_out IN (0, 1))",
       // By which invitation; null for who was paired, or began.
       "ALTER TABLE conversation_members ADD COLUMN invitation_id {blob}",
       // One lets one person in, also when its own row is long gone.

@@ -84,6 +84,10 @@ absl::Status PartInGroup(Transaction& tx, int64_t key, const ConversationId& id,
                                              " AND (member_id = $2 OR member_id = $3)",
                                              {key, block.blocker, block.blocked}));
   if (rows.size() < 2) return absl::OkStatus();
+  RETURN_IF_ERROR(tx.Execute("UPDATE conversation_members SET put_out = 1"
+                             " WHERE conversation_key = $1 AND member_id = $2",
+                             {key, block.blocked})
+                      .status());
   return TakeOut(tx, key, id, block.blocked, now, wake_ups);
 }
 
