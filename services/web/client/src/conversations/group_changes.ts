@@ -101,7 +101,7 @@ export class GroupChanges {
     let fresh = wish !== 'fresh-keys';
     for (let attempt = 1; attempt <= MAX_TRIES; ++attempt) {
       const gone = await this.submit(conversation);
-      if (gone === 'accepted') fresh = true;
+      if (gone === 'renewed') fresh = true;
       if (gone === 'refused') await this.pause(attempt);
       const server = await this.whereItIs(conversation);
       if (server.state === ConversationState.CLOSED) {
@@ -196,8 +196,13 @@ export class GroupChanges {
     return mending === GroupMending.RESET;
   }
 
-  /** Sends the commit that is pending, if one is, until it is known what became of it. */
-  private async submit(conversation: string): Promise<'none' | 'accepted' | 'refused'> {
+  /**
+   * Sends the commit that is pending, if one is, until it is known what became of it. `renewed`: it
+   * was accepted, and this device has fresh keys by it.
+   */
+  private async submit(
+    conversation: string,
+  ): Promise<'none' | 'accepted' | 'renewed' | 'refused'> {
     const { store, steps, inbox } = this.options;
     const pending = await pendingOf(store, conversation);
     if (pending === undefined) return 'none';
@@ -222,7 +227,8 @@ export class GroupChanges {
     await store.transact((transaction) =>
       steps.accept(transaction, conversation, commitId, sequence),
     );
-    return 'accepted';
+    // One that only lets devices in leaves the committer's keys as they were.
+    return pending.joins || pending.added.length === 0 ? 'renewed' : 'accepted';
   }
 
   private send(conversation: string, pending: PendingRecord): Promise<{ sequence: bigint }> {

@@ -116,7 +116,10 @@ export interface E2eeEngine {
   join(welcome: Uint8Array, keyPackageSecret: Uint8Array): Promise<Uint8Array>;
   /** Lets a device in by itself, from the GroupInfo of the current epoch; its old leaf goes. */
   rejoin(key: DeviceKey, groupInfo: Uint8Array): Promise<PendingCommit>;
-  /** Adds the owners of these key packages and removes these devices, with fresh keys for all. */
+  /**
+   * Adds the owners of these key packages and removes these devices. With fresh keys of this device,
+   * unless it only adds.
+   */
   commit(
     state: Uint8Array,
     change: { readonly add?: readonly Uint8Array[]; readonly remove?: readonly string[] },

@@ -224,6 +224,21 @@ describe('devices that come and go', () => {
     expect(await oneEpoch([ann, bob, late], conversation)).toBeTruthy();
   });
 
+  test('new keys are new although somebody is let in at the same time', async () => {
+    const people = await twoPeople();
+    const { conversation } = people;
+    const [ann, bob] = [await talker(people.ann), await talker(people.bob)];
+    await ann.conversations.start(conversation);
+    const late = await talker(await anotherDevice(people.bob));
+    await known(ann, conversation, deviceOf(late));
+    await ann.conversations.refreshKeys(conversation);
+    // A commit that only adds would leave Ann's keys as they were.
+    expect(await inGroup(ann, conversation)).toBe(3n);
+    await bob.conversations.fetch(conversation);
+    await late.conversations.fetch(conversation);
+    expect(await oneEpoch([ann, bob, late], conversation)).toBeTruthy();
+  });
+
   test('one that was removed reads nothing more, and is put out of the group', async () => {
     const { ann1, bob1, bob2, talkers, conversation } = await fourDevices();
     for (const one of talkers) one.run();
