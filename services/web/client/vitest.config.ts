@@ -42,6 +42,18 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
         },
       },
+      {
+        // Each has replicas of its own, and kills them.
+        test: {
+          name: 'replicas',
+          include: ['test/replicas/*.test.ts'],
+          fileParallelism: false,
+          ...timeouts,
+          testTimeout: 600_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 3 },
+        },
+      },
     ],
   },
 });

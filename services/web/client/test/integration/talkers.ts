@@ -7,6 +7,7 @@ import { Conversations, DeviceTrust, KeyPackages, TsMlsEngine } from '../../src/
 import { SealedStore, Session, newRequestId, proveDevice } from '../../src/index.ts';
 import type { ConversationsHandler, ConversationsOptions } from '../../src/index.ts';
 import { deviceIdentity } from '../../src/index.ts';
+import type { Endpoints } from '../../src/node.ts';
 import { until } from '../support/until.ts';
 import { newDevice, openStore, pair, patiently, temporaryFolder, transportTo } from './people.ts';
 import type { Device } from './people.ts';
@@ -104,10 +105,13 @@ export async function talker(
 }
 
 /** Another device of the same person. */
-export async function anotherDevice({ session }: Device): Promise<Device> {
+export async function anotherDevice(
+  { session }: Device,
+  endpoints: Partial<Endpoints> = {},
+): Promise<Device> {
   const folder = temporaryFolder();
   const store = await openStore(folder);
-  const transport = transportTo();
+  const transport = transportTo(endpoints);
   const identity = await deviceIdentity(store);
   const proof = await patiently(() => proveDevice(transport, identity));
   await patiently(() => session.addDevice(proof, newRequestId()));

@@ -12,3 +12,13 @@ export async function until<T>(
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
+
+/** Calls until a service has answered, which is what a call that is safe to repeat comes to. */
+export function insist<T>(what: string, call: () => Promise<T>): Promise<NonNullable<T>> {
+  return until(what, 120, () =>
+    call().catch((error: { retryable?: boolean }) => {
+      if (!error.retryable) throw error;
+      return undefined;
+    }),
+  );
+}
