@@ -1,7 +1,8 @@
-import { Http2SessionManager, createGrpcTransport } from '@connectrpc/connect-node';
+import { createGrpcTransport } from '@connectrpc/connect-node';
 
 import { ConnectTransport } from './connect_transport.ts';
 import type { Area, ConnectWire } from './connect_transport.ts';
+import { Http2Sessions } from './http2_sessions.ts';
 import type { Transport } from './transport.ts';
 
 /** Where the services listen: `https://host:port`; `http://` or no scheme means without TLS. */
@@ -23,7 +24,7 @@ const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 function wireTo(endpoint: string, options: NodeTransportOptions): ConnectWire {
   const baseUrl = /^https?:\/\//.test(endpoint) ? endpoint : `http://${endpoint}`;
   const ca = options.certificateAuthority;
-  const sessions = new Http2SessionManager(
+  const sessions = new Http2Sessions(
     baseUrl,
     { pingIntervalMs: PING_INTERVAL_MS, pingTimeoutMs: PING_TIMEOUT_MS },
     ca === undefined ? {} : { ca },
