@@ -100,5 +100,27 @@ TEST_F(KeyServiceTest, ADeviceCountsItsOwn) {
   }
 }
 
+TEST_F(KeyServiceTest, AStreamTellsOnceThatFewAreLeft) {
+  std::vector<std::string> packages;
+  for (int i = 0; i < 21; ++i) packages.push_back(Package(bob_phone_, std::to_string(i)));
+  ASSERT_TRUE(Publish(Bob(), packages, "").ok());
+  Subscription stream(*stub_, Bob());
+  ASSERT_TRUE(stream.ReadUntil(v1::SubscribeResponse::kCaughtUp));
+  v1::ClaimKeyPackagesResponse claim;
+  ASSERT_TRUE(Claim(Token(ann_, ann_phone_), "claim-1", &claim).ok());
+  ASSERT_TRUE(Claim(Token(ann_, ann_phone_), "claim-2", &claim).ok());
+  ASSERT_TRUE(stream.ReadUntil(v1::SubscribeResponse::kKeyPackagesLow));
+  EXPECT_EQ(stream.last.key_packages_low().count().available(), 19);
+  EXPECT_TRUE(stream.last.key_packages_low().count().low());
+
+  // The next one says no more; a stream that begins says it at once.
+  ASSERT_TRUE(Claim(Token(ann_, ann_phone_), "claim-3", &claim).ok());
+  ASSERT_TRUE(Send(Message("hello")).ok());
+  Subscription newer(*stub_, Bob());
+  ASSERT_TRUE(newer.ReadUntil(v1::SubscribeResponse::kKeyPackagesLow));
+  EXPECT_EQ(newer.last.key_packages_low().count().available(), 18);
+  EXPECT_FALSE(stream.ReadUntil(v1::SubscribeResponse::kKeyPackagesLow));
+}
+
 }  // namespace
 }  // namespace handrail::messaging

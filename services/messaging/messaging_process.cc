@@ -66,8 +66,10 @@ class MessagingProcess final : public rpc::ServiceProcess {
         hub_(*parts_.store, *parts_.bus, clock_, {}),
         messaging_(*parts_.store, *parts_.directory, hub_, clock_, {}),
         key_store_(*parts_.database, KeyPackageLimits()),
-        key_packages_(key_store_, clock_, KeyPackageLimits(),
-                      [this](const Call& call) { return messaging_.LearnCaller(call); }),
+        key_packages_(
+            key_store_, clock_, KeyPackageLimits(),
+            [this](const Call& call) { return messaging_.LearnCaller(call); },
+            [this](absl::Span<const WakeUp> wake_ups) { hub_.Spread(wake_ups); }),
         group_store_(*parts_.database, Limits(), GroupLimits()),
         groups_(
             group_store_, clock_, GroupLimits(),

@@ -51,6 +51,9 @@ struct EventWriter {
   void operator()(const ConversationChanged& changed) const {
     ToProto(changed.conversation, proto->mutable_conversation_changed()->mutable_conversation());
   }
+  void operator()(const KeyPackagesLow& low) const {
+    ToProto(low.count, proto->mutable_key_packages_low()->mutable_count());
+  }
   void operator()(const Closing& closing) const {
     proto->mutable_closing()->set_cause(CauseOf(closing.cause));
     proto->mutable_closing()->set_retry_after_ms(
@@ -147,6 +150,12 @@ void ToProto(const Conversation& conversation, v1::Conversation* proto) {
   proto->set_group_id(conversation.group_id);
   proto->set_epoch(conversation.epoch);
   proto->set_group_generation(conversation.generation);
+}
+
+void ToProto(const KeyPackageCount& count, v1::KeyPackageCount* proto) {
+  proto->set_available(static_cast<int32_t>(count.available));
+  proto->set_has_last_resort(count.has_last_resort);
+  proto->set_low(count.low);
 }
 
 void ToProto(const Event& event, v1::SubscribeResponse* proto) {

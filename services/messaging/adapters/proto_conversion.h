@@ -28,6 +28,7 @@ void ToProto(const Envelope& envelope, v1::Envelope* proto);
 void ToProto(const Welcome& welcome, v1::Welcome* proto);
 void ToProto(const Gap& gap, v1::Gap* proto);
 void ToProto(const Conversation& conversation, v1::Conversation* proto);
+void ToProto(const KeyPackageCount& count, v1::KeyPackageCount* proto);
 void ToProto(const Event& event, v1::SubscribeResponse* proto);
 
 }  // namespace handrail::messaging

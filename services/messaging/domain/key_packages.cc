@@ -63,10 +63,14 @@ absl::StatusOr<KeyPackageCount> KeyPackages::Publish(const Call& call,
   if (!last_resort.empty()) {
     ASSIGN_OR_RETURN(last, Read(call, last_resort, "last_resort"));
   }
-  return KnowingDevice(call, [&] {
+  auto count = KnowingDevice(call, [&] {
     return store_.Publish(call.deadline, clock_.Now(), call.who.member, call.who.device, read,
                           last_resort.empty() ? nullptr : &last);
   });
+  // Its stream takes note, so that it tells of the next time that they are few.
+  const WakeUp own{call.who.device, ConversationId()};
+  if (count.ok() && !count->low) spread_({&own, 1});
+  return count;
 }
 
 absl::StatusOr<KeyPackageCount> KeyPackages::Count(const Call& call) {
@@ -83,10 +87,15 @@ absl::StatusOr<KeyPackageClaim> KeyPackages::Claim(const Call& call, const std::
   if (std::binary_search(wanted.begin(), wanted.end(), call.who.device)) {
     return FieldError("devices", "names the calling device");
   }
-  return KnowingDevice(call, [&] {
+  auto claim = KnowingDevice(call, [&] {
     return store_.Claim(call.deadline, clock_.Now(), call.who.member, call.who.device, claim_id,
                         conversation, wanted);
   });
+  if (!claim.ok()) return claim;
+  std::vector<WakeUp> wake_ups;
+  for (const DeviceId& device : claim->running_low) wake_ups.push_back({device, ConversationId()});
+  spread_(wake_ups);
+  return claim;
 }
 
 }  // namespace handrail::messaging

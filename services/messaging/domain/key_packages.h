@@ -15,6 +15,7 @@
 #include "common/base/call.h"
 #include "common/base/clock.h"
 #include "common/base/ids.h"
+#include "services/messaging/domain/messages.h"
 
 // KeyPackages (RFC 9420 §10): with one of a device's, others can add that device to a group while
 // it is away. Each is handed out once, the last-resort one as often as it takes (C4).
@@ -45,13 +46,6 @@ struct NewKeyPackage {
   std::string body;
 };
 
-// How many packages a device has left.
-struct KeyPackageCount {
-  int64_t available = 0;
-  bool has_last_resort = false;
-  bool low = false;  // more should be published soon
-};
-
 struct ClaimedKeyPackage {
   MemberId member;
   DeviceId device;
@@ -65,6 +59,9 @@ struct ClaimedKeyPackage {
 struct KeyPackageClaim {
   std::vector<ClaimedKeyPackage> packages;
   std::vector<DeviceId> without;
+  // The devices that may have few left since: their streams should look. Empty when the answer was
+  // given before.
+  std::vector<DeviceId> running_low;
 };
 
 struct KeyPackageTrim {
@@ -112,11 +109,17 @@ class KeyPackages {
   // Asks profiles of the caller, of whom messaging was never told; NOT_FOUND when nobody knows
   // them.
   using LearnCaller = std::function<absl::Status(const Call&)>;
+  using Spread = std::function<void(absl::Span<const WakeUp>)>;
 
-  // All must outlive it.
+  // All must outlive it. `spread` wakes the streams of devices whose packages became few, or enough
+  // again.
   KeyPackages(KeyPackageStore& store, const Clock& clock, const KeyPackageLimits& limits,
-              LearnCaller learn_caller)
-      : store_(store), clock_(clock), limits_(limits), learn_caller_(std::move(learn_caller)) {}
+              LearnCaller learn_caller, Spread spread)
+      : store_(store),
+        clock_(clock),
+        limits_(limits),
+        learn_caller_(std::move(learn_caller)),
+        spread_(std::move(spread)) {}
 
   // `packages` and `last_resort` (empty for none) are MLSMessages. INVALID_ARGUMENT /
   // FIELD_INVALID when one is no KeyPackage of our suite, or is not the calling device's; and the
@@ -140,6 +143,7 @@ class KeyPackages {
   const Clock& clock_;
   const KeyPackageLimits limits_;
   const LearnCaller learn_caller_;
+  const Spread spread_;
 };
 
 }  // namespace handrail::messaging

@@ -72,9 +72,17 @@ class KeyPackagesTest : public ::testing::Test {
   ::testing::StrictMock<MockStore> store_;
   int learned_ = 0;
   absl::Status learning_ = absl::OkStatus();
-  KeyPackages packages_{store_, clock_, KeyPackageLimits(), [this](const Call&) {
+  std::vector<DeviceId> woken_;
+  KeyPackages packages_{store_, clock_, KeyPackageLimits(),
+                        [this](const Call&) {
                           ++learned_;
                           return learning_;
+                        },
+                        [this](absl::Span<const WakeUp> wake_ups) {
+                          for (const WakeUp& wake_up : wake_ups) {
+                            EXPECT_TRUE(wake_up.conversation.IsZero());
+                            woken_.push_back(wake_up.device);
+                          }
                         }};
   Call call_;
 };
@@ -124,6 +132,29 @@ TEST_F(KeyPackagesTest, ClaimsEachDeviceOnceAndNeverItsOwn) {
   EXPECT_TRUE(packages_.Claim(call_, "claim", conversation, {{two, one, two}}).ok());
   const auto own = packages_.Claim(call_, "claim", conversation, {{one, call_.who.device}});
   EXPECT_EQ(FieldOf(own.status()), "devices");
+}
+
+TEST_F(KeyPackagesTest, WakesWhoseAreFewAndWhoHasEnoughAgain) {
+  EXPECT_CALL(store_, Publish(_, _, _, _, _, _))
+      .WillOnce(Return(KeyPackageCount{19, false, true}))
+      .WillOnce(Return(KeyPackageCount{20, false, false}))
+      .WillOnce(Return(Error(absl::StatusCode::kResourceExhausted, reason::kQueueFull).ToStatus()));
+  EXPECT_TRUE(Publish({Package("a")}).ok());
+  EXPECT_THAT(woken_, SizeIs(0)) << "it was told already";
+  EXPECT_TRUE(Publish({Package("b")}).ok());
+  EXPECT_THAT(woken_, ElementsAre(call_.who.device));
+  EXPECT_FALSE(Publish({Package("c")}).ok());
+  woken_.clear();
+
+  const DeviceId one = DeviceId::Random(random_);
+  KeyPackageClaim claim;
+  claim.running_low = {one};
+  EXPECT_CALL(store_, Claim(_, _, _, _, _, _, _))
+      .WillOnce(Return(claim))
+      .WillOnce(Return(Error(absl::StatusCode::kNotFound, reason::kNotFound).ToStatus()));
+  EXPECT_TRUE(packages_.Claim(call_, "claim", ConversationId::Random(random_), {}).ok());
+  EXPECT_FALSE(packages_.Claim(call_, "other", ConversationId::Random(random_), {}).ok());
+  EXPECT_THAT(woken_, ElementsAre(one));
 }
 
 TEST_F(KeyPackagesTest, AsksProfilesOnceForADeviceThatNobodyToldOf) {

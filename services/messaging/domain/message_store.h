@@ -72,6 +72,8 @@ struct StreamSnapshot {
   bool device_revoked = false;
   int64_t generation = 0;
   std::vector<StreamConversation> conversations;
+  // When everything was read, of a device that has ever published one: another may speak no MLS.
+  std::optional<KeyPackageCount> key_packages;
 };
 
 // What a device's stream looks like at a glance, for the sweep.

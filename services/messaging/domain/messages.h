@@ -151,6 +151,13 @@ struct WakeUp {
 
 enum class ClosingCause { kDraining, kAge, kReplaced, kRevoked };
 
+// How many key packages a device has left.
+struct KeyPackageCount {
+  int64_t available = 0;
+  bool has_last_resort = false;
+  bool low = false;  // more should be published soon
+};
+
 // The events of one stream, in the order in which the device sees them.
 struct Started {
   int64_t generation = 0;
@@ -160,12 +167,16 @@ struct Ping {};
 struct ConversationChanged {
   Conversation conversation;
 };
+// The device should publish more key packages.
+struct KeyPackagesLow {
+  KeyPackageCount count;
+};
 struct Closing {
   ClosingCause cause = ClosingCause::kDraining;
   absl::Duration retry_after;
 };
 using Event = std::variant<Started, WelcomePtr, EnvelopePtr, Gap, CaughtUp, Ping,
-                           ConversationChanged, Closing>;
+                           ConversationChanged, KeyPackagesLow, Closing>;
 
 }  // namespace handrail::messaging
 

@@ -15,6 +15,7 @@
 #include "common/testing/seeded_random.h"
 #include "common/testing/simulated_clock.h"
 #include "services/messaging/stores/invariants.h"
+#include "services/messaging/stores/sql_key_package_store.h"
 #include "services/messaging/stores/sql_message_store.h"
 
 namespace handrail::messaging {
@@ -127,6 +128,7 @@ class Client {
   std::shared_ptr<StreamSession> session;
   int started = 0;
   int caught_up = 0;
+  int told_low = 0;
   std::vector<int64_t> sequences;
   std::vector<Gap> gaps;
   std::vector<Conversation> changed;
@@ -137,6 +139,7 @@ class Client {
     EXPECT_FALSE(closing.has_value()) << "nothing comes after Closing";
     if (std::holds_alternative<Started>(event)) ++started;
     if (std::holds_alternative<CaughtUp>(event)) ++caught_up;
+    if (std::holds_alternative<KeyPackagesLow>(event)) ++told_low;
     if (const auto* envelope = std::get_if<EnvelopePtr>(&event)) {
       sequences.push_back((*envelope)->sequence);
     }
@@ -524,6 +527,30 @@ TEST_F(MessagingTest, BadInputIsRefused) {
   EXPECT_TRUE(
       HasReason(here_->messaging->ApplyBlock(ServiceCall(), {BlockId::Random(random_), ann_, ann_}),
                 reason::kFieldInvalid));
+}
+
+TEST_F(MessagingTest, AClaimOnOneProcessIsToldOnAnother) {
+  const KeyPackageLimits limits;
+  SqlKeyPackageStore store(*database_, limits);
+  KeyPackages keys(store, clock_, limits, nullptr, [this](absl::Span<const WakeUp> wake_ups) {
+    here_->hub->Spread(wake_ups);
+  });
+  std::vector<NewKeyPackage> packages;
+  for (int64_t i = 0; i < limits.low_water; ++i) {
+    const std::string name = std::to_string(i);
+    packages.push_back({"message" + name, "body" + name});
+  }
+  ASSERT_TRUE(store.Publish(kForever, clock_.Now(), bob_, bob_phone_, packages, nullptr).ok());
+  Client& phone = Subscribe(*there_, Bob());
+  Client& tablet = Subscribe(*there_, CallOf(bob_, bob_tablet_));
+  ASSERT_TRUE(phone.AwaitCaughtUp() && tablet.AwaitCaughtUp());
+  ASSERT_TRUE(keys.Claim(Ann(), "one", id_, {{bob_phone_}}).ok());
+  ASSERT_TRUE(phone.TakeUntil([&] { return phone.told_low > 0; }));
+  ASSERT_TRUE(keys.Claim(Ann(), "two", id_, {{bob_phone_}}).ok());
+  SendMany(*here_, 1);
+  ASSERT_TRUE(phone.AwaitSequence(1) && tablet.AwaitSequence(1));
+  EXPECT_EQ(phone.told_low, 1);
+  EXPECT_EQ(tablet.told_low, 0);
 }
 
 TEST_F(MessagingTest, ManySendersOnTwoProcessesReachEveryStreamInOrder) {

@@ -330,6 +330,7 @@ bool StreamSession::OnRead(const ReadPlan& plan, const absl::StatusOr<StreamSnap
         more |= read.has_more;
       }
       first_read_done_ = true;
+      ApplyKeyPackages(*snapshot);
       NoteCaughtUp();
     }
     wake = !queue_.empty();
@@ -442,6 +443,13 @@ void StreamSession::SilenceQueued(const ConversationId& conversation,
     event = Told(*envelope, silenced);
     queued_bytes_ += SizeOf(event);
   }
+}
+
+void StreamSession::ApplyKeyPackages(const StreamSnapshot& snapshot) {
+  if (!snapshot.key_packages.has_value()) return;
+  const bool low = snapshot.key_packages->low;
+  if (low && !told_low_) queue_.emplace_back(KeyPackagesLow{*snapshot.key_packages});
+  told_low_ = low;
 }
 
 void StreamSession::NoteCaughtUp() {

@@ -121,6 +121,8 @@ class StreamSession {
   void SilenceQueued(const ConversationId& conversation, const std::vector<MemberId>& silenced)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CloseLocked(ClosingCause cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Tells once that few key packages are left, until they were enough again.
+  void ApplyKeyPackages(const StreamSnapshot& snapshot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteCaughtUp() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const DeviceId device_;
@@ -136,6 +138,7 @@ class StreamSession {
   bool first_read_done_ ABSL_GUARDED_BY(mutex_) = false;
   bool caught_up_ ABSL_GUARDED_BY(mutex_) = false;
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
+  bool told_low_ ABSL_GUARDED_BY(mutex_) = false;  // that few key packages are left
   bool look_ ABSL_GUARDED_BY(mutex_) = false;  // read even without room, for what is no message
   absl::flat_hash_map<ConversationId, Place> places_ ABSL_GUARDED_BY(mutex_);
   int64_t dirty_ ABSL_GUARDED_BY(mutex_) = 0;                            // places that are dirty

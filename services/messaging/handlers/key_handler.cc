@@ -4,15 +4,10 @@
 #include <vector>
 
 #include "common/base/status.h"
+#include "services/messaging/adapters/proto_conversion.h"
 
 namespace handrail::messaging {
 namespace {
-
-void ToProto(const KeyPackageCount& count, v1::KeyPackageCount* proto) {
-  proto->set_available(static_cast<int32_t>(count.available));
-  proto->set_has_last_resort(count.has_last_resort);
-  proto->set_low(count.low);
-}
 
 void ToProto(KeyPackageClaim claim, v1::ClaimKeyPackagesResponse* proto) {
   for (ClaimedKeyPackage& package : claim.packages) {

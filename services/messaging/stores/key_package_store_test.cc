@@ -211,6 +211,39 @@ TEST_P(KeyPackageStoreTest, MoreThanIsKeptIsRefusedWhole) {
   EXPECT_TRUE(PublishLast("last").ok()) << "which does not count";
 }
 
+TEST_P(KeyPackageStoreTest, AClaimNamesTheDevicesThatRunLow) {
+  KeyPackageLimits limits;
+  limits.low_water = 2;
+  OpenKeys(limits);
+  ASSERT_TRUE(Publish(Packages("p", 4)).ok());
+  ASSERT_TRUE(PublishLast("last").ok());
+  EXPECT_THAT(Claim("1")->running_low, IsEmpty());
+  EXPECT_THAT(Claim("2")->running_low, ElementsAre(bob_phone_)) << "at the mark";
+  EXPECT_THAT(Claim("3")->running_low, ElementsAre(bob_phone_));
+  EXPECT_THAT(Claim("3")->running_low, IsEmpty()) << "given before";
+  EXPECT_THAT(Claim("4")->running_low, ElementsAre(bob_phone_));
+  EXPECT_THAT(Claim("5")->running_low, IsEmpty()) << "of the last resort nothing is used up";
+}
+
+TEST_P(KeyPackageStoreTest, AStreamIsToldHowManyAreLeftWhenItReadsEverything) {
+  const auto read = [&](bool everything) {
+    const StreamPosition position{id_, 0};
+    auto snapshot = store_->ReadStream(kForever, bob_phone_, {&position, 1}, everything, 10);
+    EXPECT_TRUE(snapshot.ok()) << snapshot.status();
+    return snapshot->key_packages;
+  };
+  EXPECT_EQ(read(true), std::nullopt) << "it has never published";
+  ASSERT_TRUE(Publish(Packages("p", 1)).ok());
+  EXPECT_EQ(read(false), std::nullopt) << "an ordinary wake-up costs no statement";
+  EXPECT_EQ(read(true)->available, 1);
+  EXPECT_TRUE(read(true)->low);
+  EXPECT_FALSE(read(true)->has_last_resort);
+  EXPECT_EQ(ClaimOne("1"), "message of p0");
+  EXPECT_EQ(read(true)->available, 0) << "all are gone, and it has published";
+  ASSERT_TRUE(Publish(Packages("q", 20)).ok());
+  EXPECT_FALSE(read(true)->low);
+}
+
 TEST_P(KeyPackageStoreTest, AnothersPackageCannotBePublished) {
   ASSERT_TRUE(Publish(Packages("p", 1)).ok());
   const auto copied =

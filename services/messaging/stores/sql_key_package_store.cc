@@ -9,6 +9,7 @@
 #include "common/crypto/hash.h"
 #include "services/messaging/domain/message_store.h"
 #include "services/messaging/domain/mls_framing.h"
+#include "services/messaging/stores/key_package_count.h"
 #include "services/messaging/stores/refusals.h"
 #include "services/messaging/stores/schema.h"
 
@@ -268,7 +269,8 @@ class ClaimStep {
                                   {reference, kClaimed, now_})
                           .status());
       Give(target, free.front().Bytes(0), free.front().Bytes(1), false);
-      return Record(target, Value(reference), false);
+      RETURN_IF_ERROR(Record(target, Value(reference), false));
+      return NoteIfRunningLow(target.device);
     }
     // Only read, so that the second who finds the rest gone does not wait for the first.
     ASSIGN_OR_RETURN(const Rows last, tx_.Query("SELECT reference, message FROM key_packages"
@@ -280,6 +282,13 @@ class ClaimStep {
     }
     Give(target, last.front().Bytes(0), last.front().Bytes(1), true);
     return Record(target, Value(Blob{std::string(last.front().Bytes(0))}), true);
+  }
+
+  // At the mark already: another who claims at this moment does not see this one gone.
+  absl::Status NoteIfRunningLow(const DeviceId& device) {
+    ASSIGN_OR_RETURN(const KeyPackageCount left, CountKeyPackages(tx_, limits_, device));
+    if (left.available <= limits_.low_water) out_.running_low.push_back(device);
+    return absl::OkStatus();
   }
 
   void Give(const Target& target, absl::string_view reference, absl::string_view message,
@@ -308,21 +317,6 @@ class ClaimStep {
 
 }  // namespace
 
-absl::StatusOr<KeyPackageCount> SqlKeyPackageStore::CountIn(Transaction& tx,
-                                                            const DeviceId& device) const {
-  KeyPackageCount count;
-  ASSIGN_OR_RETURN(const Rows rows,
-                   tx.Query("SELECT state, COUNT(*) FROM key_packages"
-                            " WHERE device_id = $1 AND state IN (1, 3) GROUP BY state",
-                            {device}));
-  for (const Row& row : rows) {
-    if (row.Int(0) == kFree) count.available = row.Int(1);
-    if (row.Int(0) == kLastResort) count.has_last_resort = true;
-  }
-  count.low = count.available < limits_.low_water;
-  return count;
-}
-
 absl::StatusOr<KeyPackageCount> SqlKeyPackageStore::Publish(
     absl::Time deadline, absl::Time now, const MemberId& member, const DeviceId& device,
     absl::Span<const NewKeyPackage> packages, const NewKeyPackage* last_resort) {
@@ -332,7 +326,7 @@ absl::StatusOr<KeyPackageCount> SqlKeyPackageStore::Publish(
     PublishStep step(tx, now, device);
     RETURN_IF_ERROR(step.Add(packages));
     if (last_resort != nullptr) RETURN_IF_ERROR(step.SetLastResort(*last_resort));
-    ASSIGN_OR_RETURN(count, CountIn(tx, device));
+    ASSIGN_OR_RETURN(count, CountKeyPackages(tx, limits_, device));
     if (count.available <= limits_.stored_per_device) return absl::OkStatus();
     return Error(StatusCode::kResourceExhausted, reason::kQueueFull)
         .Message("this device would have too many key packages that nobody has claimed")
@@ -348,7 +342,7 @@ absl::StatusOr<KeyPackageCount> SqlKeyPackageStore::Count(absl::Time deadline,
   KeyPackageCount count;
   RETURN_IF_ERROR(database_.Read(deadline, [&](Transaction& tx) -> absl::Status {
     RETURN_IF_ERROR(CheckDevice(tx, member, device));
-    ASSIGN_OR_RETURN(count, CountIn(tx, device));
+    ASSIGN_OR_RETURN(count, CountKeyPackages(tx, limits_, device));
     return absl::OkStatus();
   }));
   return count;

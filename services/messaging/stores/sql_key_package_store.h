@@ -29,8 +29,6 @@ class SqlKeyPackageStore final : public KeyPackageStore {
   absl::StatusOr<KeyPackageTrim> Trim(absl::Time deadline, absl::Time now) override;
 
  private:
-  absl::StatusOr<KeyPackageCount> CountIn(storage::Transaction& tx, const DeviceId& device) const;
-
   storage::Database& database_;
   const KeyPackageLimits limits_;
 };

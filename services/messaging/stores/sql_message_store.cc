@@ -9,6 +9,7 @@
 #include "common/base/status.h"
 #include "services/messaging/stores/device_view.h"
 #include "services/messaging/stores/devices.h"
+#include "services/messaging/stores/key_package_count.h"
 #include "services/messaging/stores/refusals.h"
 #include "services/messaging/stores/schema.h"
 
@@ -273,6 +274,10 @@ absl::StatusOr<StreamSnapshot> SqlMessageStore::ReadStream(
     snapshot.generation = rows.front().Int(1);
     ASSIGN_OR_RETURN(std::vector<DeviceView> views,
                      LoadDeviceViews(tx, device, by_key ? &keys : nullptr));
+    if (everything) {
+      ASSIGN_OR_RETURN(snapshot.key_packages,
+                       FindKeyPackageCount(tx, options_.key_packages, device));
+    }
     StreamRoom room{limit, kPageBytes};
     for (DeviceView& view : views) {
       const auto asked = next.find(view.conversation.id);

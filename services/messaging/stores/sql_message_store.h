@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/random.h"
 #include "common/storage/database.h"
+#include "services/messaging/domain/key_packages.h"
 #include "services/messaging/domain/message_store.h"
 #include "services/messaging/stores/ack_batcher.h"
 #include "services/messaging/stores/append_batcher.h"
@@ -20,6 +21,7 @@ class SqlMessageStore final : public MessageStore {
  public:
   struct Options {
     Limits limits;
+    KeyPackageLimits key_packages;
     AppendBatcher::Options append;  // its limits are taken from above
     AckBatcher::Options ack;
     int64_t trim_conversations = 32;  // conversations that one step of retention looks at
