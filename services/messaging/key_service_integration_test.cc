@@ -5,24 +5,18 @@
 #include "common/crypto/hash.h"
 #include "common/rpc/status_conversion.h"
 #include "services/messaging/domain/mls_framing.h"
+#include "services/messaging/testing/mls_bytes.h"
 #include "services/messaging/testing/running_messaging.h"
 
 namespace handrail::messaging {
 namespace {
 
-std::string Vec(absl::string_view bytes) {  // for fewer than 64 bytes
-  return std::string(1, static_cast<char>(bytes.size())) + std::string(bytes);
-}
-
 class KeyServiceTest : public MessagingIntegrationTest {
  protected:
   void SetUp() override { keys_ = server_->Keys(); }
 
-  // A KeyPackage as far as a server reads it.
-  static std::string Package(const DeviceId& device, const std::string& salt) {
-    const std::string key(32, 'k');
-    return std::string("\0\1\0\5\0\1\0\1", 8) + Vec(key) + Vec("hpke") + Vec(key) +
-           std::string("\0\1", 2) + Vec(device.Name()) + "rest" + salt;
+  std::string Package(const DeviceId& device, const std::string& salt) {
+    return MlsKeyPackageBytes(device.Name(), published_at_, salt);
   }
   grpc::Status Publish(const std::string& token, const std::vector<std::string>& packages,
                        const std::string& last_resort, v1::KeyPackageCount* count = nullptr) {
@@ -44,6 +38,7 @@ class KeyServiceTest : public MessagingIntegrationTest {
     return keys_->ClaimKeyPackages(context.get(), request, response);
   }
 
+  const absl::Time published_at_ = SystemClock().Now();
   std::unique_ptr<v1::KeyService::Stub> keys_;
 };
 
@@ -87,6 +82,8 @@ TEST_F(KeyServiceTest, NobodyPublishesForAnotherOrClaimsFromOutside) {
   EXPECT_EQ(Claim(Token(stranger, device), "claim-1", &claim).error_code(),
             grpc::StatusCode::NOT_FOUND);
   EXPECT_EQ(Claim("no token", "claim-1", &claim).error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  const std::string over = MlsKeyPackageBytes(bob_phone_.Name(), published_at_ - absl::Hours(24 * 90), "");
+  EXPECT_EQ(Publish(Bob(), {over}, "").error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(Claim(Bob(), "", &claim).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 

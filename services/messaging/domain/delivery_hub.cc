@@ -112,7 +112,8 @@ void DeliveryHub::ReadFor(const std::weak_ptr<StreamSession>& weak) {
   while (const SessionPtr session = weak.lock()) {
     const StreamSession::ReadPlan plan = session->NextRead();
     if (!plan.wanted) return;
-    const auto snapshot = store_.ReadStream(clock_.Now() + options_.read_timeout, session->device(),
+    const absl::Time now = clock_.Now();
+    const auto snapshot = store_.ReadStream(now + options_.read_timeout, now, session->device(),
                                             plan.positions, plan.everything, plan.limit);
     const bool go_on = session->OnRead(plan, snapshot);
     if (std::vector<Cursor> early = session->TakeEarly(); !early.empty()) {

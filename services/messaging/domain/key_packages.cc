@@ -7,7 +7,6 @@
 #include "common/base/status.h"
 #include "services/messaging/domain/known_device.h"
 #include "services/messaging/domain/message_store.h"
-#include "services/messaging/domain/mls_framing.h"
 
 namespace handrail::messaging {
 namespace {
@@ -30,7 +29,26 @@ absl::StatusOr<NewKeyPackage> KeyPackages::Read(const Call& call, absl::string_v
   if (package->identity != absl::string_view(call.who.device.Name())) {
     return FieldError(field, "its credential does not name the calling device");
   }
-  return NewKeyPackage{std::string(message), std::string(package->body)};
+  RETURN_IF_ERROR(CheckLifetime(*package, field));
+  return NewKeyPackage{std::string(message), std::string(package->body),
+                       absl::FromUnixSeconds(static_cast<int64_t>(package->not_after))};
+}
+
+absl::Status KeyPackages::CheckLifetime(const MlsKeyPackage& package,
+                                        const std::string& field) const {
+  // Unsigned as in the message: no sum of ours overflows, and what is far off stays so.
+  const auto now = static_cast<uint64_t>(absl::ToUnixSeconds(clock_.Now()));
+  const auto margin = static_cast<uint64_t>(absl::ToInt64Seconds(limits_.lifetime_margin));
+  const auto lifetime = static_cast<uint64_t>(absl::ToInt64Seconds(limits_.lifetime));
+  if (package.not_before > now + margin) return FieldError(field, "its lifetime has not begun");
+  if (package.not_after <= now + margin) {
+    return FieldError(field, "its lifetime is over, or ends within the hour");
+  }
+  if (package.not_after - package.not_before > lifetime) {
+    return FieldError(field, absl::StrCat("its lifetime is longer than ",
+                                          limits_.lifetime / absl::Hours(24), " days"));
+  }
+  return absl::OkStatus();
 }
 
 template <typename Step>
@@ -74,8 +92,9 @@ absl::StatusOr<KeyPackageCount> KeyPackages::Publish(const Call& call,
 }
 
 absl::StatusOr<KeyPackageCount> KeyPackages::Count(const Call& call) {
-  return KnowingDevice(
-      call, [&] { return store_.Count(call.deadline, call.who.member, call.who.device); });
+  return KnowingDevice(call, [&] {
+    return store_.Count(call.deadline, clock_.Now(), call.who.member, call.who.device);
+  });
 }
 
 absl::StatusOr<KeyPackageClaim> KeyPackages::Claim(const Call& call, const std::string& claim_id,

@@ -16,6 +16,7 @@
 #include "common/base/clock.h"
 #include "common/base/ids.h"
 #include "services/messaging/domain/messages.h"
+#include "services/messaging/domain/mls_framing.h"
 
 // KeyPackages (RFC 9420 §10): with one of a device's, others can add that device to a group while
 // it is away. Each is handed out once, the last-resort one as often as it takes (C4).
@@ -30,8 +31,13 @@ struct KeyPackageLimits {
   // them with the last-resort one, which is weaker.
   int64_t claims_per_member = 120;
   int64_t claims_per_pair = 30;  // by one member of another's packages
+  // How long a package may live. Clients make them for 90 days and a day before (RFC 9420 §7.2
+  // wants such a bound). One whose end is nearer than the margin is as good as over, and another
+  // clock may be ahead by as much.
+  absl::Duration lifetime = absl::Hours(24 * 92);
+  absl::Duration lifetime_margin = absl::Hours(1);
   // How long what was claimed can be asked for again, and how long a package is remembered so that
-  // it is never handed out a second time. Clients make packages that live 90 days at most.
+  // it is never handed out a second time.
   absl::Duration keep_claims = absl::Hours(7 * 24);
   absl::Duration keep_tombstones = absl::Hours(180 * 24);
 };
@@ -44,6 +50,7 @@ inline constexpr uint16_t kMlsCipherSuite = 1;
 struct NewKeyPackage {
   std::string message;
   std::string body;
+  absl::Time expires_at = absl::InfiniteFuture();
 };
 
 struct ClaimedKeyPackage {
@@ -65,6 +72,7 @@ struct KeyPackageClaim {
 };
 
 struct KeyPackageTrim {
+  int64_t expired = 0;  // that nobody claimed in their time
   int64_t emptied = 0;  // claimed ones whose bytes went
   int64_t removed = 0;
 };
@@ -84,22 +92,23 @@ class KeyPackageStore {
                                                   const MemberId& member, const DeviceId& device,
                                                   absl::Span<const NewKeyPackage> packages,
                                                   const NewKeyPackage* last_resort) = 0;
-  // Errors: NOT_FOUND / DEVICE_UNKNOWN.
-  virtual absl::StatusOr<KeyPackageCount> Count(absl::Time deadline, const MemberId& member,
-                                                const DeviceId& device) = 0;
+  // What can be handed out now. Errors: NOT_FOUND / DEVICE_UNKNOWN.
+  virtual absl::StatusOr<KeyPackageCount> Count(absl::Time deadline, absl::Time now,
+                                                const MemberId& member, const DeviceId& device) = 0;
   // One package for each of `devices`, or, when there are none named, for every live device of the
-  // conversation that is not in its group yet, but the caller's. The oldest is handed out first.
-  // Under one `claim_id` a device gets the same answer for KeyPackageLimits::keep_claims. Errors:
-  // NOT_FOUND when the caller does not take part in the conversation or a named device does not;
-  // NOT_FOUND / DEVICE_UNKNOWN; FAILED_PRECONDITION / CONVERSATION_CLOSED, MEMBER_SUSPENDED,
-  // REQUEST_ID_REUSED; RESOURCE_EXHAUSTED / RATE_LIMITED.
+  // conversation that is not in its group yet, but the caller's. The oldest is handed out first,
+  // and none whose time is over, or nearly so. Under one `claim_id` a device gets the same answer
+  // for KeyPackageLimits::keep_claims. Errors: NOT_FOUND when the caller does not take part in the
+  // conversation or a named device does not; NOT_FOUND / DEVICE_UNKNOWN; FAILED_PRECONDITION /
+  // CONVERSATION_CLOSED, MEMBER_SUSPENDED, REQUEST_ID_REUSED; RESOURCE_EXHAUSTED / RATE_LIMITED.
   virtual absl::StatusOr<KeyPackageClaim> Claim(absl::Time deadline, absl::Time now,
                                                 const MemberId& member, const DeviceId& device,
                                                 const std::string& claim_id,
                                                 const ConversationId& conversation,
                                                 absl::Span<const DeviceId> devices) = 0;
-  // One bounded step of forgetting: bytes of packages whose claim is old, tombstones that no client
-  // can use any more, and everything of devices that were removed.
+  // One bounded step of forgetting: packages whose time is over, of which only the reference stays;
+  // bytes of packages whose claim is old; tombstones that no client can use any more; and
+  // everything of devices that were removed.
   virtual absl::StatusOr<KeyPackageTrim> Trim(absl::Time deadline, absl::Time now) = 0;
 };
 
@@ -122,8 +131,8 @@ class KeyPackages {
         spread_(std::move(spread)) {}
 
   // `packages` and `last_resort` (empty for none) are MLSMessages. INVALID_ARGUMENT /
-  // FIELD_INVALID when one is no KeyPackage of our suite, or is not the calling device's; and the
-  // codes of KeyPackageStore::Publish.
+  // FIELD_INVALID when one is no KeyPackage of our suite, is not the calling device's, or lives too
+  // long or no more; and the codes of KeyPackageStore::Publish.
   absl::StatusOr<KeyPackageCount> Publish(const Call& call, absl::Span<const std::string> packages,
                                           const std::string& last_resort);
   absl::StatusOr<KeyPackageCount> Count(const Call& call);
@@ -135,6 +144,7 @@ class KeyPackages {
   // One MLSMessage of the request's `field`, checked.
   absl::StatusOr<NewKeyPackage> Read(const Call& call, absl::string_view message,
                                      const std::string& field) const;
+  absl::Status CheckLifetime(const MlsKeyPackage& package, const std::string& field) const;
   // Runs `step`; when the caller's device is unknown, asks profiles and runs it once more.
   template <typename Step>
   auto KnowingDevice(const Call& call, Step step) -> decltype(step());

@@ -5,10 +5,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "common/base/status.h"
 #include "common/testing/seeded_random.h"
 #include "common/testing/simulated_clock.h"
 #include "services/messaging/domain/message_store.h"
+#include "services/messaging/testing/mls_bytes.h"
 
 namespace handrail::messaging {
 namespace {
@@ -27,17 +30,13 @@ class MockStore : public KeyPackageStore {
                absl::Span<const NewKeyPackage>, const NewKeyPackage*),
               (override));
   MOCK_METHOD(absl::StatusOr<KeyPackageCount>, Count,
-              (absl::Time, const MemberId&, const DeviceId&), (override));
+              (absl::Time, absl::Time, const MemberId&, const DeviceId&), (override));
   MOCK_METHOD(absl::StatusOr<KeyPackageClaim>, Claim,
               (absl::Time, absl::Time, const MemberId&, const DeviceId&, const std::string&,
                const ConversationId&, absl::Span<const DeviceId>),
               (override));
   MOCK_METHOD(absl::StatusOr<KeyPackageTrim>, Trim, (absl::Time, absl::Time), (override));
 };
-
-std::string Vec(absl::string_view bytes) {  // for fewer than 64 bytes
-  return std::string(1, static_cast<char>(bytes.size())) + std::string(bytes);
-}
 
 class KeyPackagesTest : public ::testing::Test {
  protected:
@@ -48,13 +47,18 @@ class KeyPackagesTest : public ::testing::Test {
   }
 
   // A KeyPackage as far as it is read; `salt` makes it another one.
-  std::string Package(const std::string& salt, absl::string_view identity = {}, char suite = 1,
+  std::string Package(const std::string& salt, absl::string_view identity = {}, int suite = 1,
                       size_t key_bytes = 32) {
-    const std::string own = call_.who.device.Name();
-    const std::string key(key_bytes, 'k');
-    return std::string("\0\1\0\5\0\1\0", 7) + std::string(1, suite) + Vec(key) + Vec("hpke") +
-           Vec(key) + std::string("\0\1", 2) +
-           Vec(identity.empty() ? absl::string_view(own) : identity) + "rest" + salt;
+    return MlsKeyPackageBytes(
+        {std::string(identity.empty() ? absl::string_view(call_.who.device.Name()) : identity),
+         Seconds(-absl::Hours(24)), Seconds(kDays90), salt, suite, key_bytes});
+  }
+  // One that lives between these times, as told from now.
+  std::string Living(absl::Duration from, absl::Duration to) {
+    return MlsKeyPackageBytes({call_.who.device.Name(), Seconds(from), Seconds(to), ""});
+  }
+  uint64_t Seconds(absl::Duration from_now) const {
+    return static_cast<uint64_t>(absl::ToUnixSeconds(clock_.Now() + from_now));
   }
   absl::Status Publish(const std::vector<std::string>& packages, const std::string& last = "") {
     return packages_.Publish(call_, packages, last).status();
@@ -67,6 +71,7 @@ class KeyPackagesTest : public ::testing::Test {
     return fields.empty() ? "" : fields.front().first;
   }
 
+  static constexpr absl::Duration kDays90 = absl::Hours(24 * 90);
   testing::SeededRandom random_{7};
   testing::SimulatedClock clock_;
   ::testing::StrictMock<MockStore> store_;
@@ -115,6 +120,43 @@ TEST_F(KeyPackagesTest, RefusesWhatIsNoneOfOurSuite) {
   EXPECT_EQ(FieldOf(Publish({Package(std::string(4096, 'x'))})), "key_packages[0]");
 }
 
+TEST_F(KeyPackagesTest, HandsOnWhenAPackageIsOver) {
+  EXPECT_CALL(store_, Publish(_, _, _, _, _, _))
+      .WillOnce([&](absl::Time, absl::Time now, const MemberId&, const DeviceId&,
+                    absl::Span<const NewKeyPackage> packages, const NewKeyPackage* last) {
+        EXPECT_EQ(packages[0].expires_at,
+                  absl::FromUnixSeconds(absl::ToUnixSeconds(now)) + kDays90);
+        EXPECT_EQ(last->expires_at, packages[0].expires_at);
+        return KeyPackageCount{1, true, true};
+      });
+  EXPECT_TRUE(Publish({Package("a")}, Package("b")).ok());
+}
+
+TEST_F(KeyPackagesTest, RefusesALifetimeThatIsOverOrTooLongOrYetToCome) {
+  const absl::Duration day = absl::Hours(24);
+  const auto text = [&](absl::Duration from, absl::Duration to) {
+    const auto fields = DetailsOf(Publish({Living(from, to)})).field_violations;
+    return fields.empty() ? "" : fields.front().second;
+  };
+  EXPECT_EQ(text(-day, -day / 2), "its lifetime is over, or ends within the hour");
+  EXPECT_EQ(text(-day, absl::Hours(1)), "its lifetime is over, or ends within the hour");
+  EXPECT_EQ(text(-day, 92 * day), "its lifetime is longer than 92 days");
+  EXPECT_EQ(text(2 * day, 9 * day), "its lifetime has not begun");
+  EXPECT_EQ(text(2 * day, day), "its lifetime has not begun");
+  const auto raw = [&](uint64_t from, uint64_t to) {
+    return FieldOf(Publish({}, MlsKeyPackageBytes({call_.who.device.Name(), from, to, ""})));
+  };
+  const uint64_t most = std::numeric_limits<uint64_t>::max();
+  EXPECT_EQ(raw(0, most), "last_resort");
+  EXPECT_EQ(raw(most, most), "last_resort");
+  EXPECT_EQ(raw(most, 0), "last_resort");
+  EXPECT_EQ(raw(0, uint64_t{1} << 63), "last_resort");
+  EXPECT_EQ(raw(most, Seconds(kDays90)), "last_resort");
+  // What lives longest, by a clock that is ahead of ours.
+  EXPECT_CALL(store_, Publish(_, _, _, _, _, _)).WillOnce(Return(KeyPackageCount{1, true, true}));
+  EXPECT_TRUE(Publish({Living(absl::Minutes(59), absl::Minutes(59) + 92 * day)}).ok());
+}
+
 TEST_F(KeyPackagesTest, RefusesNoneTooManyAndOneInBothPlaces) {
   EXPECT_EQ(FieldOf(Publish({})), "key_packages");
   EXPECT_EQ(FieldOf(Publish(std::vector<std::string>(101, Package("a")))), "key_packages");
@@ -158,7 +200,7 @@ TEST_F(KeyPackagesTest, WakesWhoseAreFewAndWhoHasEnoughAgain) {
 }
 
 TEST_F(KeyPackagesTest, AsksProfilesOnceForADeviceThatNobodyToldOf) {
-  EXPECT_CALL(store_, Count(_, _, _))
+  EXPECT_CALL(store_, Count(_, _, _, _))
       .WillOnce(Return(Unknown()))
       .WillOnce(Return(KeyPackageCount{5, true, true}));
   EXPECT_EQ(packages_.Count(call_)->available, 5);
@@ -166,7 +208,7 @@ TEST_F(KeyPackagesTest, AsksProfilesOnceForADeviceThatNobodyToldOf) {
 }
 
 TEST_F(KeyPackagesTest, ADeviceThatNobodyKnowsIsNotFound) {
-  EXPECT_CALL(store_, Count(_, _, _)).WillRepeatedly(Return(Unknown()));
+  EXPECT_CALL(store_, Count(_, _, _, _)).WillRepeatedly(Return(Unknown()));
   EXPECT_TRUE(HasReason(packages_.Count(call_).status(), reason::kNotFound));
   learning_ = Error(absl::StatusCode::kNotFound, reason::kNotFound);
   EXPECT_TRUE(HasReason(packages_.Count(call_).status(), reason::kNotFound));

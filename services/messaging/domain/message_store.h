@@ -155,7 +155,8 @@ class MessageStore {
   // What a stream should send next: the conversations in `positions` (all of the device when
   // `everything`, those without a position from what is acknowledged on), at most `limit` messages
   // in all.
-  virtual absl::StatusOr<StreamSnapshot> ReadStream(absl::Time deadline, const DeviceId& device,
+  virtual absl::StatusOr<StreamSnapshot> ReadStream(absl::Time deadline, absl::Time now,
+                                                    const DeviceId& device,
                                                     absl::Span<const StreamPosition> positions,
                                                     bool everything, int64_t limit) = 0;
   virtual absl::StatusOr<std::vector<StreamHeads>> ReadHeads(

@@ -532,9 +532,8 @@ TEST_F(MessagingTest, BadInputIsRefused) {
 TEST_F(MessagingTest, AClaimOnOneProcessIsToldOnAnother) {
   const KeyPackageLimits limits;
   SqlKeyPackageStore store(*database_, limits);
-  KeyPackages keys(store, clock_, limits, nullptr, [this](absl::Span<const WakeUp> wake_ups) {
-    here_->hub->Spread(wake_ups);
-  });
+  KeyPackages keys(store, clock_, limits, nullptr,
+                   [this](absl::Span<const WakeUp> wake_ups) { here_->hub->Spread(wake_ups); });
   std::vector<NewKeyPackage> packages;
   for (int64_t i = 0; i < limits.low_water; ++i) {
     const std::string name = std::to_string(i);

@@ -11,6 +11,7 @@ namespace {
 
 constexpr uint64_t kMls10 = 1;
 constexpr uint64_t kBasicCredential = 1;
+constexpr uint64_t kLeafOfKeyPackage = 1;
 
 absl::Status Malformed(absl::string_view part) {
   return Error(absl::StatusCode::kInvalidArgument, reason::kFieldInvalid)
@@ -137,6 +138,14 @@ absl::Status ReadPublic(Reader& reader, MlsFrame& frame) {
   return reader.left().empty() ? Malformed("content") : absl::OkStatus();
 }
 
+// RFC 9420 §7.2.
+absl::Status SkipCapabilities(Reader& reader) {
+  for (const char* part : {"versions", "cipher_suites", "extensions", "proposals", "credentials"}) {
+    RETURN_IF_ERROR(reader.Vector(part).status());
+  }
+  return absl::OkStatus();
+}
+
 // Minimal length, as RFC 9420 §2.1.2 has it.
 void AppendVector(std::string& out, absl::string_view bytes) {
   const size_t size = bytes.size();
@@ -214,7 +223,12 @@ absl::StatusOr<MlsKeyPackage> ParseMlsKeyPackage(absl::string_view message) {
   ASSIGN_OR_RETURN(const uint64_t credential, reader.Number(2, "credential_type"));
   if (credential != kBasicCredential) return Malformed("the credential is not a basic one");
   ASSIGN_OR_RETURN(package.identity, reader.Vector("identity"));
-  // The rest of the leaf node, extensions and the signature follow, which members verify.
+  RETURN_IF_ERROR(SkipCapabilities(reader));
+  ASSIGN_OR_RETURN(const uint64_t source, reader.Number(1, "leaf_node_source"));
+  if (source != kLeafOfKeyPackage) return Malformed("leaf_node_source");
+  ASSIGN_OR_RETURN(package.not_before, reader.Number(8, "lifetime"));
+  ASSIGN_OR_RETURN(package.not_after, reader.Number(8, "lifetime"));
+  // Extensions and signatures follow, which members verify.
   if (reader.left().empty()) return Malformed("leaf_node");
   return package;
 }

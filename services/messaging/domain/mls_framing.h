@@ -65,6 +65,9 @@ struct MlsKeyPackage {
   // §5.3).
   absl::string_view signature_key;
   absl::string_view identity;
+  // Between which the package may be used, in seconds since 1970 (RFC 9420 §7.2).
+  uint64_t not_before = 0;
+  uint64_t not_after = 0;
   // The KeyPackage without the MLSMessage header: what its reference is a hash of.
   absl::string_view body;
 };

@@ -36,9 +36,14 @@ std::string Public(int sender_type, int content_type) {
          (has_index ? Bytes({0, 0, 0, 3}) : "") + Vec("aad") + Bytes({content_type}) + "the rest";
 }
 
-// encryption_key, signature_key and a basic credential, as far as a leaf node is read.
+// versions, cipher_suites, extensions, proposals and credentials.
+const std::string kCapabilities = Bytes({2, 0, 1, 2, 0, 1, 0, 0, 2, 0, 1});
+
+// encryption_key, signature_key, a basic credential, capabilities and a lifetime, as far as a leaf
+// node is read.
 std::string Leaf(absl::string_view identity = "devices/one", int credential_type = 1) {
-  return Vec("hpke") + Vec("sign") + Bytes({0, credential_type}) + Vec(identity) + "rest";
+  return Vec("hpke") + Vec("sign") + Bytes({0, credential_type}) + Vec(identity) + kCapabilities +
+         Bytes({1}) + Bytes({0, 0, 0, 0, 0, 0, 1, 2}) + Bytes({0, 0, 0, 1, 0, 0, 0, 0}) + "rest";
 }
 
 std::string Secret(absl::string_view reference) {
@@ -107,7 +112,7 @@ TEST(MlsFrame, IsRefusedWhenAnyByteIsMissing) {
         EXPECT_FALSE(ParseMlsFrame(cut).ok()) << size;
       } else if (format == MlsWireFormat::kWelcome) {
         EXPECT_FALSE(ParseMlsWelcome(cut).ok()) << size;
-      } else if (size <= whole.size() - 4) {  // the leaf node is not read
+      } else if (size <= whole.size() - 4) {  // what follows the lifetime is not read
         EXPECT_FALSE(ParseMlsKeyPackage(cut).ok()) << size;
       }
     }
@@ -197,8 +202,13 @@ TEST(MlsKeyPackage, KeepsWhatItsReferenceIsAHashOf) {
   EXPECT_EQ(package->init_key, "init");
   EXPECT_EQ(package->signature_key, "sign");
   EXPECT_EQ(package->identity, "devices/one");
+  EXPECT_EQ(package->not_before, 0x102u);
+  EXPECT_EQ(package->not_after, uint64_t{1} << 32);
   EXPECT_EQ(package->body, body);
-  EXPECT_EQ(KeyPackageRefInput(package->body), Vec("MLS 1.0 KeyPackage Reference") + Vec(body));
+  ASSERT_GE(body.size(), 64u);
+  EXPECT_EQ(
+      KeyPackageRefInput(package->body),
+      Vec("MLS 1.0 KeyPackage Reference") + Bytes({0x40, static_cast<int>(body.size())}) + body);
 }
 
 TEST(MlsKeyPackage, IsRefusedWithoutAKeyOrALeaf) {
@@ -215,6 +225,19 @@ TEST(MlsKeyPackage, IsRefusedWithAnotherCredentialThanABasicOne) {
   for (const int type : {0, 2, 3}) {
     EXPECT_TRUE(IsRefused(ParseMlsKeyPackage(header + Leaf("me", type)).status())) << type;
   }
+}
+
+TEST(MlsKeyPackage, IsRefusedWithoutALifetime) {
+  const std::string header =
+      Bytes({0, 1, 0, 5, 0, 1, 0, 1}) + Vec("init") + Vec("hpke") + Vec("sign") + Bytes({0, 1});
+  const std::string times(16, '\1');
+  const auto read = [&](int source) {
+    return ParseMlsKeyPackage(header + Vec("me") + kCapabilities + Bytes({source}) + times + "rest")
+        .status();
+  };
+  EXPECT_TRUE(read(1).ok());
+  for (const int source : {0, 2, 3, 255}) EXPECT_TRUE(IsRefused(read(source))) << source;
+  EXPECT_TRUE(IsRefused(ParseMlsKeyPackage(header + Vec("me") + "rest").status()));
 }
 
 TEST(MlsKeyPackage, ReferenceInputHasTheShortestLengths) {

@@ -33,7 +33,7 @@ void RetentionJob::TrimKeyPackages() {
           {{LogField::kComponent, "retention"}, {LogField::kReason, ReasonOf(trim.status())}});
       return;
     }
-    if (trim->emptied == 0 && trim->removed == 0) return;
+    if (trim->expired == 0 && trim->emptied == 0 && trim->removed == 0) return;
   }
 }
 

@@ -139,7 +139,7 @@ class StreamSession {
   bool caught_up_ ABSL_GUARDED_BY(mutex_) = false;
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool told_low_ ABSL_GUARDED_BY(mutex_) = false;  // that few key packages are left
-  bool look_ ABSL_GUARDED_BY(mutex_) = false;  // read even without room, for what is no message
+  bool look_ ABSL_GUARDED_BY(mutex_) = false;      // read even without room, for what is no message
   absl::flat_hash_map<ConversationId, Place> places_ ABSL_GUARDED_BY(mutex_);
   int64_t dirty_ ABSL_GUARDED_BY(mutex_) = 0;                            // places that are dirty
   absl::flat_hash_set<ConversationId> unknown_ ABSL_GUARDED_BY(mutex_);  // to be read, no place yet

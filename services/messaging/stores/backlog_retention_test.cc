@@ -127,7 +127,7 @@ TEST_P(BacklogTest, WhatNobodyAcknowledgedIsKeptForThirtyDays) {
   ASSERT_TRUE(store_->StartStream(kForever, clock_.Now(), bob_, bob_phone_).ok());
   const auto page = FetchAs(bob_, bob_phone_, id);
   EXPECT_EQ(page->gap, (Gap{id, 1, 3}));
-  const auto stream = store_->ReadStream(kForever, bob_phone_, {}, true, 100);
+  const auto stream = store_->ReadStream(kForever, clock_.Now(), bob_phone_, {}, true, 100);
   EXPECT_EQ(stream->conversations[0].gap, (Gap{id, 1, 3}));
 }
 

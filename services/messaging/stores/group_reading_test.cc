@@ -111,7 +111,7 @@ TEST_P(GroupReadingTest, WhoComesBackFindsAGapWhereItHadStopped) {
   EXPECT_EQ(page->gap, gap);
   EXPECT_THAT(Sequences(*page), ElementsAre(7));
   const auto stream = [&] {
-    auto snapshot = store_->ReadStream(kForever, bob_phone_, {}, true, 10);
+    auto snapshot = store_->ReadStream(kForever, clock_.Now(), bob_phone_, {}, true, 10);
     EXPECT_TRUE(snapshot.ok()) << snapshot.status();
     return snapshot->conversations.at(0);
   };

@@ -27,7 +27,8 @@ class GroupResetTest : public GroupTest {
   std::string Refusal(const CommitBundle& bundle) { return ReasonOf(Commit(bundle).status()); }
   StreamConversation StreamOf(const DeviceId& device, int64_t next = 0) {
     const StreamPosition position{id_, next, 0};
-    const auto snapshot = store_->ReadStream(kForever, device, {&position, 1}, false, 100);
+    const auto snapshot =
+        store_->ReadStream(kForever, clock_.Now(), device, {&position, 1}, false, 100);
     EXPECT_TRUE(snapshot.ok()) << snapshot.status();
     EXPECT_THAT(snapshot->conversations, SizeIs(1));
     return snapshot->conversations.at(0);

@@ -301,7 +301,8 @@ TEST_P(GroupStoreTest, AStreamGetsTheWelcomeUntilItHasTakenIt) {
   ASSERT_TRUE(SayIn(1, ann_phone_).ok());
   const auto read = [&](int64_t welcomed) {
     const StreamPosition position{id_, 0, welcomed};
-    auto snapshot = store_->ReadStream(kForever, bob_phone_, {&position, 1}, false, 10);
+    auto snapshot =
+        store_->ReadStream(kForever, clock_.Now(), bob_phone_, {&position, 1}, false, 10);
     EXPECT_TRUE(snapshot.ok()) << snapshot.status();
     return snapshot->conversations.at(0);
   };

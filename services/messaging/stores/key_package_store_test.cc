@@ -60,7 +60,7 @@ class KeyPackageStoreTest : public StoreTest {
     const ClaimedKeyPackage& package = claim->packages.front();
     return absl::StrCat(package.message, package.last_resort ? ", last resort" : "");
   }
-  int64_t Available() { return keys_->Count(kForever, bob_, bob_phone_)->available; }
+  int64_t Available() { return keys_->Count(kForever, clock_.Now(), bob_, bob_phone_)->available; }
 
   ConversationId id_;
   std::unique_ptr<SqlKeyPackageStore> keys_;
@@ -94,7 +94,7 @@ TEST_P(KeyPackageStoreTest, TheLastResortIsForWhenTheRestIsGoneAndStays) {
   EXPECT_EQ(ClaimOne("1"), "message of p0");
   EXPECT_EQ(ClaimOne("2"), "message of last, last resort");
   EXPECT_EQ(ClaimOne("3"), "message of last, last resort");
-  EXPECT_TRUE(keys_->Count(kForever, bob_, bob_phone_)->has_last_resort);
+  EXPECT_TRUE(keys_->Count(kForever, clock_.Now(), bob_, bob_phone_)->has_last_resort);
 }
 
 TEST_P(KeyPackageStoreTest, ANewLastResortReplacesTheOneBefore) {
@@ -193,7 +193,8 @@ TEST_P(KeyPackageStoreTest, AnUnknownDeviceIsSaidToBe) {
   EXPECT_TRUE(HasReason(
       keys_->Publish(kForever, clock_.Now(), bob_, phone, Packages("p", 1), nullptr).status(),
       kDeviceUnknown));
-  EXPECT_TRUE(HasReason(keys_->Count(kForever, bob_, phone).status(), kDeviceUnknown));
+  EXPECT_TRUE(
+      HasReason(keys_->Count(kForever, clock_.Now(), bob_, phone).status(), kDeviceUnknown));
 }
 
 TEST_P(KeyPackageStoreTest, MoreThanIsKeptIsRefusedWhole) {
@@ -228,7 +229,8 @@ TEST_P(KeyPackageStoreTest, AClaimNamesTheDevicesThatRunLow) {
 TEST_P(KeyPackageStoreTest, AStreamIsToldHowManyAreLeftWhenItReadsEverything) {
   const auto read = [&](bool everything) {
     const StreamPosition position{id_, 0};
-    auto snapshot = store_->ReadStream(kForever, bob_phone_, {&position, 1}, everything, 10);
+    auto snapshot =
+        store_->ReadStream(kForever, clock_.Now(), bob_phone_, {&position, 1}, everything, 10);
     EXPECT_TRUE(snapshot.ok()) << snapshot.status();
     return snapshot->key_packages;
   };

@@ -47,7 +47,7 @@ class KeyPackagesLowTest : public StoreTest {
   }
   void Look() {
     for (auto plan = session_->NextRead(); plan.wanted; plan = session_->NextRead()) {
-      session_->OnRead(plan, store_->ReadStream(kForever, bob_phone_, plan.positions,
+      session_->OnRead(plan, store_->ReadStream(kForever, clock_.Now(), bob_phone_, plan.positions,
                                                 plan.everything, plan.limit));
     }
   }
@@ -59,7 +59,7 @@ class KeyPackagesLowTest : public StoreTest {
     return told;
   }
 
-  bool IsLow() { return keys_->Count(kForever, bob_, bob_phone_)->low; }
+  bool IsLow() { return keys_->Count(kForever, clock_.Now(), bob_, bob_phone_)->low; }
 
   void Publish(int count, Bug bug) {
     std::vector<NewKeyPackage> packages;

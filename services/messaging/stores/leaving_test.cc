@@ -38,7 +38,7 @@ class LeavingTest : public GroupTest {
     return conversation.ok() ? *conversation : Conversation();
   }
   StreamConversation StreamOf(const DeviceId& device) {
-    const auto snapshot = store_->ReadStream(kForever, device, {}, true, 100);
+    const auto snapshot = store_->ReadStream(kForever, clock_.Now(), device, {}, true, 100);
     EXPECT_TRUE(snapshot.ok()) << snapshot.status();
     EXPECT_THAT(snapshot->conversations, SizeIs(1));
     return snapshot->conversations.at(0);
@@ -154,8 +154,8 @@ TEST_P(LeavingTest, AStreamIsToldOnce) {
   session.Start(1);
   const auto read = [&] {
     for (auto plan = session.NextRead(); plan.wanted; plan = session.NextRead()) {
-      session.OnRead(plan, store_->ReadStream(kForever, ann_phone_, plan.positions, plan.everything,
-                                              plan.limit));
+      session.OnRead(plan, store_->ReadStream(kForever, clock_.Now(), ann_phone_, plan.positions,
+                                              plan.everything, plan.limit));
     }
     std::vector<Conversation> changes;
     for (const Event& event : session.Take(100, 1 << 20)) {

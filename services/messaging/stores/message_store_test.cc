@@ -287,7 +287,7 @@ TEST_P(MessageStoreTest, AfterABlockNothingIsAcceptedOrDelivered) {
   EXPECT_THAT(BlockThem(), IsEmpty());
   EXPECT_TRUE(HasReason(Say(id, "hello").status(), reason::kConversationClosed));
   EXPECT_THAT(FetchAs(bob_, bob_phone_, id)->envelopes, IsEmpty());
-  const auto stream = store_->ReadStream(kForever, bob_phone_, {}, true, 100);
+  const auto stream = store_->ReadStream(kForever, clock_.Now(), bob_phone_, {}, true, 100);
   ASSERT_THAT(stream->conversations, SizeIs(1));
   EXPECT_FALSE(stream->conversations[0].deliverable);
   EXPECT_THAT(stream->conversations[0].envelopes, IsEmpty());
@@ -345,7 +345,7 @@ TEST_P(MessageStoreTest, AStreamRaisesTheGenerationAndReadsFromWhereItStands) {
   EXPECT_EQ(*store_->StartStream(kForever, clock_.Now(), bob_, bob_phone_), 2);
   EXPECT_TRUE(HasReason(store_->StartStream(kForever, clock_.Now(), bob_, ann_phone_).status(),
                         kDeviceUnknown));
-  const auto all = store_->ReadStream(kForever, bob_phone_, {}, true, 3);
+  const auto all = store_->ReadStream(kForever, clock_.Now(), bob_phone_, {}, true, 3);
   ASSERT_TRUE(all.ok()) << all.status();
   EXPECT_EQ(all->generation, 2);
   ASSERT_THAT(all->conversations, SizeIs(1));
@@ -353,13 +353,15 @@ TEST_P(MessageStoreTest, AStreamRaisesTheGenerationAndReadsFromWhereItStands) {
   EXPECT_EQ(all->conversations[0].envelopes.front()->sequence, 5);
   EXPECT_TRUE(all->conversations[0].has_more);
   const StreamPosition position{id, 9};
-  const auto some = store_->ReadStream(kForever, bob_phone_, {&position, 1}, false, 100);
+  const auto some =
+      store_->ReadStream(kForever, clock_.Now(), bob_phone_, {&position, 1}, false, 100);
   ASSERT_THAT(some->conversations, SizeIs(1));
   EXPECT_THAT(some->conversations[0].envelopes, SizeIs(2));
   EXPECT_FALSE(some->conversations[0].has_more);
   const auto heads = store_->ReadHeads(kForever, {{bob_phone_, ann_phone_}});
   ASSERT_THAT(*heads, SizeIs(2));
-  EXPECT_FALSE(store_->ReadStream(kForever, DeviceId::Random(random_), {}, true, 1)->device_known);
+  EXPECT_FALSE(store_->ReadStream(kForever, clock_.Now(), DeviceId::Random(random_), {}, true, 1)
+                   ->device_known);
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, MessageStoreTest,

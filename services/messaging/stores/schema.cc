@@ -118,7 +118,7 @@ std::vector<std::string> KeyPackageTables() {
       " device_id {blob} NOT NULL CHECK (length(device_id) = 16),"
       // The order in which a device published them; the last-resort one stands outside it.
       " place {int} NOT NULL,"
-      // 1 free, 2 claimed, 3 the last resort, 4 a last resort that was replaced.
+      // 1 free, 2 claimed, 3 the last resort, 4 a last resort that was replaced, or what ran out.
       " state {int} NOT NULL CHECK (state BETWEEN 1 AND 4),"
       " changed_at {int} NOT NULL,"
       " message {blob} CHECK (message IS NOT NULL OR state IN (2, 4))) {strict}",
@@ -330,6 +330,16 @@ std::vector<std::string> InvitationTables() {
   };
 }
 
+// When key packages run out.
+std::vector<std::string> DeviceKeyTables() {
+  return {
+      // Null for a package of before: kKeyPackageEnd knows when that ends.
+      "ALTER TABLE key_packages ADD COLUMN expires_at {int}",
+      absl::StrCat("CREATE INDEX key_packages_by_end ON key_packages (", kKeyPackageEnd,
+                   ") WHERE state IN (1, 3)"),
+  };
+}
+
 }  // namespace
 
 absl::Span<const Migration> Migrations() {
@@ -356,6 +366,7 @@ absl::Span<const Migration> Migrations() {
        {"CREATE INDEX conversation_devices_that_read ON conversation_devices (conversation_key)"
         " WHERE end_sequence IS NULL"}},
       {"0014_invitations", InvitationTables()},
+      {"0015_device_keys", DeviceKeyTables()},
       {"0017_kept_bytes", KeptBytes()},
   };
   return *migrations;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "common/base/ids.h"
 #include "common/storage/database.h"
@@ -17,6 +18,11 @@ absl::Span<const storage::Migration> Migrations();
 // id. Derived, so that nothing has to be looked up; the full id stands in the row and is compared,
 // so a collision (one in 2^63) is refused and never mixes two conversations.
 int64_t KeyOf(const RawId& id);
+
+// When a key package is over: as its lifetime says, or, of one that was published before that was
+// kept, 90 days after it was published. Columns of key_packages; an index is on it.
+inline constexpr absl::string_view kKeyPackageEnd =
+    "COALESCE(expires_at, changed_at + 7776000000000)";
 
 // "$first, $first+1, …": `count` parameters.
 std::string Parameters(size_t first, size_t count);

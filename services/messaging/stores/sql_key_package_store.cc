@@ -107,8 +107,9 @@ class PublishStep {
     return tx_
         .Execute(
             "INSERT INTO key_packages (reference, device_id, place, state, changed_at,"
-            " message) VALUES ($1, $2, $3, $4, $5, $6)",
-            {Blob{ReferenceOf(package)}, device_, place, state, now_, Blob{package.message}})
+            " message, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            {Blob{ReferenceOf(package)}, device_, place, state, now_, Blob{package.message},
+             package.expires_at})
         .status();
   }
 
@@ -257,11 +258,12 @@ class ClaimStep {
   }
 
   absl::Status Take(const Target& target) {
-    ASSIGN_OR_RETURN(const Rows free,
-                     tx_.Query("SELECT reference, message FROM key_packages"
-                               " WHERE device_id = $1 AND state = 1 ORDER BY place LIMIT 1"
-                               " {skip_locked}",
-                               {target.device}));
+    ASSIGN_OR_RETURN(
+        const Rows free,
+        tx_.Query(absl::StrCat("SELECT reference, message FROM key_packages"
+                               " WHERE device_id = $1 AND state = 1 AND ",
+                               kKeyPackageEnd, " > $2 ORDER BY place LIMIT 1 {skip_locked}"),
+                  {target.device, now_ + limits_.lifetime_margin}));
     if (!free.empty()) {
       const Blob reference{std::string(free.front().Bytes(0))};
       RETURN_IF_ERROR(tx_.Execute("UPDATE key_packages SET state = $2, changed_at = $3"
@@ -273,9 +275,11 @@ class ClaimStep {
       return NoteIfRunningLow(target.device);
     }
     // Only read, so that the second who finds the rest gone does not wait for the first.
-    ASSIGN_OR_RETURN(const Rows last, tx_.Query("SELECT reference, message FROM key_packages"
-                                                " WHERE device_id = $1 AND state = 3",
-                                                {target.device}));
+    ASSIGN_OR_RETURN(const Rows last,
+                     tx_.Query(absl::StrCat("SELECT reference, message FROM key_packages"
+                                            " WHERE device_id = $1 AND ",
+                                            kKeyPackageEnd, " > $2 AND state = 3"),
+                               {target.device, now_ + limits_.lifetime_margin}));
     if (last.empty()) {
       out_.without.push_back(target.device);
       return Record(target, Value(Null()), false);
@@ -286,7 +290,7 @@ class ClaimStep {
 
   // At the mark already: another who claims at this moment does not see this one gone.
   absl::Status NoteIfRunningLow(const DeviceId& device) {
-    ASSIGN_OR_RETURN(const KeyPackageCount left, CountKeyPackages(tx_, limits_, device));
+    ASSIGN_OR_RETURN(const KeyPackageCount left, CountKeyPackages(tx_, now_, limits_, device));
     if (left.available <= limits_.low_water) out_.running_low.push_back(device);
     return absl::OkStatus();
   }
@@ -326,7 +330,7 @@ absl::StatusOr<KeyPackageCount> SqlKeyPackageStore::Publish(
     PublishStep step(tx, now, device);
     RETURN_IF_ERROR(step.Add(packages));
     if (last_resort != nullptr) RETURN_IF_ERROR(step.SetLastResort(*last_resort));
-    ASSIGN_OR_RETURN(count, CountKeyPackages(tx, limits_, device));
+    ASSIGN_OR_RETURN(count, CountKeyPackages(tx, now, limits_, device));
     if (count.available <= limits_.stored_per_device) return absl::OkStatus();
     return Error(StatusCode::kResourceExhausted, reason::kQueueFull)
         .Message("this device would have too many key packages that nobody has claimed")
@@ -336,13 +340,13 @@ absl::StatusOr<KeyPackageCount> SqlKeyPackageStore::Publish(
   return count;
 }
 
-absl::StatusOr<KeyPackageCount> SqlKeyPackageStore::Count(absl::Time deadline,
+absl::StatusOr<KeyPackageCount> SqlKeyPackageStore::Count(absl::Time deadline, absl::Time now,
                                                           const MemberId& member,
                                                           const DeviceId& device) {
   KeyPackageCount count;
   RETURN_IF_ERROR(database_.Read(deadline, [&](Transaction& tx) -> absl::Status {
     RETURN_IF_ERROR(CheckDevice(tx, member, device));
-    ASSIGN_OR_RETURN(count, CountKeyPackages(tx, limits_, device));
+    ASSIGN_OR_RETURN(count, CountKeyPackages(tx, now, limits_, device));
     return absl::OkStatus();
   }));
   return count;
@@ -377,6 +381,17 @@ absl::StatusOr<KeyPackageTrim> SqlKeyPackageStore::Trim(absl::Time deadline, abs
                                "  ORDER BY created_at, device_id, claim_id LIMIT $2)",
                                {claims_before, kTrimAtOnce})
                         .status());
+    // A claim of the last resort can be asked for again, so its bytes go later.
+    ASSIGN_OR_RETURN(
+        trim.expired,
+        tx.Execute(absl::StrCat("UPDATE key_packages SET state = $3, changed_at = $2,"
+                                " message = CASE WHEN state = 1 THEN NULL ELSE message END"
+                                " WHERE reference IN (SELECT reference FROM key_packages"
+                                "  WHERE state IN (1, 3) AND ",
+                                kKeyPackageEnd,
+                                " <= $1 LIMIT $4 {skip_locked})"
+                                " AND state IN (1, 3)"),
+                   {now + limits_.lifetime_margin, now, kReplaced, kTrimAtOnce}));
     ASSIGN_OR_RETURN(trim.emptied,
                      tx.Execute("UPDATE key_packages SET message = NULL WHERE reference IN"
                                 " (SELECT reference FROM key_packages WHERE state IN (2, 4)"

@@ -20,7 +20,7 @@ class SqlKeyPackageStore final : public KeyPackageStore {
                                           const MemberId& member, const DeviceId& device,
                                           absl::Span<const NewKeyPackage> packages,
                                           const NewKeyPackage* last_resort) override;
-  absl::StatusOr<KeyPackageCount> Count(absl::Time deadline, const MemberId& member,
+  absl::StatusOr<KeyPackageCount> Count(absl::Time deadline, absl::Time now, const MemberId& member,
                                         const DeviceId& device) override;
   absl::StatusOr<KeyPackageClaim> Claim(absl::Time deadline, absl::Time now, const MemberId& member,
                                         const DeviceId& device, const std::string& claim_id,

@@ -253,8 +253,8 @@ absl::StatusOr<int64_t> SqlMessageStore::StartStream(absl::Time deadline, absl::
 }
 
 absl::StatusOr<StreamSnapshot> SqlMessageStore::ReadStream(
-    absl::Time deadline, const DeviceId& device, absl::Span<const StreamPosition> positions,
-    bool everything, int64_t limit) {
+    absl::Time deadline, absl::Time now, const DeviceId& device,
+    absl::Span<const StreamPosition> positions, bool everything, int64_t limit) {
   absl::flat_hash_map<ConversationId, StreamPosition> next;
   std::vector<int64_t> keys;
   for (const StreamPosition& position : positions) {
@@ -276,7 +276,7 @@ absl::StatusOr<StreamSnapshot> SqlMessageStore::ReadStream(
                      LoadDeviceViews(tx, device, by_key ? &keys : nullptr));
     if (everything) {
       ASSIGN_OR_RETURN(snapshot.key_packages,
-                       FindKeyPackageCount(tx, options_.key_packages, device));
+                       FindKeyPackageCount(tx, now, options_.key_packages, device));
     }
     StreamRoom room{limit, kPageBytes};
     for (DeviceView& view : views) {

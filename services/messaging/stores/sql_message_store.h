@@ -55,7 +55,8 @@ class SqlMessageStore final : public MessageStore {
 
   absl::StatusOr<int64_t> StartStream(absl::Time deadline, absl::Time now, const MemberId& member,
                                       const DeviceId& device) override;
-  absl::StatusOr<StreamSnapshot> ReadStream(absl::Time deadline, const DeviceId& device,
+  absl::StatusOr<StreamSnapshot> ReadStream(absl::Time deadline, absl::Time now,
+                                            const DeviceId& device,
                                             absl::Span<const StreamPosition> positions,
                                             bool everything, int64_t limit) override;
   absl::StatusOr<std::vector<StreamHeads>> ReadHeads(absl::Time deadline,

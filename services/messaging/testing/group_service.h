@@ -22,11 +22,9 @@ class GroupServiceTest : public MessagingIntegrationTest {
   // Publishes a package of `target`, and claims it for `claimer`.
   std::string Claim(const DeviceId& target) { return Claim(target, ann_phone_); }
   std::string Claim(const DeviceId& target, const DeviceId& claimer) {
-    const std::string key(32, 'k');
     v1::PublishKeyPackagesRequest publish;
-    publish.add_key_packages(std::string("\0\1\0\5\0\1\0\1", 8) + MlsVec(key) + MlsVec("hpke") +
-                             MlsVec(key) + std::string("\0\1", 2) + MlsVec(target.Name()) + "rest" +
-                             MessageId::Random(random_).ToString());
+    publish.add_key_packages(
+        MlsKeyPackageBytes(target.Name(), clock_.Now(), MessageId::Random(random_).ToString()));
     v1::PublishKeyPackagesResponse published;
     const auto theirs = rpc::MakeMemberContext(absl::Seconds(20), TokenOf(target));
     EXPECT_TRUE(keys_->PublishKeyPackages(theirs.get(), publish, &published).ok());

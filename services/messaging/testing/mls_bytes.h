@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "services/messaging/domain/mls_framing.h"
 
 // MLS messages as far as a delivery service reads them, written from RFC 9420's structures. What is
@@ -20,11 +21,37 @@ inline std::string MlsVec(absl::string_view bytes) {  // at most 16383 bytes
   return out;
 }
 
-inline std::string MlsEpoch(int64_t epoch) {
+inline std::string MlsUint64(uint64_t number) {
   std::string out;
-  for (int i = 7; i >= 0; --i) out.push_back(static_cast<char>(epoch >> (8 * i)));
+  for (int i = 7; i >= 0; --i) out.push_back(static_cast<char>(number >> (8 * i)));
   return out;
 }
+
+// A KeyPackage of somebody with this credential; `rest` makes it another one.
+struct MlsKeyPackageParts {
+  std::string identity;
+  uint64_t not_before = 0;
+  uint64_t not_after = 0;
+  std::string rest;
+  int suite = 1;
+  size_t key_bytes = 32;
+};
+inline std::string MlsKeyPackageBytes(const MlsKeyPackageParts& parts) {
+  const std::string key(parts.key_bytes, 'k');
+  return std::string("\0\1\0\5\0\1\0", 7) + static_cast<char>(parts.suite) + MlsVec(key) +
+         MlsVec("hpke") + MlsVec(key) + std::string("\0\1", 2) + MlsVec(parts.identity) +
+         std::string("\2\0\1\2\0\1\0\0\2\0\1", 11) + "\1" + MlsUint64(parts.not_before) +
+         MlsUint64(parts.not_after) + "rest" + parts.rest;
+}
+// One that lives from an hour before `now` for 90 days.
+inline std::string MlsKeyPackageBytes(absl::string_view identity, absl::Time now,
+                                      absl::string_view rest) {
+  const auto seconds = static_cast<uint64_t>(absl::ToUnixSeconds(now));
+  return MlsKeyPackageBytes(MlsKeyPackageParts{std::string(identity), seconds - 3600,
+                                               seconds + 90 * 86'400, std::string(rest)});
+}
+
+inline std::string MlsEpoch(int64_t epoch) { return MlsUint64(static_cast<uint64_t>(epoch)); }
 
 inline std::string MlsPrivateBytes(MlsContentType type, absl::string_view group, int64_t epoch,
                                    absl::string_view ciphertext) {
