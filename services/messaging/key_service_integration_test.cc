@@ -82,7 +82,8 @@ TEST_F(KeyServiceTest, NobodyPublishesForAnotherOrClaimsFromOutside) {
   EXPECT_EQ(Claim(Token(stranger, device), "claim-1", &claim).error_code(),
             grpc::StatusCode::NOT_FOUND);
   EXPECT_EQ(Claim("no token", "claim-1", &claim).error_code(), grpc::StatusCode::UNAUTHENTICATED);
-  const std::string over = MlsKeyPackageBytes(bob_phone_.Name(), published_at_ - absl::Hours(24 * 90), "");
+  const std::string over =
+      MlsKeyPackageBytes(bob_phone_.Name(), published_at_ - absl::Hours(24 * 90), "");
   EXPECT_EQ(Publish(Bob(), {over}, "").error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(Claim(Bob(), "", &claim).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
@@ -117,6 +118,56 @@ TEST_F(KeyServiceTest, AStreamTellsOnceThatFewAreLeft) {
   ASSERT_TRUE(newer.ReadUntil(v1::SubscribeResponse::kKeyPackagesLow));
   EXPECT_EQ(newer.last.key_packages_low().count().available(), 18);
   EXPECT_FALSE(stream.ReadUntil(v1::SubscribeResponse::kKeyPackagesLow));
+}
+
+TEST_F(KeyServiceTest, ADeviceLogIsToldToThoseInTheConversation) {
+  v1::ApplyMembersRequest apply;
+  auto* snapshot = apply.add_members();
+  snapshot->set_member(bob_.Name());
+  snapshot->set_version(2);
+  snapshot->set_standing(handrail::common::v1::STANDING_GOOD);
+  snapshot->add_devices(bob_phone_.Name());
+  auto* key = apply.add_device_keys();
+  key->set_device(bob_phone_.Name());
+  const auto tell = [&] {
+    v1::ApplyMembersResponse response;
+    const auto context = rpc::MakeServiceContext(absl::Seconds(20), "profiles");
+    return server_->Internal()->ApplyMembers(context.get(), apply, &response).error_code();
+  };
+  key->set_public_key(std::string(31, 'k'));
+  EXPECT_EQ(tell(), grpc::StatusCode::INVALID_ARGUMENT);
+  key->set_public_key(std::string(32, 'k'));
+  ASSERT_EQ(tell(), grpc::StatusCode::OK);
+
+  v1::ListDeviceLogResponse log;
+  const auto list = [&](const std::string& token, const std::string& member, int64_t after) {
+    v1::ListDeviceLogRequest request;
+    request.set_member(member);
+    request.set_after_index(after);
+    const auto context = rpc::MakeMemberContext(absl::Seconds(20), token);
+    return keys_->ListDeviceLog(context.get(), request, &log).error_code();
+  };
+  ASSERT_EQ(list(Token(ann_, ann_phone_), bob_.Name(), 0), grpc::StatusCode::OK);
+  ASSERT_EQ(log.entries_size(), 1);
+  EXPECT_EQ(log.head_index(), 1);
+  EXPECT_EQ(log.entries(0).index(), 1);
+  EXPECT_EQ(log.entries(0).kind(), v1::DEVICE_LOG_KIND_ADDED);
+  EXPECT_EQ(log.entries(0).device(), bob_phone_.Name());
+  EXPECT_EQ(log.entries(0).public_key(), key->public_key());
+  EXPECT_EQ(log.entries(0).previous_hash(), std::string(32, '\0'));
+  EXPECT_EQ(log.entries(0).hash(), log.head_hash());
+  ASSERT_EQ(list(Bob(), bob_.Name(), 1), grpc::StatusCode::OK);
+  EXPECT_EQ(log.entries_size(), 0);
+  EXPECT_EQ(log.head_index(), 1);
+
+  const MemberId stranger = MemberId::Random(random_);
+  const DeviceId device = DeviceId::Random(random_);
+  ApplyMember(stranger, {device}, 1);
+  EXPECT_EQ(list(Token(stranger, device), bob_.Name(), 0), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(list(Bob(), stranger.Name(), 0), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(list(Bob(), bob_.Name(), -1), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(list(Bob(), "members/", 0), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(list(Bob(), "", 0), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 }  // namespace

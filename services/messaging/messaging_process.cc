@@ -19,6 +19,7 @@
 #include "services/messaging/domain/attachment_sweeper.h"
 #include "services/messaging/domain/attachments.h"
 #include "services/messaging/domain/delivery_hub.h"
+#include "services/messaging/domain/device_log.h"
 #include "services/messaging/domain/groups.h"
 #include "services/messaging/domain/invitations.h"
 #include "services/messaging/domain/key_packages.h"
@@ -31,6 +32,7 @@
 #include "services/messaging/handlers/key_handler.h"
 #include "services/messaging/handlers/messaging_handler.h"
 #include "services/messaging/messaging_metrics.h"
+#include "services/messaging/stores/device_log.h"
 #include "services/messaging/stores/invariants.h"
 #include "services/messaging/stores/page_token_key.h"
 #include "services/messaging/stores/sql_attachment_store.h"
@@ -70,6 +72,12 @@ class MessagingProcess final : public rpc::ServiceProcess {
             key_store_, clock_, KeyPackageLimits(),
             [this](const Call& call) { return messaging_.LearnCaller(call); },
             [this](absl::Span<const WakeUp> wake_ups) { hub_.Spread(wake_ups); }),
+        device_log_store_(*parts_.database),
+        device_logs_(device_log_store_,
+                     [this](const Call& call, const MemberId& member) {
+                       return messaging_.LearnMember(call, member);
+                     },
+                     {}),
         group_store_(*parts_.database, Limits(), GroupLimits()),
         groups_(
             group_store_, clock_, GroupLimits(),
@@ -90,7 +98,7 @@ class MessagingProcess final : public rpc::ServiceProcess {
         openers_(kOpenerThreads, kOpenerQueueLimit),
         handler_(messaging_, context.edge, context.streams, *parts_.page_tokens, clock_, openers_,
                  metrics_),
-        key_handler_(key_packages_, context.edge),
+        key_handler_(key_packages_, device_logs_, context.edge),
         group_handler_(groups_, context.edge, metrics_),
         attachment_handler_(attachments_, context.edge),
         invitation_handler_(invitations_, context.edge),
@@ -154,6 +162,8 @@ class MessagingProcess final : public rpc::ServiceProcess {
   Messaging messaging_;
   SqlKeyPackageStore key_store_;
   KeyPackages key_packages_;
+  SqlDeviceLogStore device_log_store_;
+  DeviceLogs device_logs_;
   SqlGroupStore group_store_;
   Groups groups_;
   SqlInvitationStore invitation_store_;

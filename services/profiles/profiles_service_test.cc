@@ -385,17 +385,23 @@ TEST_F(ProfilesServiceTest, TheDirectoryTellsEachServiceItsShare) {
   v1::Profile written;
   ASSERT_TRUE(Update(app, profile, "1", &written).ok());
   const auto directory = v1::DirectoryService::NewStub(profiles_.Internal());
+  google::protobuf::RepeatedPtrField<common::v1::DeviceKey> keys;
   const auto ask = [&](const std::string& service, const std::string& member) {
     v1::GetMemberSnapshotRequest request;
     request.set_member(member);
     v1::GetMemberSnapshotResponse response;
     const auto status = directory->GetMemberSnapshot(
         rpc::MakeServiceContext(absl::Seconds(15), service).get(), request, &response);
+    keys = response.device_keys();
     return std::make_pair(status.error_code(), response.snapshot());
   };
   EXPECT_TRUE(ask("matching", app.member).second.has_newcomer());
+  EXPECT_TRUE(keys.empty());
   EXPECT_FALSE(ask("messaging", app.member).second.has_newcomer());
   EXPECT_EQ(ask("messaging", app.member).second.devices_size(), 1);
+  ASSERT_EQ(keys.size(), 1);
+  EXPECT_EQ(keys[0].device(), app.device);
+  EXPECT_EQ(keys[0].public_key(), app.key->verify_key().bytes());
   EXPECT_EQ(ask("matching", "members/" + std::string(32, '0')).first, grpc::StatusCode::NOT_FOUND);
 }
 

@@ -32,6 +32,7 @@ absl::StatusOr<MemberDirectory::Answer> GrpcMemberDirectory::Get(absl::Time dead
   }
   Answer answer;
   ASSIGN_OR_RETURN(answer.snapshot, FromProto(response.snapshot()));
+  RETURN_IF_ERROR(TakeDeviceKeys(response.device_keys(), answer.snapshot));
   for (const auto& proto : response.blocks()) {
     ASSIGN_OR_RETURN(const Block block, FromProto(proto));
     answer.blocks.push_back(block);

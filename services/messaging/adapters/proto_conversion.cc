@@ -1,11 +1,14 @@
 #include "services/messaging/adapters/proto_conversion.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/status.h"
 
 namespace handrail::messaging {
 namespace {
+
+constexpr size_t kDeviceKeyBytes = 32;  // of Ed25519
 
 // An unknown standing, one that a newer profiles may send, is treated as suspended.
 Standing StandingOf(handrail::common::v1::Standing standing) {
@@ -73,6 +76,21 @@ absl::StatusOr<MemberSnapshot> FromProto(const handrail::common::v1::MemberSnaps
     snapshot.devices.push_back(device);
   }
   return snapshot;
+}
+
+absl::Status TakeDeviceKeys(
+    const google::protobuf::RepeatedPtrField<handrail::common::v1::DeviceKey>& protos,
+    MemberSnapshot& snapshot) {
+  for (const auto& proto : protos) {
+    ASSIGN_OR_RETURN(const DeviceId device, DeviceId::FromName(proto.device()));
+    if (proto.public_key().size() != kDeviceKeyBytes) {
+      return FieldError("device_keys", "a public_key is not 32 bytes long");
+    }
+    const auto& devices = snapshot.devices;
+    if (std::find(devices.begin(), devices.end(), device) == devices.end()) continue;
+    snapshot.device_keys[device] = proto.public_key();
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Block> FromProto(const handrail::common::v1::Block& proto) {

@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "google/protobuf/repeated_field.h"
 #include "google/protobuf/timestamp.pb.h"
+#include "handrail/common/v1/device_key.pb.h"
 #include "handrail/common/v1/traits.pb.h"
 #include "handrail/messaging/v1/messaging.pb.h"
 #include "services/messaging/domain/messages.h"
@@ -17,6 +18,10 @@ namespace handrail::messaging {
 // Proto to domain and back. Codes of the first: INVALID_ARGUMENT / RESOURCE_NAME_INVALID or
 // FIELD_INVALID.
 absl::StatusOr<MemberSnapshot> FromProto(const handrail::common::v1::MemberSnapshot& proto);
+// Gives the snapshot those of the keys that are of its devices.
+absl::Status TakeDeviceKeys(
+    const google::protobuf::RepeatedPtrField<handrail::common::v1::DeviceKey>& protos,
+    MemberSnapshot& snapshot);
 absl::StatusOr<Block> FromProto(const handrail::common::v1::Block& proto);
 absl::StatusOr<std::vector<Cursor>> FromProto(
     const google::protobuf::RepeatedPtrField<v1::Cursor>& protos);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -134,6 +135,8 @@ struct MemberSnapshot {
   int64_t version = 0;
   Standing standing = Standing::kSuspended;
   std::vector<DeviceId> devices;  // not revoked
+  // Ed25519, 32 bytes each, of those devices whose key profiles has said.
+  std::map<DeviceId, std::string> device_keys = {};
 };
 
 // Holds both ways and for good.

@@ -92,6 +92,11 @@ class Messaging {
   // them; UNAVAILABLE / PEER_UNAVAILABLE.
   absl::Status LearnCaller(const Call& call) { return Ask(call.deadline, call.who.member); }
 
+  // The same of another member, of whom messaging was not told all.
+  absl::Status LearnMember(const Call& call, const MemberId& member) {
+    return Ask(call.deadline, member);
+  }
+
   // Ends questions to profiles that are under way. Idempotent.
   void Stop() { askers_.Stop(); }
 

@@ -46,6 +46,7 @@ grpc::ServerUnaryReactor* ConversationSyncHandler::ApplyMembers(
                        std::vector<MemberSnapshot> members;
                        for (const auto& proto : apply.members()) {
                          ASSIGN_OR_RETURN(auto snapshot, FromProto(proto));
+                         RETURN_IF_ERROR(TakeDeviceKeys(apply.device_keys(), snapshot));
                          members.push_back(std::move(snapshot));
                        }
                        return messaging_.ApplyMembers(call, members);

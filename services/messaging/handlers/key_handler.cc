@@ -1,6 +1,7 @@
 #include "services/messaging/handlers/key_handler.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/status.h"
@@ -19,6 +20,17 @@ void ToProto(KeyPackageClaim claim, v1::ClaimKeyPackagesResponse* proto) {
     claimed->set_last_resort(package.last_resort);
   }
   for (const DeviceId& device : claim.without) proto->add_devices_without(device.Name());
+}
+
+void ToProto(DeviceLogEntry entry, v1::DeviceLogEntry* proto) {
+  proto->set_index(entry.index);
+  proto->set_kind(entry.kind == DeviceLogKind::kAdded ? v1::DEVICE_LOG_KIND_ADDED
+                                                      : v1::DEVICE_LOG_KIND_REVOKED);
+  proto->set_device(entry.device.Name());
+  proto->set_public_key(std::move(entry.public_key));
+  messaging::ToProto(entry.create_time, proto->mutable_create_time());
+  proto->set_previous_hash(std::move(entry.previous_hash));
+  proto->set_hash(std::move(entry.hash));
 }
 
 }  // namespace
@@ -69,6 +81,25 @@ grpc::ServerUnaryReactor* KeyHandler::ClaimKeyPackages(grpc::CallbackServerConte
         ToProto(std::move(claimed), answer);
         return absl::OkStatus();
       });
+}
+
+grpc::ServerUnaryReactor* KeyHandler::ListDeviceLog(grpc::CallbackServerContext* context,
+                                                    const v1::ListDeviceLogRequest* request,
+                                                    v1::ListDeviceLogResponse* response) {
+  return edge_.Unary(context, request, response,
+                     [this](const Call& call, const v1::ListDeviceLogRequest& list,
+                            v1::ListDeviceLogResponse* answer) -> absl::Status {
+                       ASSIGN_OR_RETURN(const MemberId member, MemberId::FromName(list.member()));
+                       ASSIGN_OR_RETURN(
+                           DeviceLogPage page,
+                           device_logs_.List(call, member, list.after_index(), list.page_size()));
+                       for (DeviceLogEntry& entry : page.entries) {
+                         ToProto(std::move(entry), answer->add_entries());
+                       }
+                       answer->set_head_index(page.head_index);
+                       answer->set_head_hash(std::move(page.head_hash));
+                       return absl::OkStatus();
+                     });
 }
 
 }  // namespace handrail::messaging

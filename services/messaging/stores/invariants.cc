@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/macros.h"
+#include "services/messaging/stores/device_log.h"
 
 namespace handrail::messaging {
 namespace {
@@ -132,6 +133,18 @@ constexpr Invariant kInvariants[] = {
      "SELECT COUNT(*) FROM conversations c WHERE c.kept_bytes <> (SELECT"
      " COALESCE(SUM(length(m.payload)), 0) FROM messages m"
      " WHERE m.conversation_key = c.conversation_key)"},
+    {"C5: the indexes of a device log are not dense",
+     "SELECT COUNT(*) FROM (SELECT 1 AS one FROM device_log GROUP BY member_id"
+     " HAVING MIN(entry_index) <> 1 OR MAX(entry_index) <> COUNT(*)) AS t"},
+    {"C5: an entry of a device log does not hold the hash of the one before",
+     "SELECT COUNT(*) FROM device_log e LEFT JOIN device_log p ON p.member_id = e.member_id"
+     " AND p.entry_index = e.entry_index - 1"
+     " WHERE e.entry_index > 1 AND (p.hash IS NULL OR p.hash <> e.previous_hash)"},
+    {"C5: a device log does not say what became of a device",
+     "SELECT COUNT(*) FROM devices v WHERE v.logged <>"
+     " COALESCE((SELECT CASE e.kind WHEN 1 THEN 1 ELSE 0 END FROM device_log e"
+     "  WHERE e.member_id = v.member_id AND e.device_id = v.device_id"
+     "  ORDER BY e.entry_index DESC LIMIT 1), 0)"},
     {"C6: a device acknowledged what was never sent",
      "SELECT COUNT(*) FROM conversation_devices d JOIN conversations c"
      " ON c.conversation_key = d.conversation_key WHERE d.acked_sequence > c.head_sequence"},
@@ -164,6 +177,9 @@ constexpr Invariant kInvariants[] = {
      "SELECT COUNT(*) FROM pairings r JOIN conversations c ON c.pairing_id = r.pairing_id"
      " WHERE r.closed_at IS NOT NULL AND c.state = 1"},
 };
+
+// No query computes a hash.
+constexpr absl::string_view kBrokenLog = "C5: the hash of an entry of a device log is not its own";
 
 }  // namespace
 
@@ -200,6 +216,8 @@ absl::StatusOr<std::vector<std::string>> CheckMessages(storage::Database& databa
       const int64_t count = rows.front().Int(0);
       if (count > 0) violations.push_back(absl::StrCat(invariant.text, " (", count, ")"));
     }
+    ASSIGN_OR_RETURN(const int64_t broken, CountBrokenDeviceLogEntries(tx));
+    if (broken > 0) violations.push_back(absl::StrCat(kBrokenLog, " (", broken, ")"));
     return absl::OkStatus();
   }));
   return violations;

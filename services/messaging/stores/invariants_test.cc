@@ -154,6 +154,23 @@ TEST_P(InvariantsTest, FindsAHandedOutKeyPackageThatIsFree) {
   ExpectFound("C4: a key package that was handed out can be handed out again");
 }
 
+TEST_P(InvariantsTest, FindsADeviceLogThatWasChanged) {
+  const DeviceId tablet = DeviceId::Random(random_);
+  MemberSnapshot snapshot{bob_, ++version_, Standing::kGood, {bob_phone_, tablet}};
+  for (const DeviceId& device : snapshot.devices) {
+    snapshot.device_keys[device] = std::string(32, 'k');
+  }
+  ASSERT_TRUE(store_->ApplyMembers(kForever, clock_.Now(), {&snapshot, 1}).ok());
+  ASSERT_THAT(Violations(), IsEmpty());
+  Plant("UPDATE device_log SET created_at = created_at + 1 WHERE entry_index = 2");
+  ExpectFound("C5: the hash of an entry");
+  Plant("UPDATE device_log SET hash = public_key WHERE entry_index = 1");
+  ExpectFound("C5: an entry of a device log does not hold");
+  Plant("DELETE FROM device_log WHERE entry_index = 1");
+  ExpectFound("C5: the indexes of a device log");
+  ExpectFound("C5: a device log does not say");
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, InvariantsTest, ::testing::ValuesIn(storage::AllTestBackends()),
                          [](const auto& info) { return storage::TestBackendName(info.param); });
 

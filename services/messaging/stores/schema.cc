@@ -331,12 +331,31 @@ std::vector<std::string> InvitationTables() {
 }
 
 // When key packages run out.
-std::vector<std::string> DeviceKeyTables() {
+std::vector<std::string> KeyPackageEnds() {
   return {
       // Null for a package of before: kKeyPackageEnd knows when that ends.
       "ALTER TABLE key_packages ADD COLUMN expires_at {int}",
       absl::StrCat("CREATE INDEX key_packages_by_end ON key_packages (", kKeyPackageEnd,
                    ") WHERE state IN (1, 3)"),
+  };
+}
+
+// Append-only. Devices of before are added to it with the next snapshot of their member, or when
+// somebody asks for the log: profiles has to say their keys.
+std::vector<std::string> DeviceLogTables() {
+  return {
+      "CREATE TABLE device_log ("
+      " member_id {blob} NOT NULL CHECK (length(member_id) = 16),"
+      " entry_index {int} NOT NULL CHECK (entry_index >= 1),"
+      " kind {int} NOT NULL CHECK (kind IN (1, 2)),"  // 1 added, 2 revoked
+      " device_id {blob} NOT NULL CHECK (length(device_id) = 16),"
+      " public_key {blob} NOT NULL CHECK (length(public_key) = 32),"
+      " created_at {int} NOT NULL,"
+      " previous_hash {blob} NOT NULL CHECK (length(previous_hash) = 32),"
+      " hash {blob} NOT NULL CHECK (length(hash) = 32),"
+      " PRIMARY KEY (member_id, entry_index)) {strict}",
+      // The last word of the log of it is that it was added.
+      "ALTER TABLE devices ADD COLUMN logged {int} NOT NULL DEFAULT 0 CHECK (logged IN (0, 1))",
   };
 }
 
@@ -366,7 +385,8 @@ absl::Span<const Migration> Migrations() {
        {"CREATE INDEX conversation_devices_that_read ON conversation_devices (conversation_key)"
         " WHERE end_sequence IS NULL"}},
       {"0014_invitations", InvitationTables()},
-      {"0015_device_keys", DeviceKeyTables()},
+      {"0015_key_package_ends", KeyPackageEnds()},
+      {"0016_device_log", DeviceLogTables()},
       {"0017_kept_bytes", KeptBytes()},
   };
   return *migrations;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/status.h"
+#include "services/messaging/stores/device_log.h"
 #include "services/messaging/stores/group_remains.h"
 #include "services/messaging/stores/membership.h"
 #include "services/messaging/stores/schema.h"
@@ -118,7 +119,9 @@ class SnapshotStep {
 
   absl::Status Run() {
     ASSIGN_OR_RETURN(const MemberRow row, LockMember(tx_, snapshot_.member, now_));
-    if (row.version >= snapshot_.version) return absl::OkStatus();
+    if (row.version > snapshot_.version) return absl::OkStatus();
+    // Nothing else is new, but the keys of devices may be.
+    if (row.version == snapshot_.version) return LogDevices(tx_, now_, snapshot_.member, Keys());
     first_ = row.version == 0;
     RETURN_IF_ERROR(tx_.Execute("UPDATE members SET version = $2, standing = $3, updated_at = $4"
                                 " WHERE member_id = $1",
@@ -127,8 +130,12 @@ class SnapshotStep {
                         .status());
     ASSIGN_OR_RETURN(conversations_, LockConversationsOf(tx_, snapshot_.member));
     RETURN_IF_ERROR(RemoveDevices());
-    if (snapshot_.standing == Standing::kErased) return EndAll();
+    if (snapshot_.standing == Standing::kErased) {
+      RETURN_IF_ERROR(ForgetDeviceLog(tx_, snapshot_.member));
+      return EndAll();
+    }
     for (const DeviceId& device : snapshot_.devices) RETURN_IF_ERROR(KeepDevice(device));
+    RETURN_IF_ERROR(LogDevices(tx_, now_, snapshot_.member, Keys()));
     return tx_
         .Execute(
             "UPDATE conversation_devices SET can_send = $2 WHERE can_send <> $2"
@@ -138,6 +145,7 @@ class SnapshotStep {
   }
 
  private:
+  const std::map<DeviceId, std::string>& Keys() const { return snapshot_.device_keys; }
   bool CanSend() const { return snapshot_.standing == Standing::kGood; }
 
   absl::Status RemoveDevices() {

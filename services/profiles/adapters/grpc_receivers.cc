@@ -26,7 +26,7 @@ class GrpcReceiver final : public MemberReceiver {
                             absl::Time deadline) override {
     typename Api::ApplyMembersRequest request;
     for (const MemberSnapshot& member : members) {
-      RETURN_IF_ERROR(Api::Fill(member, request.add_members()));
+      RETURN_IF_ERROR(Api::Add(member, request));
     }
     typename Api::ApplyMembersResponse response;
     const auto context = Context(deadline);
@@ -66,8 +66,8 @@ struct MatchingApi {
   using ApplyMembersResponse = matching::v1::ApplyMembersResponse;
   using ApplyBlockRequest = matching::v1::ApplyBlockRequest;
   using ApplyBlockResponse = matching::v1::ApplyBlockResponse;
-  static absl::Status Fill(const MemberSnapshot& member, common::v1::MemberSnapshot* out) {
-    return ToSnapshotForMatching(member, out);
+  static absl::Status Add(const MemberSnapshot& member, ApplyMembersRequest& request) {
+    return ToSnapshotForMatching(member, request.add_members());
   }
 };
 
@@ -77,8 +77,9 @@ struct MessagingApi {
   using ApplyMembersResponse = messaging::v1::ApplyMembersResponse;
   using ApplyBlockRequest = messaging::v1::ApplyBlockRequest;
   using ApplyBlockResponse = messaging::v1::ApplyBlockResponse;
-  static absl::Status Fill(const MemberSnapshot& member, common::v1::MemberSnapshot* out) {
-    ToSnapshotForMessaging(member, out);
+  static absl::Status Add(const MemberSnapshot& member, ApplyMembersRequest& request) {
+    ToSnapshotForMessaging(member, request.add_members());
+    AddDeviceKeys(member, request.mutable_device_keys());
     return absl::OkStatus();
   }
 };

@@ -86,6 +86,16 @@ void ToSnapshotForMessaging(const MemberSnapshot& snapshot, common::v1::MemberSn
   for (const DeviceId& device : snapshot.devices) out->add_devices(device.Name());
 }
 
+void AddDeviceKeys(const MemberSnapshot& snapshot,
+                   google::protobuf::RepeatedPtrField<common::v1::DeviceKey>* out) {
+  for (size_t i = 0; i < snapshot.devices.size() && i < snapshot.device_keys.size(); ++i) {
+    if (snapshot.device_keys[i].empty()) continue;
+    common::v1::DeviceKey* key = out->Add();
+    key->set_device(snapshot.devices[i].Name());
+    key->set_public_key(snapshot.device_keys[i]);
+  }
+}
+
 absl::Status ToSnapshotForMatching(const MemberSnapshot& snapshot,
                                    common::v1::MemberSnapshot* out) {
   ToSnapshotForMessaging(snapshot, out);

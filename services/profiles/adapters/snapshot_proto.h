@@ -5,7 +5,9 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "google/protobuf/message.h"
+#include "google/protobuf/repeated_field.h"
 #include "google/protobuf/timestamp.pb.h"
+#include "handrail/common/v1/device_key.pb.h"
 #include "handrail/common/v1/traits.pb.h"
 #include "services/profiles/domain/types.h"
 
@@ -19,6 +21,9 @@ google::protobuf::Timestamp ToTimestamp(absl::Time time);
 absl::Status ToSnapshotForMatching(const MemberSnapshot& snapshot, common::v1::MemberSnapshot* out);
 // What messaging may know: standing and devices.
 void ToSnapshotForMessaging(const MemberSnapshot& snapshot, common::v1::MemberSnapshot* out);
+// Adds what goes beside it, to messaging alone.
+void AddDeviceKeys(const MemberSnapshot& snapshot,
+                   google::protobuf::RepeatedPtrField<common::v1::DeviceKey>* out);
 void ToProto(const Block& block, common::v1::Block* out);
 
 // True when `path`, such as "person.age_band", names a field within messages of this type.

@@ -160,6 +160,8 @@ struct MemberSnapshot {
   std::map<std::string, Audience> audiences;
   std::optional<absl::Time> attest_time;
   std::vector<DeviceId> devices;  // not revoked
+  // Of each of `devices`, in the same order: 32 bytes, or none when it cannot be read.
+  std::vector<std::string> device_keys;
   std::vector<AvoidedPair> avoided;
 
   // Traits are about health: without both consents they stay here.

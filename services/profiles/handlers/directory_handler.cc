@@ -31,6 +31,7 @@ grpc::ServerUnaryReactor* DirectoryHandler::GetMemberSnapshot(
           RETURN_IF_ERROR(ToSnapshotForMatching(facts.snapshot, response->mutable_snapshot()));
         } else {
           ToSnapshotForMessaging(facts.snapshot, response->mutable_snapshot());
+          AddDeviceKeys(facts.snapshot, response->mutable_device_keys());
         }
         for (const Block& block : facts.blocks) ToProto(block, response->add_blocks());
         return absl::OkStatus();

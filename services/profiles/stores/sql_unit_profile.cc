@@ -157,10 +157,16 @@ absl::StatusOr<std::optional<MemberSnapshot>> SqlUnit::GetSnapshot(const MemberI
   snapshot.version = member->version;
   snapshot.standing = member->standing;
   ASSIGN_OR_RETURN(const Rows devices,
-                   transaction_.Query("SELECT device_id FROM devices WHERE member_id = $1 "
+                   transaction_.Query("SELECT device_id, member_id, sealed_public_key, created_at, "
+                                      "revoked_at FROM devices WHERE member_id = $1 "
                                       "AND revoked_at IS NULL ORDER BY created_at, device_id",
                                       {id}));
-  for (const Row& row : devices) snapshot.devices.push_back(row.Id<DeviceId>(0));
+  for (const Row& row : devices) {
+    snapshot.devices.push_back(row.Id<DeviceId>(0));
+    // One that cannot be read holds up nothing of what the others must hear.
+    const auto device = ReadDevice(row);
+    snapshot.device_keys.push_back(device.ok() ? device->public_key : "");
+  }
   ASSIGN_OR_RETURN(const Rows consents,
                    transaction_.Query("SELECT purpose FROM consent_receipts WHERE member_id = $1 "
                                       "AND withdrawn_at IS NULL",
