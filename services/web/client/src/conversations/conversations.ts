@@ -27,7 +27,7 @@ export interface ConversationsOptions {
   readonly session: Pick<Session, 'deviceKey'> & Transport;
   readonly store: SealedStore;
   readonly engine: E2eeEngine;
-  readonly keyPackages: Pick<KeyPackages, 'secretFor' | 'spend'>;
+  readonly keyPackages: Pick<KeyPackages, 'secretFor' | 'spend' | 'replenish'>;
   readonly handler: ConversationsHandler;
   readonly onStatus?: InboxOptions['onStatus'];
   /** What went wrong and is tried again, or is past help; for a log. */
@@ -40,9 +40,17 @@ export interface ConversationsOptions {
    * not be sent waits: 60 s unless told, up to half as much more.
    */
   readonly checkMs?: number;
+  /**
+   * Up to how long it waits, when the server says that few key packages are left, before it
+   * publishes more: 10 s unless told, so that all devices do not at once what one event made all
+   * need.
+   */
+  readonly replenishMs?: number;
 }
 
 const DEFAULT_CHECK_MS = 60_000;
+const DEFAULT_REPLENISH_MS = 10_000;
+const DAY_MS = 24 * 60 * 60 * 1000;
 /** Where nothing can be done, as for want of key packages, so many checks at most are left out. */
 const MAX_SKIPPED = 8;
 
@@ -60,6 +68,9 @@ export class Conversations {
   private readonly guests: Invitations;
   private readonly serial = new Serial();
   private readonly patience = new Map<string, { skipping: number; left: number }>();
+  /** Of the `run` that is under way. */
+  private running = new AbortController().signal;
+  private replenishing = false;
 
   constructor(options: ConversationsOptions) {
     this.options = options;
@@ -81,7 +92,8 @@ export class Conversations {
   async run(signal: AbortSignal): Promise<InboxEnd> {
     const stopping = new AbortController();
     const both = AbortSignal.any([signal, stopping.signal]);
-    const tending = this.tend(both);
+    this.running = both;
+    const tending = Promise.all([this.tend(both), this.replenishDaily(both)]);
     try {
       return await this.inbox.run(signal);
     } finally {
@@ -257,6 +269,10 @@ export class Conversations {
           void this.tendOne(conversation.name);
           await handler.conversationChanged?.(conversation);
         },
+        keyPackagesLow: async () => {
+          const { replenishMs = DEFAULT_REPLENISH_MS } = this.options;
+          void this.replenish(replenishMs, this.running);
+        },
         caughtUp: async () => {
           void this.tendAll();
           await handler.caughtUp?.();
@@ -275,6 +291,31 @@ export class Conversations {
       // Not in step with the other devices, which all see the same.
       await sleep(checkMs * (1 + random() / 2), signal);
       if (!signal.aborted) await this.tendAll();
+    }
+  }
+
+  /** What ends is made anew in time, also where the server says nothing. */
+  private async replenishDaily(signal: AbortSignal): Promise<void> {
+    const { random = Math.random } = this.options;
+    while (!signal.aborted) {
+      await sleep(DAY_MS * (0.5 + random() / 2), signal);
+      if (!signal.aborted) await this.replenish(0, signal);
+    }
+  }
+
+  /** Publishes key packages where they are wanted, at some moment within the next `withinMs`. */
+  private async replenish(withinMs: number, signal: AbortSignal): Promise<void> {
+    if (this.replenishing) return;
+    this.replenishing = true;
+    try {
+      const { keyPackages, random = Math.random } = this.options;
+      await sleep(withinMs * random(), signal);
+      if (!signal.aborted) await keyPackages.replenish();
+    } catch (error) {
+      // Told again when the next stream begins.
+      this.caught(error);
+    } finally {
+      this.replenishing = false;
     }
   }
 

@@ -44,6 +44,8 @@ export interface InboxHandler {
   /** That is on disk now. */
   welcomed?(welcome: Welcome): Promise<void>;
   conversationChanged?(conversation: Conversation): Promise<void>;
+  /** Few key packages of this device are left at the server. */
+  keyPackagesLow?(): Promise<void>;
   /** All that was stored when the stream began has been handled. */
   caughtUp?(): Promise<void>;
 }
@@ -359,6 +361,8 @@ export class Inbox {
         if (conversation === undefined) return;
         return this.ours(async () => handler.conversationChanged?.(conversation));
       }
+      case 'keyPackagesLow':
+        return this.ours(async () => handler.keyPackagesLow?.());
       default: // A ping, or an event that is newer than this library.
     }
   }

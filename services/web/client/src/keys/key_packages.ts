@@ -24,6 +24,7 @@ interface Kept {
 }
 
 const INDEX = 'key-packages';
+const TURN = 'key-packages-turn';
 const recordOf = (reference: string) => `key-package/${reference}`;
 
 /** What the server takes in one call, and what its limit of bytes for a request has room for. */
@@ -32,6 +33,14 @@ const PUBLISH_AT_ONCE = 100;
 const KEEP_AFTER_EXPIRY_SECONDS = 7 * 24 * 60 * 60;
 /** A last-resort package is replaced when half of its time is over. */
 const RENEW_LAST_RESORT_SECONDS = KEY_PACKAGE_LIFETIME_SECONDS / 2;
+/** Others are counted for as long as they are good for these two weeks. */
+const RENEW_BEFORE_SECONDS = 14 * 24 * 60 * 60;
+/** The server takes none that ends within the hour. */
+const TOO_LATE_SECONDS = 2 * 60 * 60;
+/** What the server keeps of a device. */
+const MOST = 200;
+/** Who replenishes and says nothing for so long has stopped. */
+const TURN_SECONDS = 60;
 
 export interface KeyPackagesOptions {
   /** A session: calls carry the device's token. */
@@ -85,15 +94,39 @@ export class KeyPackages {
 
   /**
    * Deletes what has run out, publishes what was prepared, and fills up to the target where the
-   * server has less than half of it, or says that it is low; sees to the last-resort package. Call
-   * it after signing in, when the server says that few are left, and once a day. Several calls at
-   * once are one. Gives what the server has then. Errors: those of the calls; repeat it later.
+   * server has less than half of it that is good for two weeks more, or says that it is low; sees to
+   * the last-resort package. Call it after signing in; `Conversations.run` does the rest. Several
+   * calls at once are one. Gives what the server has then. Errors: those of the calls; repeat it
+   * later.
    */
   refill(): Promise<KeyPackageCount> {
     this.refilling ??= this.refillNow().finally(() => {
       this.refilling = undefined;
     });
     return this.refilling;
+  }
+
+  /**
+   * The same, for when the server says that few are left and for once a day: of the tabs and
+   * programs that share the store one does it. False when another is at it.
+   */
+  async replenish(): Promise<boolean> {
+    const now = this.now();
+    const ours = await this.store.transact(async (transaction) => {
+      const bytes = await transaction.get(TURN);
+      const until = bytes === undefined ? 0 : fromJsonBytes<number>(bytes);
+      // Not for ever, should the clock have been set back.
+      if (until > now && until <= now + TURN_SECONDS) return false;
+      transaction.put(TURN, toJsonBytes(now + TURN_SECONDS));
+      return true;
+    });
+    if (!ours) return false;
+    try {
+      await this.refill();
+      return true;
+    } finally {
+      await this.store.transact(async (transaction) => transaction.delete(TURN));
+    }
   }
 
   /**
@@ -132,8 +165,10 @@ export class KeyPackages {
     await this.deleteExpired();
     await this.publishPrepared();
     const count = await this.count();
-    const wanted = count.low || count.available < this.target / 2;
-    const singles = wanted ? Math.max(0, this.target - count.available) : 0;
+    const lasting = Math.min(count.available, await this.lasting());
+    const wanted = count.low || lasting < this.target / 2;
+    const room = Math.max(0, MOST - count.available);
+    const singles = wanted ? Math.min(room, Math.max(0, this.target - lasting)) : 0;
     const needsLastResort = !count.hasLastResort || (await this.lastResortIsOld());
     if (singles === 0 && !needsLastResort) return count;
     await this.prepare(singles, needsLastResort);
@@ -158,6 +193,15 @@ export class KeyPackages {
         transaction,
         entries.filter((entry) => !expired.includes(entry)),
       );
+    });
+  }
+
+  /** How many of those that nobody has used, as far as is known here, last for a while. */
+  private async lasting(): Promise<number> {
+    const oldest = this.now() - KEY_PACKAGE_LIFETIME_SECONDS + RENEW_BEFORE_SECONDS;
+    return this.store.transact(async (transaction) => {
+      const entries = await indexIn(transaction);
+      return entries.filter(({ kind, made }) => kind === 'single' && made > oldest).length;
     });
   }
 
@@ -207,7 +251,10 @@ export class KeyPackages {
 
   private nextBatch() {
     return this.store.transact(async (transaction) => {
-      const prepared = (await indexIn(transaction)).filter(({ state }) => state === 'prepared');
+      const oldest = this.now() - KEY_PACKAGE_LIFETIME_SECONDS + TOO_LATE_SECONDS;
+      const prepared = (await indexIn(transaction)).filter(
+        ({ state, made }) => state === 'prepared' && made > oldest,
+      );
       const singles = prepared.filter(({ kind }) => kind === 'single').slice(0, PUBLISH_AT_ONCE);
       // One that was prepared later replaces those before it, in the order of the index.
       const lastResort = prepared.find(({ kind }) => kind === 'last-resort');

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { KeyService } from '../../src/api.ts';
 import { KeyPackages, TsMlsEngine, newRequestId } from '../../src/index.ts';
 import type { DeviceKey, E2eeEngine, Transport } from '../../src/index.ts';
+import { until } from '../support/until.ts';
 import { newDevice, openStore, pair, send } from './people.ts';
 import type { Device } from './people.ts';
 
@@ -133,8 +134,74 @@ describe('key packages', () => {
     // Those of the first day are 98 days old, the second last resort 52.
     now += 52 * DAY;
     await packages.refill();
-    expect((await indexOf(device)).map(({ kind }) => kind)).toEqual(['last-resort', 'last-resort']);
-    expect(await recordsOf(device)).toHaveLength(2);
+    const kinds = (await indexOf(device)).map(({ kind }) => kind);
+    expect(kinds).toEqual(['last-resort', ...Array(20).fill('single'), 'last-resort']);
+    expect(await recordsOf(device)).toHaveLength(22);
+  });
+
+  test('are made anew two weeks before they end', async () => {
+    const device = await newDevice();
+    let now = Math.floor(Date.now() / 1000);
+    const packages = packagesOf(device, { target: 30, now: () => now });
+    await packages.refill();
+    now += 75 * DAY;
+    expect(await packages.refill()).toMatchObject({ available: 30 });
+    now += 2 * DAY;
+    expect(await packages.refill()).toMatchObject({ available: 60 });
+    expect(await packages.refill()).toMatchObject({ available: 60 });
+  });
+
+  test('that were prepared and would be refused as too old hold nothing up', async () => {
+    const device = await newDevice();
+    let now = Math.floor(Date.now() / 1000);
+    let stale = true;
+    const old = Object.create(engine) as E2eeEngine;
+    old.createKeyPackage = async (key) => {
+      const made = await TsMlsEngine.create({
+        verifyDevice: async () => true,
+        now: () => now - (stale ? 91 * DAY : 0),
+      });
+      return made.createKeyPackage(key);
+    };
+    const { session, store } = device;
+    const { deviceKey } = session;
+    const options = { transport: session, store, engine: old, deviceKey, target: 21 };
+    const refused = new KeyPackages({ ...options, now: () => now - 91 * DAY }).refill();
+    await expect(refused).rejects.toMatchObject({ reason: 'FIELD_INVALID' });
+    stale = false;
+    const count = await new KeyPackages({ ...options, now: () => now }).refill();
+    expect(count).toMatchObject({ available: 21, hasLastResort: true });
+  });
+
+  test('are replenished by one of several tabs', async () => {
+    const device = await newDevice();
+    let publications = 0;
+    const transport = Object.create(device.session) as Transport;
+    transport.unary = async (method, request, options) => {
+      if (method.name === 'PublishKeyPackages') ++publications;
+      return device.session.unary(method, request, options);
+    };
+    const tabs = [1, 2, 3].map(() => packagesOf(device, { target: 30, transport }));
+    const turns = await Promise.all(tabs.map((packages) => packages.replenish()));
+    expect(turns.filter(Boolean).length).toBeGreaterThanOrEqual(1);
+    expect(publications).toBe(1);
+    expect(await recordsOf(device)).toHaveLength(31);
+    expect(await tabs[1]!.replenish()).toBe(true);
+    expect(publications).toBe(1);
+  });
+
+  test('are replenished after a tab that stopped in the middle', async () => {
+    const device = await newDevice();
+    let now = Math.floor(Date.now() / 1000);
+    const stuck = Object.create(device.session) as Transport;
+    stuck.unary = () => new Promise(() => {});
+    void packagesOf(device, { target: 30, transport: stuck, now: () => now }).replenish();
+    const packages = packagesOf(device, { target: 30, now: () => now });
+    await until('the turn of the other', 5, async () => !(await packages.replenish()));
+    expect(await recordsOf(device)).toHaveLength(0);
+    now += 61;
+    expect(await packages.replenish()).toBe(true);
+    expect(await recordsOf(device)).toHaveLength(31);
   });
 
   test('let their owner in, once, and are topped up', async () => {

@@ -88,6 +88,8 @@ export async function talker(
     backoff: QUICK,
     onProblem: (error) => problems.push(error),
     checkMs: 500,
+    // Tests that are about it say so.
+    replenishMs: 3_600_000,
     ...more,
   });
   const stopping = new AbortController();
