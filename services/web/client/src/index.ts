@@ -17,11 +17,20 @@ export type { AttachmentSource } from './attachments/source.ts';
 export { newRequestId } from './base/bytes.ts';
 export { Conversations } from './conversations/conversations.ts';
 export type { ConversationsOptions } from './conversations/conversations.ts';
+export { DeviceLogs } from './conversations/device_logs.ts';
+export type {
+  DeviceLogRecord,
+  DeviceLogsOptions,
+  LoggedDevice,
+} from './conversations/device_logs.ts';
 export { DeviceTrust } from './conversations/device_trust.ts';
 export { ConversationError } from './conversations/events.ts';
 export type {
+  BrokenDeviceLog,
   ConversationFault,
   ConversationsHandler,
+  DeviceLogFault,
+  DevicesChange,
   RefusedMessage,
   SentMessage,
   TextMessage,

@@ -81,7 +81,8 @@ describe('a command line', () => {
     expect(refused(['read', '--state'])).toContain('--state');
     expect(refused(['read', '--lines'])).toContain('"read" has no option --lines');
     expect(refused(['read', 'a', 'b'])).toContain('takes one word');
-    expect(refused(['devices', 'a'])).toContain('takes no word');
+    expect(refused(['whoami', 'a'])).toContain('takes no word');
+    expect(refused(['devices', 'a', 'b'])).toContain('takes one word');
     expect(refused(['add-device'])).toContain('needs one more word');
     expect(refused(['read', '--wait', 'soon'])).toContain('whole seconds');
     expect(refused(['talk', '--check=0'])).toContain('1 to 3600');

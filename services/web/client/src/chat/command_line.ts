@@ -15,7 +15,7 @@ const VERBS = {
   new: { words: [0, 0], options: [] },
   join: { words: [0, 0], options: [] },
   whoami: { words: [0, 0], options: [] },
-  devices: { words: [0, 0], options: [] },
+  devices: { words: [0, 1], options: [] },
   'add-device': { words: [1, 1], options: [] },
   'remove-device': { words: [1, 1], options: ['yes'] },
   conversations: { words: [0, 0], options: [] },

@@ -2,6 +2,7 @@
 import { timestampDate } from '@bufbuild/protobuf/wkt';
 
 import { newRequestId } from '../base/bytes.ts';
+import type { DeviceLogRecord, DeviceLogs } from '../conversations/device_logs.ts';
 import { IdentityService } from '../gen/handrail/profiles/v1/identity_pb.ts';
 import type { Device } from '../gen/handrail/profiles/v1/identity_pb.ts';
 import { deviceIdentity, proveDevice } from '../session/device.ts';
@@ -15,7 +16,7 @@ import type { Setting } from './chat.ts';
 import { fromCode, toCode } from './code.ts';
 import { EXIT, Fault, Interrupted, faultOf, mayPass, usageFault } from './faults.ts';
 import { choosePlace, transportTo } from './place.ts';
-import { short } from './words.ts';
+import { brokenLogWords, short, whoseWord } from './words.ts';
 
 const PAGE_SIZE = 100;
 const MAX_PAGES = 10;
@@ -128,9 +129,13 @@ async function devicesOf(chat: Chat): Promise<Device[]> {
   return devices;
 }
 
-/** Lists the devices of this person. */
+/** Lists the devices of this person, or of all who talk in a conversation. */
 export async function listDevices(setting: Setting): Promise<void> {
   const chat = await Chat.open(setting);
+  if (setting.line.what !== undefined) {
+    await listLogs(chat, await chat.theConversation());
+    return chat.close();
+  }
   for (const { name, createTime, revokeTime } of await patiently(setting, () => devicesOf(chat))) {
     const since = createTime && timestampDate(createTime).toISOString();
     const removed = revokeTime && timestampDate(revokeTime).toISOString();
@@ -140,6 +145,47 @@ export async function listDevices(setting: Setting): Promise<void> {
     setting.output.tell({ event: 'device', device: name, this_device: own, since, removed }, words);
   }
   await chat.close();
+}
+
+/** Who has left has no log for us; what was read before is still known. */
+async function lookAt(
+  logs: DeviceLogs,
+  member: string,
+): Promise<Pick<DeviceLogRecord, 'devices' | 'broken'>> {
+  try {
+    return await logs.look(member);
+  } catch (error) {
+    if (!(error instanceof HandrailError) || error.code !== 'NOT_FOUND') throw error;
+    return (await logs.known(member)) ?? { devices: [] };
+  }
+}
+
+/** What the device logs of everybody in a conversation say. */
+async function listLogs(chat: Chat, conversation: string): Promise<void> {
+  const { setting, people } = chat;
+  const { output } = setting;
+  await patiently(setting, () => chat.listConversations());
+  const { deviceLogs } = chat.conversations();
+  const names = await people.namesIn(conversation);
+  for (const member of (await chat.history.known(conversation))?.members ?? []) {
+    const log = await patiently(setting, () => lookAt(deviceLogs, member));
+    const owner = names.member(member);
+    for (const { device, publicKey, added, removed } of log.devices) {
+      const since = new Date(added).toISOString();
+      const until = removed === undefined ? undefined : new Date(removed).toISOString();
+      const own = device === chat.device;
+      const state = until ? `removed ${until.slice(0, 10)}` : 'in use';
+      const words =
+        `${device}  ${own ? 'this device' : whoseWord(owner)}  since ${since.slice(0, 10)}  ${state}` +
+        `  key ${publicKey.slice(0, 16)}`;
+      const about = { event: 'device', device, this_device: own, since, removed: until };
+      output.tell({ ...about, member, owner, public_key: publicKey }, words);
+    }
+    if (log.broken !== undefined) {
+      const event = { event: 'device-log-broken', member, fault: log.broken };
+      output.tell(event, brokenLogWords(event, names));
+    }
+  }
 }
 
 /** Removes a device of this person, for good. */

@@ -7,7 +7,7 @@ What you write is encrypted on this device and decrypted on theirs; the server c
   handrail-chat new                    make a device of somebody new, here
   handrail-chat join                   make another device of yours, here
   handrail-chat add-device CODE        add the device that shows this code
-  handrail-chat devices                your devices
+  handrail-chat devices [CONVERSATION]  your devices, or those of all who talk there
   handrail-chat remove-device DEVICE   remove one, for good (it was lost, say)
   handrail-chat whoami                 which device this is
 
@@ -65,6 +65,9 @@ conversation have "conversation", "time" (UTC) and "number" (this device's own c
   gap         never came here: "first" to "last"
   devices     who can read has changed: "standing" (in, removed, lost), "begun", "added", "removed",
               "count", "verification", "compared" (never, same-devices, other-devices)
+  member-devices     somebody's devices are others: "member", "since", "added", "removed"
+  device-log-broken  what the server says of somebody's devices was changed: "member", "fault"
+              (shortened, rewritten, other-key, malformed)
   conversation  "state" (open, closed)
 Beside them: kept, connection, waiting, progress, problem, nothing-new; and at the end, where
 something was wrong, error: "reason", "message", "todo", "exit". Ignore events that you do not
@@ -98,9 +101,12 @@ the keys of your conversations change. What it has read before is still on it. -
 very device.
 JSON: removed ("device").`,
 
-  devices: `handrail-chat devices: your devices, oldest first.
+  devices: `handrail-chat devices [CONVERSATION]: your devices, oldest first.
 
-JSON: device ("device", "this_device", "since", "removed"), a line each.`,
+With a conversation: the devices of all who talk there, as their device logs have them. Whatever
+came to a log stays there; when one was changed, you are told.
+JSON: device ("device", "this_device", "since", "removed"; with a conversation also "member",
+"owner", "public_key"), a line each; device-log-broken ("member", "fault").`,
 
   whoami: `handrail-chat whoami: which device this folder is, and whose. Asks no server.
 

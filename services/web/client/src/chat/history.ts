@@ -1,7 +1,7 @@
 // What a device remembers of its conversations, line by line, sealed like all of its state.
 import type { AttachmentDescriptor } from '../attachments/descriptor.ts';
 import { fromJsonBytes, toJsonBytes } from '../base/bytes.ts';
-import type { ConversationsHandler } from '../conversations/events.ts';
+import type { ConversationsHandler, DeviceLogFault } from '../conversations/events.ts';
 import { groupOf } from '../conversations/records.ts';
 import type { Reader, Standing } from '../conversations/records.ts';
 import type { E2eeEngine } from '../engine/engine.ts';
@@ -70,6 +70,23 @@ export interface StateLine extends When {
   readonly state: 'open' | 'closed';
 }
 
+/** Somebody in it has other devices than before, as their device log says. */
+export interface MemberDevicesLine extends When {
+  readonly kind: 'member-devices';
+  readonly member: string;
+  /** Since when: milliseconds since 1970. */
+  readonly since: number;
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+}
+
+/** Somebody's device log is not the one that was read before. */
+export interface BrokenLogLine extends When {
+  readonly kind: 'device-log-broken';
+  readonly member: string;
+  readonly fault: DeviceLogFault;
+}
+
 /** Something that happened in a conversation, as this device saw it. */
 export type Line =
   | MessageLine
@@ -78,6 +95,8 @@ export type Line =
   | UnreadableLine
   | GapLine
   | GroupLine
+  | MemberDevicesLine
+  | BrokenLogLine
   | StateLine;
 
 /** Who can read has changed, or with which keys. */
@@ -199,6 +218,14 @@ export class History {
       await this.append(transaction, conversation, { kind: 'gap', ...missing, time: this.now() });
     },
     groupChanged: (transaction, conversation) => this.groupChanged(transaction, conversation),
+    devicesChanged: (transaction, { member, since, added, removed }) => {
+      const line: Line = { kind: 'member-devices', member, since, added, removed, time: this.now() };
+      return this.appendWhere(transaction, member, line);
+    },
+    deviceLogBroken: (transaction, { member, fault }) => {
+      const line: Line = { kind: 'device-log-broken', member, fault, time: this.now() };
+      return this.appendWhere(transaction, member, line);
+    },
     conversationChanged: (conversation) => this.noteConversation(conversation),
   };
 
@@ -300,6 +327,15 @@ export class History {
       compared: compared === undefined ? 'never' : alike,
       time: this.now(),
     });
+  }
+
+  /** A line in each open conversation in which the member is. */
+  private async appendWhere(transaction: Transaction, member: string, line: Line): Promise<void> {
+    for (const name of await this.store.list(KNOWN)) {
+      const known = await read<KnownConversation>(transaction, name);
+      if (known?.state !== 'open' || !known.members.includes(member)) continue;
+      await this.append(transaction, name.slice(KNOWN.length), line);
+    }
   }
 
   private async append(transaction: Transaction, conversation: string, line: Line): Promise<void> {

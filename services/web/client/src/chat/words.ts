@@ -1,9 +1,16 @@
 // What people are told. Everything that is said of a line, in the same words wherever it is shown.
 import type { AttachmentDescriptor } from '../attachments/descriptor.ts';
+import type { DeviceLogFault } from '../conversations/events.ts';
 import type { InboxStatus } from '../delivery/inbox.ts';
 import { aboutFile, fileEvent } from './file_words.ts';
 import { attachmentsOf } from './history.ts';
-import type { GroupLine, MessageLine, Numbered } from './history.ts';
+import type {
+  BrokenLogLine,
+  GroupLine,
+  MemberDevicesLine,
+  MessageLine,
+  Numbered,
+} from './history.ts';
 import { plainText } from './output.ts';
 import type { Event } from './output.ts';
 
@@ -106,6 +113,45 @@ export function groupWords(line: GroupLine, names: Names): string {
   return parts.join(' ') + comparedWords(line);
 }
 
+/** Whose devices are meant, at the beginning of a sentence. */
+function whoWords(member: string, names: Names): string {
+  const owner = names.member(member);
+  if (owner === 'you') return 'You have';
+  return owner === 'they' || owner === 'unknown' ? 'They have' : `Member ${short(member)} has`;
+}
+
+/** Who came by a device, or lost one. */
+function memberDevicesWords(line: MemberDevicesLine, names: Names, now: number): string {
+  const { member, since, added, removed } = line;
+  const list = (devices: readonly string[]) => devices.map(short).join(', ');
+  const parts: string[] = [];
+  if (added.length > 0) parts.push(`a new device (${list(added)})`);
+  if (removed.length > 0) parts.push(`no longer the device ${list(removed)}`);
+  return `${whoWords(member, names)} ${parts.join(' and ')} since ${timeWord(since, now)}.`;
+}
+
+const LOG_FAULTS: Readonly<Record<DeviceLogFault, string>> = {
+  shortened: 'entries that this device has read are gone',
+  rewritten: 'it does not go on from what this device has read',
+  'other-key': 'a device has another key there than the one that it uses',
+  malformed: 'it does not make sense',
+};
+
+/** What nobody should overlook. */
+export function brokenLogWords(
+  { member, fault }: Pick<BrokenLogLine, 'member' | 'fault'>,
+  names: Names,
+): string {
+  const owner = names.member(member);
+  const whose =
+    owner === 'you' ? 'YOUR' : owner === 'they' || owner === 'unknown' ? 'THEIR' : `${owner}’s`;
+  return (
+    `THE LIST OF ${whose} DEVICES WAS CHANGED BEHIND YOUR BACK: ${LOG_FAULTS[fault]}. Somebody else ` +
+    'may be able to read along. Ask them in another way than here, and compare the number: ' +
+    'handrail-chat verify'
+  );
+}
+
 const aside = (text: string) => `        (${text})`;
 
 /**
@@ -152,6 +198,10 @@ export function lineWords(
       return aside(`${time}: ${gapWords(line.first, line.last)}`);
     case 'devices':
       return aside(`${time}: ${groupWords(line, names)}`);
+    case 'member-devices':
+      return aside(`${time}: ${memberDevicesWords(line, names, now)}`);
+    case 'device-log-broken':
+      return aside(`${time}: ${brokenLogWords(line, names)}`);
     case 'conversation':
       return aside(
         line.state === 'closed'
@@ -203,6 +253,8 @@ export function lineEvent(conversation: string, line: Numbered, names: Names): E
         devices.map((device) => ({ device, owner: names.device(device) }));
       return { ...about, ...more, added: owned(line.added), removed: owned(line.removed) };
     }
+    case 'member-devices':
+      return { ...about, ...more, since: new Date(line.since).toISOString() };
     default:
       return { ...about, ...more };
   }

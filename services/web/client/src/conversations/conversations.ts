@@ -2,6 +2,7 @@ import { newRequestId } from '../base/bytes.ts';
 import { Inbox } from '../delivery/inbox.ts';
 import type { InboxEnd, InboxOptions } from '../delivery/inbox.ts';
 import type { E2eeEngine, GroupView } from '../engine/engine.ts';
+import type { Group } from '../gen/handrail/messaging/v1/group_pb.ts';
 import type { Invitation } from '../gen/handrail/messaging/v1/invitation_pb.ts';
 import { MessagingService } from '../gen/handrail/messaging/v1/messaging_pb.ts';
 import type { KeyPackages } from '../keys/key_packages.ts';
@@ -10,6 +11,8 @@ import type { SealedStore } from '../store/sealed_store.ts';
 import { sleep } from '../transport/backoff.ts';
 import { HandrailError } from '../transport/errors.ts';
 import type { Transport } from '../transport/transport.ts';
+import { DeviceLogs } from './device_logs.ts';
+import { DeviceWatch } from './device_watch.ts';
 import { ConversationError } from './events.ts';
 import type { ConversationsHandler } from './events.ts';
 import { GroupChanges } from './group_changes.ts';
@@ -61,6 +64,8 @@ const MAX_SKIPPED = 8;
  */
 export class Conversations {
   private readonly options: ConversationsOptions;
+  /** Whose devices there are, as people's logs say; looked at by itself. */
+  readonly deviceLogs: DeviceLogs;
   private readonly steps: Steps;
   private readonly inbox: Inbox;
   private readonly changes: GroupChanges;
@@ -80,7 +85,10 @@ export class Conversations {
     this.inbox = this.makeInbox();
     const shared = { transport: session, store, steps: this.steps, inbox: this.inbox };
     const onProblem = (error: Error) => this.problem(error);
-    this.changes = new GroupChanges({ ...shared, engine, deviceKey, onProblem, random });
+    this.deviceLogs = new DeviceLogs({ transport: session, store, deviceKey, handler });
+    const watch = new DeviceWatch(this.deviceLogs, onProblem);
+    const onServer = (server: Group) => watch.see(server);
+    this.changes = new GroupChanges({ ...shared, engine, deviceKey, onServer, onProblem, random });
     this.outbox = new Outbox(shared);
     this.guests = new Invitations(session);
   }

@@ -58,6 +58,30 @@ export interface UnreadableMessage {
   readonly reason: UnreadableReason;
 }
 
+/** The devices of somebody in one's conversations are others than when it was last looked. */
+export interface DevicesChange {
+  /** `members/{member}`. */
+  readonly member: string;
+  /** When that was: milliseconds since 1970. */
+  readonly since: number;
+  /** `devices/{device}`. */
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+}
+
+/**
+ * What a member's device log is not: `shortened` entries that were read are gone; `rewritten` it
+ * does not continue what was read; `other-key` a device has another key there than it has shown;
+ * `malformed` an entry does not fit its own hash, or makes no sense.
+ */
+export type DeviceLogFault = 'shortened' | 'rewritten' | 'other-key' | 'malformed';
+
+export interface BrokenDeviceLog {
+  /** `members/{member}`. */
+  readonly member: string;
+  readonly fault: DeviceLogFault;
+}
+
 /**
  * What becomes of what comes. All but the last two run in the transaction that moves the cursor,
  * keeps the group's state or empties the outbox, and may run again when another tab wrote at the
@@ -76,6 +100,14 @@ export interface ConversationsHandler {
   gap?(transaction: Transaction, gap: Gap): Promise<void>;
   /** Somebody came or went, or somebody's keys changed; also when this device was let in or out. */
   groupChanged?(transaction: Transaction, conversation: string): Promise<void>;
+  /** Somebody has a new device, or one less, whether or not it can read yet. */
+  devicesChanged?(transaction: Transaction, change: DevicesChange): Promise<void>;
+  /**
+   * The server has changed what it said of somebody's devices, or somebody who stands between has.
+   * To be told to the person in plain words: what is said may be read by others, until the two have
+   * compared the digits of their conversation.
+   */
+  deviceLogBroken?(transaction: Transaction, broken: BrokenDeviceLog): Promise<void>;
   conversationChanged?(conversation: Conversation): Promise<void>;
   /** All that was stored when the stream began has been handled. */
   caughtUp?(): Promise<void>;

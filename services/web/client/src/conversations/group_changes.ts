@@ -44,6 +44,8 @@ export interface GroupChangesOptions {
   readonly deviceKey: DeviceKey;
   readonly inbox: Pick<Inbox, 'fetch'>;
   readonly steps: Steps;
+  /** Before anybody is let in: whose devices the server says there are. */
+  readonly onServer: (server: Group) => Promise<void>;
   readonly onProblem: (error: Error) => void;
   readonly random: () => number;
 }
@@ -256,6 +258,7 @@ export class GroupChanges {
   private async whereItIs(conversation: string): Promise<Group> {
     const { store, engine, transport, inbox } = this.options;
     const server = await transport.unary(GroupService.method.getGroup, { conversation });
+    if (server.state !== ConversationState.CLOSED) await this.options.onServer(server);
     if (server.groupId.length === 0 || server.state === ConversationState.CLOSED) return server;
     const group = await groupOf(store, conversation);
     const current =

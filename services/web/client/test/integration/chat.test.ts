@@ -322,3 +322,21 @@ describe('what makes no sense', () => {
     expect(out).toContain('Nothing you sent is lost');
   });
 });
+
+describe('the devices of a conversation', () => {
+  test('are listed with their keys, for both', async () => {
+    const { ann, bob, conversation } = await twoPeople();
+    const begin = conversation.slice(14, 20);
+    const [ofAnn, ofBob] = await Promise.all(
+      [ann, bob].map(async (home) => done(home, ['devices', begin])),
+    );
+    const owners = (lines: typeof ofAnn) => lines?.map(({ owner }) => owner).sort();
+    expect([owners(ofAnn), owners(ofBob)]).toEqual([
+      ['they', 'you'],
+      ['they', 'you'],
+    ]);
+    const keys = (lines: typeof ofAnn) => lines?.map((line) => line['public_key']).sort();
+    expect(keys(ofAnn)).toEqual(keys(ofBob));
+    expect(keys(ofAnn)?.[0]).toMatch(/^[0-9a-f]{64}$/);
+  });
+});
