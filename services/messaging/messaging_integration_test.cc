@@ -5,8 +5,11 @@
 
 #include <chrono>
 #include <set>
+#include <string>
 #include <thread>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/rpc/status_conversion.h"
 #include "services/messaging/testing/running_messaging.h"
 
@@ -149,6 +152,66 @@ TEST_F(MessagingIntegrationTest, ConnectSendsDeliversAndRefusesInFrames) {
   while (stream->Read(&frame)) {
   }
   EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(MessagingIntegrationTest, ABatchOnConnectIsTakenInOrderAndRefusesOnlyWhatIsBad) {
+  const auto context = rpc::MakeMemberContext(absl::Seconds(60), Token(ann_, ann_phone_));
+  const auto stream = stub_->Connect(context.get());
+  v1::ConnectRequest frame;
+  frame.mutable_subscribe();
+  ASSERT_TRUE(stream->Write(frame));
+  v1::SendBatch& batch = *frame.mutable_send_batch();
+  std::vector<std::string> good;
+  for (int i = 0; i < 64; ++i) {
+    *batch.add_sends() = Message(absl::StrCat("message ", i));
+    if (i % 16 == 3) {
+      batch.mutable_sends(i)->set_message_id("short");
+    } else {
+      good.push_back(batch.sends(i).message_id());
+    }
+  }
+  ASSERT_TRUE(stream->Write(frame));
+  std::vector<std::string> accepted;
+  std::vector<std::string> delivered;
+  int refused = 0;
+  v1::ConnectResponse answer;
+  while ((refused < 4 || delivered.size() < good.size()) && stream->Read(&answer)) {
+    for (const auto& one : answer.accepted()) accepted.push_back(one.message_id());
+    for (const auto& one : answer.refused()) {
+      EXPECT_EQ(one.message_id(), "short");
+      EXPECT_EQ(one.code(), static_cast<int>(grpc::StatusCode::INVALID_ARGUMENT));
+      ++refused;
+    }
+    for (const auto& event : answer.events()) {
+      if (event.has_envelope()) delivered.push_back(event.envelope().message_id());
+    }
+  }
+  EXPECT_EQ(refused, 4);
+  EXPECT_EQ(accepted, good);
+  EXPECT_EQ(delivered, good);
+  EXPECT_TRUE(stream->WritesDone());
+  while (stream->Read(&answer)) {
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(MessagingIntegrationTest, ABatchOfNoneOrOfTooManyEndsTheStream) {
+  for (const int count : {0, 65}) {
+    const auto context = rpc::MakeMemberContext(absl::Seconds(20), Bob());
+    const auto stream = stub_->Connect(context.get());
+    v1::ConnectRequest frame;
+    frame.mutable_subscribe();
+    ASSERT_TRUE(stream->Write(frame));
+    frame.mutable_send_batch();
+    for (int i = 0; i < count; ++i) *frame.mutable_send_batch()->add_sends() = Message("hello");
+    ASSERT_TRUE(stream->Write(frame));
+    v1::ConnectResponse answer;
+    while (stream->Read(&answer)) {
+      EXPECT_EQ(answer.accepted_size() + answer.refused_size(), 0);
+    }
+    const absl::Status status = rpc::FromGrpcStatus(stream->Finish());
+    EXPECT_EQ(ReasonOf(status), reason::kFieldInvalid) << status << " for " << count;
+  }
 }
 
 TEST_F(MessagingIntegrationTest, ConnectBeginsWithSubscribe) {

@@ -16,6 +16,7 @@ constexpr size_t kQueueLimit = 1;
 // is read no further until half of them are.
 constexpr int64_t kSendsLimit = 512;
 constexpr size_t kMessageIdBytes = 32;
+constexpr int kBatchLimit = 64;  // as its rule says
 constexpr absl::Duration kSendTimeout = absl::Seconds(10);
 
 v1::Refused Refusal(const std::string& message_id, const absl::Status& status) {
@@ -35,6 +36,12 @@ v1::ConnectResponse FrameOf(v1::SubscribeResponse event) {
   v1::ConnectResponse frame;
   *frame.add_events() = std::move(event);
   return frame;
+}
+
+// A batch of which something in its messages may be at fault, not their number.
+bool IsBatchWithinBounds(const v1::ConnectRequest& request) {
+  const int count = request.send_batch().sends_size();
+  return count >= 1 && count <= kBatchLimit;
 }
 
 }  // namespace
@@ -94,7 +101,8 @@ bool ConnectStream::OnMessage(v1::ConnectRequest& request) {
     // One bad message is refused alone; it counts like a good one, so that refusals stay few.
     return RefuseSend(request.send().message_id(), valid);
   }
-  if (!valid.ok()) return Fail(valid);
+  const bool bad_batch = !valid.ok() && IsBatchWithinBounds(request);
+  if (!valid.ok() && !bad_batch) return Fail(valid);
   bool in_order = false;
   {
     MutexLock lock(mutex_);
@@ -105,6 +113,9 @@ bool ConnectStream::OnMessage(v1::ConnectRequest& request) {
     case v1::ConnectRequest::kSubscribe: return OnSubscribe(request.subscribe());
     case v1::ConnectRequest::kSend: return OnSend(*request.mutable_send());
     case v1::ConnectRequest::kAck: return OnAck(request.ack());
+    case v1::ConnectRequest::kSendBatch:
+      return bad_batch ? OnDoubtfulBatch(*request.mutable_send_batch())
+                       : OnSendBatch(*request.mutable_send_batch());
     case v1::ConnectRequest::COMMAND_NOT_SET: break;
   }
   return Fail(FieldError("command", "must be set"));
@@ -169,6 +180,21 @@ bool ConnectStream::OnSend(v1::SendMessageRequest& request) {
   messaging_.Send(
       call, *std::move(message), self,
       [self, message_id](absl::StatusOr<Appended> result) { self->OnSent(message_id, result); });
+  return read_on;
+}
+
+bool ConnectStream::OnSendBatch(v1::SendBatch& batch) {
+  bool read_on = true;
+  for (v1::SendMessageRequest& send : *batch.mutable_sends()) read_on = OnSend(send);
+  return read_on;
+}
+
+bool ConnectStream::OnDoubtfulBatch(v1::SendBatch& batch) {
+  bool read_on = true;
+  for (v1::SendMessageRequest& send : *batch.mutable_sends()) {
+    const absl::Status valid = edge_.ValidateMessage(&send);
+    read_on = valid.ok() ? OnSend(send) : RefuseSend(send.message_id(), valid);
+  }
   return read_on;
 }
 

@@ -44,6 +44,9 @@ class ConnectStream final : public Wakeable, public std::enable_shared_from_this
   bool OnMessage(v1::ConnectRequest& request);
   bool OnSubscribe(const v1::SubscribeRequest& request);
   bool OnSend(v1::SendMessageRequest& request);
+  bool OnSendBatch(v1::SendBatch& batch);
+  // A batch with a bad message: refuses those that are bad.
+  bool OnDoubtfulBatch(v1::SendBatch& batch);
   // Answers a send that was not tried. False when the client is read no further for now.
   bool RefuseSend(const std::string& message_id, const absl::Status& why);
   bool OnAck(const v1::AckMessagesRequest& request);
