@@ -26,8 +26,8 @@ std::string NewMessageId() {
 }
 
 ChatStream::ChatStream(MessagingConnections::AsyncStub* stub, const Member& member,
-                       ChatTotals& totals, OnEvent on_event)
-    : totals_(totals), on_event_(std::move(on_event)) {
+                       ChatTotals& totals, Options options)
+    : totals_(totals), options_(std::move(options)) {
   context_.AddMetadata("authorization", member.authorization);
   stub->Connect(&context_, this);
   AddHold();  // writes start from other threads than the reactions: given back when it breaks
@@ -66,8 +66,17 @@ void ChatStream::OnWriteDone(bool ok) {
   if (ok) Pump();
 }
 
+messaging::v1::SendMessageRequest* ChatStream::NextSend() {
+  if (options_.sends_a_frame <= 1) return frames_.emplace_back().mutable_send();
+  if (frames_.empty() || !frames_.back().has_send_batch() ||
+      frames_.back().send_batch().sends_size() >= options_.sends_a_frame) {
+    frames_.emplace_back();
+  }
+  return frames_.back().mutable_send_batch()->add_sends();
+}
+
 void ChatStream::QueueSend() {
-  messaging::v1::SendMessageRequest* send = frames_.emplace_back().mutable_send();
+  messaging::v1::SendMessageRequest* send = NextSend();
   send->set_conversation(conversation_);
   send->set_message_id(NewMessageId());
   send->set_payload(payload_);
@@ -103,28 +112,30 @@ void ChatStream::OnReadDone(bool ok) {
 }
 
 void ChatStream::OnEvents(const messaging::v1::ConnectResponse& response) {
+  const int answered = response.accepted_size() + response.refused_size();
+  // Counted before anybody who waits for it is told.
   totals_.accepted += response.accepted_size();
   totals_.refused += response.refused_size();
-  int64_t delivered = 0;
+  totals_.delivered += std::count_if(response.events().begin(), response.events().end(),
+                                     [](const auto& event) { return event.has_envelope(); });
   {
     MutexLock lock(mutex_);
     for (const auto& event : response.events()) {
       if (event.has_caught_up()) caught_up_ = true;
       if (!event.has_envelope()) continue;
-      ++delivered;
       ++unacknowledged_;
       int64_t& newest = newest_[event.envelope().conversation()];
       newest = std::max(newest, event.envelope().sequence());
     }
-    if (unacknowledged_ >= kUnacknowledgedLimit) QueueAck();
-    const int answered = response.accepted_size() + response.refused_size();
+    if (unacknowledged_ >= options_.acknowledge_every) QueueAck();
     in_flight_ -= answered;
     for (int i = 0; sending_ && i < answered; ++i) QueueSend();
     changed_.SignalAll();
   }
-  totals_.delivered += delivered;
-  if (on_event_ == nullptr) return;
-  for (const auto& event : response.events()) on_event_(event);
+  Pump();  // first, so that an acknowledgement is on its way when others learn what came
+  if (options_.on_answers != nullptr && answered > 0) options_.on_answers(response);
+  if (options_.on_event == nullptr) return;
+  for (const auto& event : response.events()) options_.on_event(event);
 }
 
 void ChatStream::OnDone(const grpc::Status& status) {
@@ -157,6 +168,16 @@ void ChatStream::StartSending(const std::string& conversation, int window,
     payload_ = payload;
     sending_ = true;
     for (int i = 0; i < window; ++i) QueueSend();
+  }
+  Pump();
+}
+
+void ChatStream::Send(const std::string& conversation, const std::string& payload) {
+  {
+    MutexLock lock(mutex_);
+    conversation_ = conversation;
+    payload_ = payload;
+    QueueSend();
   }
   Pump();
 }

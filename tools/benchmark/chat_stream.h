@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/mutex.h"
@@ -36,11 +37,27 @@ struct ChatTotals {
 class ChatStream final : public grpc::ClientBidiReactor<messaging::v1::ConnectRequest,
                                                         messaging::v1::ConnectResponse> {
  public:
-  // `on_event`, when not null, sees every event; it runs on a thread of gRPC and must not block.
-  // All must outlive the stream.
+  // The functions, when not null, run on a thread of gRPC and must not block.
   using OnEvent = std::function<void(const messaging::v1::SubscribeResponse& event)>;
+  struct Options {
+    OnEvent on_event;  // sees every event, after it was acknowledged if it is
+    // Sees the answers to what was sent.
+    std::function<void(const messaging::v1::ConnectResponse& frame)> on_answers;
+    // Acknowledges when so many messages have come. The server sends at most 256 more.
+    int acknowledge_every = 64;
+    // More than 1: messages that are ready at once share frames of up to so many.
+    int sends_a_frame = 1;
+  };
+  static Options OptionsWith(OnEvent on_event) {
+    Options options;
+    options.on_event = std::move(on_event);
+    return options;
+  }
+  // All must outlive the stream.
   ChatStream(MessagingConnections::AsyncStub* stub, const Member& member, ChatTotals& totals,
-             OnEvent on_event = nullptr);
+             Options options);
+  ChatStream(MessagingConnections::AsyncStub* stub, const Member& member, ChatTotals& totals)
+      : ChatStream(stub, member, totals, Options()) {}
   ~ChatStream() override;  // closes, and waits until it is over
 
   // Waits until everything that was stored has been delivered. The stream's error when it ended.
@@ -49,6 +66,8 @@ class ChatStream final : public grpc::ClientBidiReactor<messaging::v1::ConnectRe
   void StartSending(const std::string& conversation, int window, const std::string& payload);
   // Returns once what was sent has been answered; the stream's error when it ended before.
   absl::Status StopSending();
+  // One message.
+  void Send(const std::string& conversation, const std::string& payload);
   // The stream's error when it has ended.
   absl::Status status();
 
@@ -58,17 +77,16 @@ class ChatStream final : public grpc::ClientBidiReactor<messaging::v1::ConnectRe
 
  private:
   using Frame = messaging::v1::ConnectRequest;
-  // The server sends at most 256 unacknowledged messages.
-  static constexpr int kUnacknowledgedLimit = 64;
-
   void OnEvents(const messaging::v1::ConnectResponse& response);
+  // Room for one more message in the frames that wait.
+  messaging::v1::SendMessageRequest* NextSend() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void QueueSend() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void QueueAck() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Writes the next frame if there is one and none is being written.
   void Pump();
 
   ChatTotals& totals_;
-  const OnEvent on_event_;
+  const Options options_;
   grpc::ClientContext context_;
   messaging::v1::ConnectResponse response_;
   Frame writing_frame_;

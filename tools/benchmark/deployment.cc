@@ -1,9 +1,7 @@
 #include "tools/benchmark/deployment.h"
 
 #include <grpcpp/grpcpp.h>
-#include <libpq-fe.h>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "common/base/clock.h"
@@ -12,6 +10,7 @@
 #include "tools/benchmark/echo.grpc.pb.h"
 #include "tools/benchmark/load.h"
 #include "tools/benchmark/machine.h"
+#include "tools/benchmark/postgres_sql.h"
 #include "tools/benchmark/unary_call.h"
 
 namespace handrail::benchmark {
@@ -19,13 +18,6 @@ namespace {
 
 constexpr int kPorts = 21;  // the supervisor's 1 to 13, and the echo server's 20
 constexpr const char* kServices[] = {"profiles", "matching", "messaging"};
-
-struct CloseConnection {
-  void operator()(PGconn* connection) const { PQfinish(connection); }
-};
-struct ClearResult {
-  void operator()(PGresult* result) const { PQclear(result); }
-};
 
 // gRPC 1.51 makes a queue for the callbacks of clients with the first channel that needs it and
 // takes it down with the last, and sometimes frees it twice then. One channel that stays keeps it.
@@ -63,12 +55,11 @@ absl::StatusOr<std::unique_ptr<Deployment>> Deployment::Start(const std::string&
   options.service_flags = {"--rate_limit_scale", "0"};
   // Nor is the probation of new sponsors: here all of them are.
   options.matching_flags = {"--probation", "0"};
+  ASSIGN_OR_RETURN(const tools::Layout layout, tools::MakeLayout(options.data_folder));
+  deployment->database_url_ =
+      options.database_url.empty() ? layout.Database("{service}") : options.database_url;
   if (prepare) {
-    ASSIGN_OR_RETURN(const tools::Layout layout, tools::MakeLayout(options.data_folder));
-    RETURN_IF_ERROR(prepare(
-        layout, options.database_url.empty()
-                    ? layout.Database("matching")
-                    : absl::StrReplaceAll(options.database_url, {{"{service}", "matching"}})));
+    RETURN_IF_ERROR(prepare(layout, *deployment));
   }
   ASSIGN_OR_RETURN(deployment->supervisor_, tools::Supervisor::Create(std::move(options)));
   RETURN_IF_ERROR(deployment->supervisor_->Start());
@@ -98,14 +89,17 @@ absl::Status Deployment::StartEcho() {
 absl::StatusOr<std::string> Deployment::StartDatabase() {
   if (backend_ == "sqlite") return std::string();
   testing::TemporaryPostgres::Options options;
-  options.settings = {"synchronous_commit = on", "fsync = on", "max_connections = 100",
-                      "shared_buffers = '256MB'", "max_wal_size = '2GB'"};
+  options.settings = PostgresSettings();
   ASSIGN_OR_RETURN(postgres_, testing::TemporaryPostgres::Start(options));
   std::string url;
   for (const char* service : kServices) {
     ASSIGN_OR_RETURN(url, postgres_->CreateDatabase(absl::StrCat("bench_", service)));
   }
   return absl::StrReplaceAll(url, {{absl::StrCat("bench_", kServices[2]), "bench_{service}"}});
+}
+
+std::string Deployment::database_url(const std::string& service) const {
+  return absl::StrReplaceAll(database_url_, {{"{service}", service}});
 }
 
 std::string Deployment::database_folder() const {
@@ -120,6 +114,7 @@ Usage Deployment::TakeUsage() const {
     usage.cpu_seconds[name] = CpuSeconds(pid);
     usage.resident_bytes[name] = ResidentBytes(pid);
   }
+  if (postgres_ != nullptr) usage.cpu_seconds["postgres"] = FamilyCpuSeconds(postgres_->pid());
   for (const auto& [service, address] : supervisor_->endpoints().admin) {
     const std::string metrics = FetchMetrics(address);
     usage.commits[service] = MetricIn(metrics, "handrail_database_commits_total");
@@ -132,16 +127,7 @@ Usage Deployment::TakeUsage() const {
 }
 
 int64_t Deployment::PostgresSyncs() const {
-  if (postgres_ == nullptr) return -1;
-  const std::unique_ptr<PGconn, CloseConnection> connection(PQconnectdb(postgres_->url().c_str()));
-  const std::unique_ptr<PGresult, ClearResult> result(
-      PQexec(connection.get(), "SELECT wal_sync FROM pg_stat_wal"));
-  int64_t syncs = -1;
-  if (PQresultStatus(result.get()) != PGRES_TUPLES_OK || PQntuples(result.get()) != 1 ||
-      !absl::SimpleAtoi(PQgetvalue(result.get(), 0, 0), &syncs)) {
-    return -1;
-  }
-  return syncs;
+  return postgres_ == nullptr ? -1 : QueryNumber(postgres_->url(), kWalSyncs);
 }
 
 }  // namespace handrail::benchmark

@@ -18,7 +18,8 @@ namespace handrail::benchmark {
 
 // What processes and databases have used up to a moment.
 struct Usage {
-  std::map<std::string, double> cpu_seconds;      // by process: "profiles", …, "redis", "echo"
+  // By process: "profiles", …, "redis", "echo"; "postgres" is that server with all of its own.
+  std::map<std::string, double> cpu_seconds;
   std::map<std::string, int64_t> resident_bytes;  // by process
   std::map<std::string, double> commits;          // by service: durable commits of its database
   // fsync calls of the whole PostgreSQL server on its log; -1 on SQLite, which counts commits.
@@ -33,8 +34,8 @@ class Deployment {
   // `backend` is "sqlite" or "postgres". FAILED_PRECONDITION with the end of a log when something
   // does not start.
   // `prepare` runs before the services do, and may put something into their databases.
-  using Prepare = std::function<absl::Status(const tools::Layout& layout,
-                                             const std::string& matching_database)>;
+  using Prepare =
+      std::function<absl::Status(const tools::Layout& layout, const Deployment& deployment)>;
   static absl::StatusOr<std::unique_ptr<Deployment>> Start(const std::string& backend,
                                                            const Prepare& prepare = nullptr);
   ~Deployment();
@@ -43,6 +44,8 @@ class Deployment {
   const tools::Endpoints& endpoints() const { return supervisor_->endpoints(); }
   const std::string& echo_address() const { return echo_address_; }
   storage::Redis& redis() const { return *redis_; }
+  // What a service gets as --database_url.
+  std::string database_url(const std::string& service) const;
   // Where the databases are.
   std::string database_folder() const;
 
@@ -55,6 +58,7 @@ class Deployment {
   absl::StatusOr<std::string> StartDatabase();
 
   const std::string backend_;
+  std::string database_url_;  // with "{service}" in it
   testing::TemporaryDirectory folder_;
   std::unique_ptr<testing::TemporaryPostgres> postgres_;
   std::unique_ptr<tools::Process> echo_;

@@ -42,11 +42,11 @@ class Lifecycle {
       const Member& sponsor = sponsors[i];
       phones_.push_back(std::make_unique<ChatStream>(
           messaging_[lane], sponsor, totals_,
-          [this](const messaging::v1::SubscribeResponse& event) {
+          ChatStream::OptionsWith([this](const messaging::v1::SubscribeResponse& event) {
             if (event.has_conversation_changed()) {
               OnConversation(event.conversation_changed().conversation());
             }
-          }));
+          })));
       offers_.push_back(std::make_unique<OfferWatch>(
           matching_[lane], sponsor, [this, lane, &sponsor](const matching::v1::Offer& offer) {
             Accept(lane, sponsor, offer);

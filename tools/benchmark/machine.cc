@@ -7,6 +7,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -32,34 +33,51 @@ std::string ReadAll(const std::string& path) {
   return text.str();
 }
 
-bool CanListen(int port) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return false;
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const bool can = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
-  close(fd);
-  return can;
+// In ticks of the kernel's clock; all 0 when there is no such process.
+struct ProcessTimes {
+  int64_t parent = 0;
+  int64_t own = 0;
+  int64_t ended_children = 0;
+};
+
+ProcessTimes TimesOf(const std::string& pid) {
+  const std::string text = ReadAll(absl::StrCat("/proc/", pid, "/stat"));
+  const size_t name_end = text.rfind(')');  // the name may hold spaces
+  if (name_end == std::string::npos) return {};
+  const std::vector<std::string> fields =
+      absl::StrSplit(text.substr(name_end + 2), ' ', absl::SkipEmpty());
+  int64_t parent = 0;
+  // Fields 4 and 14 to 17 of proc(5), counted from 1 with the name as 2.
+  if (fields.size() < 15 || !absl::SimpleAtoi(fields[1], &parent)) return {};
+  int64_t times[4] = {};
+  for (size_t i = 0; i < 4; ++i) {
+    if (!absl::SimpleAtoi(fields[11 + i], &times[i])) return {};
+  }
+  return {parent, times[0] + times[1], times[2] + times[3]};
+}
+
+double Seconds(int64_t ticks) {
+  return static_cast<double>(ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
 }  // namespace
 
 double CpuSeconds(pid_t pid) {
-  const std::string text = ReadAll(absl::StrCat("/proc/", pid, "/stat"));
-  const size_t name_end = text.rfind(')');  // the name may hold spaces
-  if (name_end == std::string::npos) return 0;
-  const std::vector<std::string> fields =
-      absl::StrSplit(text.substr(name_end + 2), ' ', absl::SkipEmpty());
-  int64_t user = 0;
-  int64_t system = 0;
-  // Fields 14 and 15 of proc(5), counted from 1 with the name as 2.
-  if (fields.size() < 13 || !absl::SimpleAtoi(fields[11], &user) ||
-      !absl::SimpleAtoi(fields[12], &system)) {
-    return 0;
+  const ProcessTimes times = TimesOf(absl::StrCat(pid));
+  return Seconds(times.own);
+}
+
+double FamilyCpuSeconds(pid_t pid) {
+  const ProcessTimes times = TimesOf(absl::StrCat(pid));
+  int64_t ticks = times.own + times.ended_children;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (!absl::ascii_isdigit(static_cast<unsigned char>(name[0]))) continue;
+    const ProcessTimes child = TimesOf(name);
+    if (child.parent == pid) ticks += child.own;
   }
-  return static_cast<double>(user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+  return Seconds(ticks);
 }
 
 int64_t ResidentBytes(pid_t pid) {
@@ -119,6 +137,18 @@ double CommandMicros(absl::string_view commandstats) {
     }
   }
   return micros;
+}
+
+bool CanListen(int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const bool can = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+  close(fd);
+  return can;
 }
 
 absl::StatusOr<int> FreePorts(int count) {

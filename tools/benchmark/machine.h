@@ -12,6 +12,9 @@ namespace handrail::benchmark {
 
 // CPU time of a process so far, user and system, all threads, in seconds. 0 when it is gone.
 double CpuSeconds(pid_t pid);
+// The same with its children, those that ended and were waited for included: a PostgreSQL server
+// with the processes that serve its connections.
+double FamilyCpuSeconds(pid_t pid);
 // Resident memory of a process in bytes. 0 when it is gone.
 int64_t ResidentBytes(pid_t pid);
 
@@ -22,6 +25,8 @@ double LoadAverage();
 // The kind of file system below `path`: "ext4", "tmpfs", …
 std::string FileSystemOf(const std::string& path);
 
+// Whether nobody listens on this port of 127.0.0.1.
+bool CanListen(int port);
 // A port from which `count` ports in a row can be listened on at this moment.
 absl::StatusOr<int> FreePorts(int count);
 

@@ -1,6 +1,8 @@
 #include "tools/benchmark/machine.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace handrail::benchmark {
@@ -22,6 +24,36 @@ TEST(MachineTest, CpuTimeGrowsWithWork) {
   EXPECT_NE(sum, 0u);
 }
 
+TEST(MachineTest, TheCpuTimeOfAFamilyCountsChildrenThatLiveAndThatEnded) {
+  const double before = FamilyCpuSeconds(getpid());
+  const auto work = [] {
+    while (CpuSeconds(getpid()) < 0.05) {
+    }
+  };
+  int ready[2];
+  ASSERT_EQ(pipe(ready), 0);
+  const pid_t lives = fork();
+  if (lives == 0) {
+    work();
+    if (write(ready[1], "x", 1) != 1) _exit(1);
+    pause();
+  }
+  const pid_t ends = fork();
+  if (ends == 0) {
+    work();
+    _exit(0);
+  }
+  char seen = 0;
+  EXPECT_EQ(read(ready[0], &seen, 1), 1);
+  EXPECT_EQ(waitpid(ends, nullptr, 0), ends);
+  EXPECT_GT(FamilyCpuSeconds(getpid()) - before, 0.095);
+  kill(lives, SIGKILL);
+  EXPECT_EQ(waitpid(lives, nullptr, 0), lives);
+  close(ready[0]);
+  close(ready[1]);
+  EXPECT_EQ(FamilyCpuSeconds(-1), 0);
+}
+
 TEST(MachineTest, SumsAMetricOverItsLabels) {
   const std::string text =
       "# TYPE handrail_x_total counter\n"
@@ -37,6 +69,7 @@ TEST(MachineTest, KnowsFileSystemsAndPorts) {
   const auto port = FreePorts(14);
   ASSERT_TRUE(port.ok());
   EXPECT_GE(*port, 20000);
+  EXPECT_TRUE(CanListen(*port));
 }
 
 TEST(MachineTest, ScriptsOfRedisCountOnceAndWhatTheyCallNotAgain) {

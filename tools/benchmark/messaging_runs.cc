@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "common/base/status.h"
 #include "handrail/matching/v1/matching.grpc.pb.h"
+#include "tools/benchmark/pairing_up.h"
 #include "tools/benchmark/runs.h"
 
 namespace handrail::benchmark {
@@ -18,36 +19,6 @@ using AsyncStub = MessagingConnections::AsyncStub;
 constexpr int64_t kPatience = 60'000'000'000;  // nanoseconds
 constexpr int64_t kPoll = 20'000'000;
 constexpr size_t kTimeDigits = 16;
-
-// Waits for the sponsor's offer, accepts it and waits for the conversation. Names of both.
-struct Paired {
-  std::string newcomer;
-  std::string conversation;
-};
-absl::StatusOr<Paired> AcceptOne(tools::Person& sponsor) {
-  MatchingService::Stub& stub = sponsor.services().matching();
-  const int64_t give_up = SteadyNanoseconds() + kPatience;
-  matching::v1::ListOffersResponse offers;
-  while (offers.offers_size() == 0) {
-    if (SteadyNanoseconds() > give_up) return absl::DeadlineExceededError("no offer came");
-    SleepUntil(SteadyNanoseconds() + kPoll);
-    ASSIGN_OR_RETURN(offers, sponsor.Call(stub, &MatchingService::Stub::ListOffers,
-                                          matching::v1::ListOffersRequest()));
-  }
-  matching::v1::AcceptOfferRequest accept;
-  accept.set_name(offers.offers(0).name());
-  accept.set_request_id(sponsor.NewRequestId());
-  ASSIGN_OR_RETURN(matching::v1::Pairing pairing,
-                   sponsor.Call(stub, &MatchingService::Stub::AcceptOffer, accept));
-  matching::v1::GetPairingRequest get;
-  get.set_name(pairing.name());
-  while (pairing.conversation().empty()) {
-    if (SteadyNanoseconds() > give_up) return absl::DeadlineExceededError("no conversation");
-    SleepUntil(SteadyNanoseconds() + kPoll);
-    ASSIGN_OR_RETURN(pairing, sponsor.Call(stub, &MatchingService::Stub::GetPairing, get));
-  }
-  return Paired{pairing.newcomer(), pairing.conversation()};
-}
 
 std::string Payload(const Plan& plan) {
   return std::string(static_cast<size_t>(plan.payload_bytes), 'x');
@@ -76,7 +47,7 @@ absl::Status Conversations::PairUp(Bench& bench) {
         .status();
   }));
   RETURN_IF_ERROR(Population::InParallel(count, [&](size_t i) -> absl::Status {
-    ASSIGN_OR_RETURN(const Paired paired, AcceptOne(*bench.people.sponsors()[i].person));
+    ASSIGN_OR_RETURN(const Paired paired, AcceptNext(*bench.people.sponsors()[i].person));
     const auto& newcomers = bench.people.newcomers();
     const auto found = std::find_if(newcomers.begin(), newcomers.end(), [&](const Member& member) {
       return member.name == paired.newcomer;
@@ -88,25 +59,29 @@ absl::Status Conversations::PairUp(Bench& bench) {
   return bench.people.SetCapacity(0, count, 0);
 }
 
-absl::Status Conversations::OpenStreams(Bench& bench) {
+absl::Status Conversations::OpenStreams(Bench& bench, size_t count, const OptionsOf& senders,
+                                        const OptionsOf& receivers) {
   RETURN_IF_ERROR(bench.people.RenewTokens());
-  const auto on_event = [this](const messaging::v1::SubscribeResponse& event) {
-    Histogram* latencies = latencies_;
-    int64_t intended = 0;
-    if (latencies == nullptr || !event.has_envelope()) return;
-    const std::string& payload = event.envelope().payload();
-    if (!absl::SimpleHexAtoi(absl::string_view(payload).substr(0, kTimeDigits), &intended)) return;
-    latencies->Add(absl::Nanoseconds(SteadyNanoseconds() - intended));
+  const auto options = [](const OptionsOf& of, size_t pair) {
+    return of ? of(pair) : ChatStream::Options();
   };
-  for (size_t i = 0; i < pairs_.size(); ++i) {
+  for (size_t i = 0; i < count; ++i) {
     const auto lane = static_cast<int64_t>(i);
-    senders_.push_back(std::make_unique<ChatStream>(
-        connections_[lane], bench.people.newcomers()[pairs_[i].newcomer], totals_));
-    receivers_.push_back(std::make_unique<ChatStream>(
-        connections_[lane + 1], bench.people.sponsors()[pairs_[i].sponsor], totals_, on_event));
+    senders_.push_back(std::make_unique<ChatStream>(connections_[lane],
+                                                    bench.people.newcomers()[pairs_[i].newcomer],
+                                                    totals_, options(senders, i)));
+    receivers_.push_back(std::make_unique<ChatStream>(connections_[lane + 1],
+                                                      bench.people.sponsors()[pairs_[i].sponsor],
+                                                      totals_, options(receivers, i)));
   }
-  for (const auto& stream : senders_) RETURN_IF_ERROR(stream->WaitUntilCaughtUp());
-  for (const auto& stream : receivers_) RETURN_IF_ERROR(stream->WaitUntilCaughtUp());
+  for (const auto* streams : {&senders_, &receivers_}) {
+    for (const auto& stream : *streams) {
+      absl::Status caught_up = stream->WaitUntilCaughtUp();
+      if (caught_up.ok()) continue;
+      CloseStreams();  // what they tell may not outlive the caller
+      return caught_up;
+    }
+  }
   totals_.accepted = 0;
   totals_.refused = 0;
   totals_.delivered = 0;
@@ -161,103 +136,56 @@ absl::Status Conversations::MeasureSendUnary(Bench& bench) {
   return absl::OkStatus();
 }
 
-absl::Status Conversations::MeasureSendStream(Bench& bench) {
-  RETURN_IF_ERROR(OpenStreams(bench));
-  const auto count = std::min(pairs_.size(), static_cast<size_t>(bench.plan.stream_count));
-  for (size_t i = 0; i < count; ++i) {
-    senders_[i]->StartSending(pairs_[i].conversation, bench.plan.window, Payload(bench.plan));
-  }
-  SleepUntil(SteadyNanoseconds() + absl::ToInt64Nanoseconds(bench.plan.warm_up));
-  UsageWindow usage(bench.deployment);
-  const Window window = usage.window();
-  window.open();
-  const int64_t before = totals_.accepted;
-  const int64_t begin = SteadyNanoseconds();
-  SleepUntil(begin + absl::ToInt64Nanoseconds(bench.plan.measured));
-  const auto sends = static_cast<double>(totals_.accepted - before);
-  const double seconds = static_cast<double>(SteadyNanoseconds() - begin) / 1e9;
-  window.close();
-  for (size_t i = 0; i < count; ++i) RETURN_IF_ERROR(senders_[i]->StopSending());
-  RETURN_IF_ERROR(WaitUntilDelivered());
-  CloseStreams();
-  if (totals_.refused > 0 || sends == 0) {
-    return absl::InternalError(absl::StrCat(totals_.refused.load(), " streamed sends refused"));
-  }
-  bench.Add("send_stream", sends / seconds, "messages/s", "stream_echo");
-  bench.Add("cpu_per_send_stream", usage.CpuMicros("messaging") / sends, "us/message",
-            "cpu_per_stream_echo");
-  bench.Add("fsyncs_per_send", usage.Syncs({"messaging"}) / sends, "fsyncs/message");
-  return absl::OkStatus();
-}
-
-absl::Status Conversations::DeliverAtRate(Bench& bench, double per_second,
-                                          const std::string& suffix) {
-  RETURN_IF_ERROR(OpenStreams(bench));
-  Histogram latencies;
-  latencies_ = &latencies;
+absl::Status Conversations::Deliver(Bench& bench, double per_second, absl::Duration length,
+                                    Histogram& latencies) {
+  // What comes before is of another time.
+  std::atomic<bool> measuring{false};
+  const auto on_event = [&](const messaging::v1::SubscribeResponse& event) {
+    int64_t intended = 0;
+    if (!measuring || !event.has_envelope()) return;
+    const std::string& payload = event.envelope().payload();
+    if (!absl::SimpleHexAtoi(absl::string_view(payload).substr(0, kTimeDigits), &intended)) return;
+    latencies.Add(absl::Nanoseconds(SteadyNanoseconds() - intended));
+  };
+  RETURN_IF_ERROR(OpenStreams(bench, pairs_.size(), {},
+                              [&](size_t) { return ChatStream::OptionsWith(on_event); }));
+  measuring = true;
   std::atomic<int64_t> failed{0};
   std::atomic<int64_t> answered{0};
   const std::string filling = Payload(bench.plan);
-  const int64_t started =
-      RunOpenLoop(per_second, bench.plan.delivery, [&](int64_t number, int64_t intended) {
-        const Pair& pair = pairs_[static_cast<size_t>(number) % pairs_.size()];
-        messaging::v1::SendMessageRequest request;
-        request.set_conversation(pair.conversation);
-        request.set_message_id(NewMessageId());
-        request.set_payload(filling);
-        request.mutable_payload()->replace(0, kTimeDigits, absl::StrFormat("%016x", intended));
-        StartCall<AsyncStub, messaging::v1::SendMessageRequest, messaging::v1::SendMessageResponse>(
-            connections_[number], &AsyncStub::SendMessage,
-            {bench.people.newcomers()[pair.newcomer].authorization}, std::move(request),
-            [&](const grpc::Status& status, messaging::v1::SendMessageResponse&) {
-              ++(status.ok() ? totals_.accepted : failed);
-              ++answered;
-            });
-      });
+  const int64_t started = RunOpenLoop(per_second, length, [&](int64_t number, int64_t intended) {
+    const Pair& pair = pairs_[static_cast<size_t>(number) % pairs_.size()];
+    messaging::v1::SendMessageRequest request;
+    request.set_conversation(pair.conversation);
+    request.set_message_id(NewMessageId());
+    request.set_payload(filling);
+    request.mutable_payload()->replace(0, kTimeDigits, absl::StrFormat("%016x", intended));
+    StartCall<AsyncStub, messaging::v1::SendMessageRequest, messaging::v1::SendMessageResponse>(
+        connections_[number], &AsyncStub::SendMessage,
+        {bench.people.newcomers()[pair.newcomer].authorization}, std::move(request),
+        [&](const grpc::Status& status, messaging::v1::SendMessageResponse&) {
+          ++(status.ok() ? totals_.accepted : failed);
+          ++answered;
+        });
+  });
   while (answered < started) SleepUntil(SteadyNanoseconds() + kPoll);  // each has a deadline
   const absl::Status delivered = WaitUntilDelivered();
-  latencies_ = nullptr;
   CloseStreams();
   RETURN_IF_ERROR(delivered);
   if (failed > 0) return absl::InternalError(absl::StrCat(failed.load(), " sends failed"));
-  for (const auto& [name, share] : kPercentiles) {
-    bench.Add(absl::StrCat("delivery_", name, suffix),
-              absl::ToDoubleMilliseconds(latencies.Percentile(share)), "ms",
-              absl::StrCat("unary_echo_", name, suffix));
-  }
   return absl::OkStatus();
 }
 
 absl::Status Conversations::MeasureDelivery(Bench& bench) {
   for (const auto& [per_second, suffix] : kDeliveryRates) {
-    RETURN_IF_ERROR(DeliverAtRate(bench, per_second, suffix));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status MeasureStreamMemory(Bench& bench) {
-  RETURN_IF_ERROR(bench.people.RenewTokens());
-  const auto wanted = static_cast<size_t>(bench.plan.memory_streams);
-  const size_t warm = std::min<size_t>(100, wanted);
-  const MessagingConnections connections(
-      bench.deployment.endpoints().messaging,
-      std::max(bench.plan.connections, bench.plan.memory_streams / 80 + 2));
-  ChatTotals totals;
-  std::vector<std::unique_ptr<ChatStream>> streams;
-  const auto open_until = [&](size_t count) -> absl::Status {
-    while (streams.size() < count) {
-      const Member& member = bench.people.newcomers()[streams.size()];
-      streams.push_back(std::make_unique<ChatStream>(
-          connections[static_cast<int64_t>(streams.size())], member, totals));
+    Histogram latencies;
+    RETURN_IF_ERROR(Deliver(bench, per_second, bench.plan.delivery, latencies));
+    for (const auto& [name, share] : kPercentiles) {
+      bench.Add(absl::StrCat("delivery_", name, suffix),
+                absl::ToDoubleMilliseconds(latencies.Percentile(share)), "ms",
+                absl::StrCat("unary_echo_", name, suffix));
     }
-    for (const auto& stream : streams) RETURN_IF_ERROR(stream->WaitUntilCaughtUp());
-    return absl::OkStatus();
-  };
-  RETURN_IF_ERROR(open_until(warm));
-  const auto before = static_cast<double>(bench.deployment.TakeUsage().resident_bytes["messaging"]);
-  RETURN_IF_ERROR(open_until(warm + wanted));
-  const auto after = static_cast<double>(bench.deployment.TakeUsage().resident_bytes["messaging"]);
-  bench.Add("memory_per_open_stream", (after - before) / static_cast<double>(wanted), "bytes");
+  }
   return absl::OkStatus();
 }
 

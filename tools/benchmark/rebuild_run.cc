@@ -240,9 +240,9 @@ absl::Status MeasureRebuild(const std::string& backend, int waiting, Report& rep
   std::string key_ring_file;
   ASSIGN_OR_RETURN(
       const auto deployment,
-      Deployment::Start(backend, [&](const tools::Layout& layout, const std::string& database) {
+      Deployment::Start(backend, [&](const tools::Layout& layout, const Deployment& starting) {
         key_ring_file = layout.KeyRing("matching");
-        return FillWithWaiting(database, key_ring_file, pool, waiting);
+        return FillWithWaiting(starting.database_url("matching"), key_ring_file, pool, waiting);
       }));
   ASSIGN_OR_RETURN(const crypto::KeyRing ring,
                    crypto::KeyRing::Load(key_ring_file, crypto::KeyFilePolicy::kOwnerOnly));

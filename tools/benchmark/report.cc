@@ -106,11 +106,11 @@ std::vector<Row> Report::Rows() const {
 std::string Report::Table() const {
   std::string text;
   for (const auto& [key, value] : facts_) absl::StrAppend(&text, key, ": ", value, "\n");
-  absl::StrAppend(&text, absl::StrFormat("\n%-32s %-9s %12s %-14s %8s  %-22s %s\n", "what",
+  absl::StrAppend(&text, absl::StrFormat("\n%-44s %-9s %12s %-14s %8s  %-30s %s\n", "what",
                                          "database", "median", "unit", "ratio", "to", "repeats"));
   for (const Row& row : Rows()) {
     absl::StrAppend(
-        &text, absl::StrFormat("%-32s %-9s %12s %-14s %8s  %-22s %d\n", row.name, row.backend,
+        &text, absl::StrFormat("%-44s %-9s %12s %-14s %8s  %-30s %d\n", row.name, row.backend,
                                Shown(row.value), row.unit, RatioShown(row), row.to, row.repeats));
   }
   for (const std::string& note : notes_) absl::StrAppend(&text, "note: ", note, "\n");

@@ -1,6 +1,7 @@
 #ifndef HANDRAIL_TOOLS_BENCHMARK_RUNS_H_
 #define HANDRAIL_TOOLS_BENCHMARK_RUNS_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -30,8 +31,13 @@ struct Plan {
   int window = 8;         // messages in flight on each of these streams
   int lifecycles_in_flight = 128;
   int payload_bytes = 256;
+  int pairs = 32;  // of send_pairs32, and what they say
+  int pairs_payload_bytes = 340;
   int memory_tickets = 2000;
   int memory_streams = 1000;
+  int crowd = 1000;  // people who connect again at once, or who never read
+  int stored_rows = 1'000'000;
+  int repeats = 5;
 };
 
 // What a measurement works with.
@@ -89,7 +95,7 @@ absl::Status MeasureEchoLatency(Bench& bench);
 
 // memory_per_waiting_ticket, memory_per_ticket_watch. Before anything else on a fresh deployment.
 absl::Status MeasureTicketMemory(Bench& bench);
-// memory_per_open_stream.
+// memory_per_open_stream, idle_stream_kib.
 absl::Status MeasureStreamMemory(Bench& bench);
 
 // request_match, cpu_per_request_match, fsyncs_per_request.
@@ -102,15 +108,38 @@ absl::Status MeasurePairingLifecycle(Bench& bench);
 // first_match_after_loss, failed_calls_while_rebuilding, pairings_while_rebuilding.
 absl::Status MeasureRebuild(const std::string& backend, int waiting, Report& report);
 
+// One load of streamed sends and the names of its figures.
+struct StreamLoad {
+  const char* name;
+  const char* syncs;
+  int sends_a_frame;
+  bool beside_echo;  // in a round with stream_echo, which it is compared with
+};
+inline constexpr StreamLoad kSendStream = {"send_stream", "fsyncs_per_send", 1, true};
+inline constexpr StreamLoad kSendStreamFrames = {"send_stream_frames",
+                                                 "fsyncs_per_send_stream_frames", 64, true};
+inline constexpr StreamLoad kSendStreamFilled = {"send_stream_1m_rows",
+                                                 "fsyncs_per_send_stream_1m_rows", 1, false};
+
+// Puts `rows` messages of `bytes` into messaging's database, before the service starts, as many
+// conversations would have left them that nobody opens now. A fixture: hours of traffic in seconds.
+absl::Status FillMessages(const std::string& database_url, int rows, int bytes);
+
 // Conversations between newcomers and sponsors, both with an open stream.
 class Conversations {
  public:
   // Pairs plan.conversations newcomers through the real flow and opens the streams.
   static absl::StatusOr<std::unique_ptr<Conversations>> Open(Bench& bench);
 
-  absl::Status MeasureSendUnary(Bench& bench);   // send_unary, cpu_per_send_unary
-  absl::Status MeasureSendStream(Bench& bench);  // send_stream, fsyncs_per_send, …
-  absl::Status MeasureDelivery(Bench& bench);    // delivery_p50, delivery_p99, delivery_p999, …
+  absl::Status MeasureSendUnary(Bench& bench);  // send_unary, cpu_per_send_unary
+  // send_stream, cpu_per_send_stream, fsyncs_per_send, … by the load's names.
+  absl::Status MeasureSendStream(Bench& bench, const StreamLoad& load);
+  // send_pairs32, send_pairs32_p50, send_pairs32_p99, cpu_per_send_pairs32, …
+  absl::Status MeasureSendPairs(Bench& bench);
+  absl::Status MeasureDelivery(Bench& bench);  // delivery_p50, delivery_p99, delivery_p999, …
+  // The open loop of MeasureDelivery: adds the latencies of all that was sent.
+  absl::Status Deliver(Bench& bench, double per_second, absl::Duration length,
+                       Histogram& latencies);
 
  private:
   struct Pair {
@@ -120,16 +149,18 @@ class Conversations {
   };
   explicit Conversations(const Bench& bench);
   absl::Status PairUp(Bench& bench);
-  absl::Status OpenStreams(Bench& bench);
+  // Both streams of the first `count` pairs.
+  using OptionsOf = std::function<ChatStream::Options(size_t pair)>;
+  absl::Status OpenStreams(Bench& bench, size_t count, const OptionsOf& senders,
+                           const OptionsOf& receivers);
+  absl::Status OpenStreams(Bench& bench) { return OpenStreams(bench, pairs_.size(), {}, {}); }
   void CloseStreams();
   // Waits until both devices have every message that was accepted.
   absl::Status WaitUntilDelivered();
-  absl::Status DeliverAtRate(Bench& bench, double per_second, const std::string& suffix);
 
   MessagingConnections connections_;
   std::vector<Pair> pairs_;
   ChatTotals totals_;
-  std::atomic<Histogram*> latencies_{nullptr};
   std::vector<std::unique_ptr<ChatStream>> senders_;    // newcomers
   std::vector<std::unique_ptr<ChatStream>> receivers_;  // sponsors
 };

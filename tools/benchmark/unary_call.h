@@ -21,9 +21,9 @@ class Connections {
  public:
   using AsyncStub = typename Service::Stub::async;
 
-  Connections(const std::string& address, int count) {
+  Connections(const std::string& address, int count,
+              grpc::ChannelArguments arguments = grpc::ChannelArguments()) {
     for (int i = 0; i < count; ++i) {
-      grpc::ChannelArguments arguments;
       // Else channels to one address share a connection.
       arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
       stubs_.push_back(Service::NewStub(
