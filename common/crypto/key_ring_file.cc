@@ -1,4 +1,4 @@
-// How a KeyRing comes from a file and into one.
+// How a KeyRing comes from a file and into one, and what else is derived from such a file.
 
 #include <fcntl.h>
 #include <sodium.h>
@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/base/status.h"
+#include "common/crypto/derived_keys.h"
 #include "common/crypto/hash.h"
 #include "common/crypto/key_set.h"
 #include "common/crypto/vault.h"
@@ -64,22 +65,60 @@ bool SyncFolderOf(const std::string& path) {
   return fd.get() >= 0 && fsync(fd.get()) == 0;
 }
 
+// False unless there are 64 hexadecimal digits.
+bool DecodeKey(absl::string_view digits, std::string& bytes) {
+  bytes.assign(SecretKey::kBytes, '\0');
+  size_t decoded = 0;
+  return digits.size() == 2 * SecretKey::kBytes &&
+         sodium_hex2bin(reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(), digits.data(),
+                        digits.size(), nullptr, &decoded, nullptr) == 0 &&
+         decoded == SecretKey::kBytes;
+}
+
+std::vector<absl::string_view> WordsOf(absl::string_view line) {
+  return absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+}
+
+// Neither empty nor a comment.
+bool HoldsKey(absl::string_view line) { return !line.empty() && line[0] != '#'; }
+
+absl::StatusOr<std::string> ReadKeyFile(const std::string& path, KeyFilePolicy policy) {
+  const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (fd.get() < 0) return BadFile(path, absl::StrCat("cannot be opened: ", std::strerror(errno)));
+  struct stat status = {};
+  if (fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    return BadFile(path, "is not a regular file");
+  }
+  const mode_t forbidden = policy == KeyFilePolicy::kOwnerOnly ? 0077 : 0037;
+  if ((status.st_mode & forbidden) != 0) {
+    return BadFile(path, policy == KeyFilePolicy::kOwnerOnly
+                             ? "may be read by others than its owner; chmod 0600 it"
+                             : "may be read by all or written by its group; chmod 0640 it");
+  }
+  if (status.st_size > kMaxFileBytes) return BadFile(path, "is larger than 64 KiB");
+  std::string text(static_cast<size_t>(status.st_size), '\0');
+  size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t got = read(fd.get(), text.data() + size, text.size() - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    size += static_cast<size_t>(got);
+  }
+  if (size == text.size()) return text;
+  Wipe(text);
+  return BadFile(path, "cannot be read");
+}
+
 }  // namespace
 
 absl::Status KeyRing::AddLine(absl::string_view line, int number) {
   const std::string where = absl::StrCat("has in line ", number, " ");
-  const std::vector<absl::string_view> words =
-      absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+  const std::vector<absl::string_view> words = WordsOf(line);
   if (words.size() != 2 || !IsValidKeyId(words[0])) {
     return BadText(absl::StrCat(where, "no `<id> <64 hexadecimal digits>`"));
   }
-  std::string bytes(SecretKey::kBytes, '\0');
-  size_t decoded = 0;
-  const bool valid =
-      words[1].size() == 2 * SecretKey::kBytes &&
-      sodium_hex2bin(reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(), words[1].data(),
-                     words[1].size(), nullptr, &decoded, nullptr) == 0 &&
-      decoded == SecretKey::kBytes;
+  std::string bytes;
+  const bool valid = DecodeKey(words[1], bytes);
   if (!valid) return BadText(absl::StrCat(where, "a key that is not 64 hexadecimal digits"));
   bool repeated = index_key_ != nullptr &&
                   (words[0] == kIndexId || ConstantTimeEquals(index_key_->Reveal(), bytes));
@@ -105,7 +144,7 @@ absl::StatusOr<KeyRing> KeyRing::Parse(absl::string_view text) {
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
     ++number;
     line = absl::StripAsciiWhitespace(line);
-    if (line.empty() || line[0] == '#') continue;
+    if (!HoldsKey(line)) continue;
     RETURN_IF_ERROR(ring.AddLine(line, number));
   }
   if (ring.keys_.empty()) return BadText("has no key");
@@ -114,31 +153,7 @@ absl::StatusOr<KeyRing> KeyRing::Parse(absl::string_view text) {
 }
 
 absl::StatusOr<KeyRing> KeyRing::Load(const std::string& path, KeyFilePolicy policy) {
-  const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (fd.get() < 0) return BadFile(path, absl::StrCat("cannot be opened: ", std::strerror(errno)));
-  struct stat status = {};
-  if (fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
-    return BadFile(path, "is not a regular file");
-  }
-  const mode_t forbidden = policy == KeyFilePolicy::kOwnerOnly ? 0077 : 0037;
-  if ((status.st_mode & forbidden) != 0) {
-    return BadFile(path, policy == KeyFilePolicy::kOwnerOnly
-                             ? "may be read by others than its owner; chmod 0600 it"
-                             : "may be read by all or written by its group; chmod 0640 it");
-  }
-  if (status.st_size > kMaxFileBytes) return BadFile(path, "is larger than 64 KiB");
-  std::string text(static_cast<size_t>(status.st_size), '\0');
-  size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t got = read(fd.get(), text.data() + size, text.size() - size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
-    size += static_cast<size_t>(got);
-  }
-  if (size < text.size()) {
-    Wipe(text);
-    return BadFile(path, "cannot be read");
-  }
+  ASSIGN_OR_RETURN(std::string text, ReadKeyFile(path, policy));
   auto ring = Parse(text);
   Wipe(text);
   return ring;
@@ -179,6 +194,36 @@ absl::Status KeyRing::Generate(const std::string& path, absl::string_view key_id
     return BadFile(path, "cannot be written");
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<DerivedKey>> ParseDerivedKeys(absl::string_view text,
+                                                         absl::string_view purpose) {
+  RETURN_IF_ERROR(KeyRing::Parse(text).status());
+  std::vector<DerivedKey> keys;
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    line = absl::StripAsciiWhitespace(line);
+    if (!HoldsKey(line)) continue;
+    const std::vector<absl::string_view> words = WordsOf(line);
+    if (words[0] == kIndexId) continue;
+    std::string master;
+    DecodeKey(words[1], master);
+    std::string bytes = HmacSha256(master, absl::StrCat("handrail-derived-key-v1\n", purpose));
+    Wipe(master);
+    auto key = SecretKey::FromBytes(bytes);  // HMAC-SHA-256 gives 32
+    Wipe(bytes);
+    RETURN_IF_ERROR(key.status());
+    keys.push_back({std::string(words[0]), *std::move(key)});
+  }
+  return keys;
+}
+
+absl::StatusOr<std::vector<DerivedKey>> LoadDerivedKeys(const std::string& path,
+                                                        absl::string_view purpose,
+                                                        KeyFilePolicy policy) {
+  ASSIGN_OR_RETURN(std::string text, ReadKeyFile(path, policy));
+  auto keys = ParseDerivedKeys(text, purpose);
+  Wipe(text);
+  return keys;
 }
 
 }  // namespace handrail::crypto
