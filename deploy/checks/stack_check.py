@@ -130,7 +130,7 @@ class Stack:
             write(f"{folder}/database/url", f"sqlite://{folder}/ledger.db\n")
             write(f"{folder}/redis/url", f"unix://{redis}\n")
             mount(f"{made}/tls-{component}", f"{folder}/tls")
-        for component in ("profiles", "matching"):
+        for component in COMPONENTS:
             mount(f"{made}/keyring-{component}", f"{self.work}/{component}/keyring/keyring")
         mount(f"{made}/signing-keys", f"{self.work}/profiles/signing-keys")
         mount(f"{made}/tls-edge", f"{self.work}/edge/edge-tls")

@@ -1,10 +1,6 @@
 // handrail_messaging: conversations and their delivery.
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "common/rpc/main_support.h"
-#include "common/storage/redis_url_check.h"
+#include "common/rpc/server_options.h"
 #include "handrail/messaging/v1/attachment.grpc.pb.h"
 #include "handrail/messaging/v1/conversation_sync.grpc.pb.h"
 #include "handrail/messaging/v1/group.grpc.pb.h"
@@ -16,21 +12,17 @@
 namespace handrail::messaging {
 namespace {
 
-std::vector<std::string> Validate(const rpc::CommonOptions& options) {
-  std::vector<std::string> faults;
-  if (options.database_url.empty() && options.data_folder.empty()) {
-    faults.push_back("--database_url or --data_folder must be set");
-  }
-  if (options.server.internal_address.empty()) {
-    faults.push_back("--internal_address must be set: matching and profiles call there");
-  }
-  for (std::string& fault : storage::RedisUrlFaults(options.redis_url)) {
-    faults.push_back(std::move(fault));
-  }
-  return faults;
+void AddFlags(CLI::App& app, MessagingOptions* options) {
+  using rpc::AddFlag;
+  AddFlag(app, "key_ring_file", &options->key_ring_file,
+          "keys that stamp messages (default: in the data folder)");
+  AddFlag(app, "create_keys", &options->create_keys,
+          "make the key ring that is missing (always in the data folder)");
+  AddFlag(app, "group_readable_keys", &options->group_readable_keys,
+          "key files may be readable by their group, as Kubernetes mounts them");
 }
 
-rpc::MainSpec Spec() {
+rpc::MainSpec Spec(MessagingOptions& options) {
   rpc::MainSpec spec;
   spec.service = "messaging";
   spec.description =
@@ -41,8 +33,14 @@ rpc::MainSpec Spec() {
       rpc::DescriptorOf<v1::GroupService>(), rpc::DescriptorOf<v1::AttachmentService>(),
       rpc::DescriptorOf<v1::InvitationService>()};
   spec.internal_services = {rpc::DescriptorOf<v1::ConversationSyncService>()};
-  spec.validate = Validate;
-  spec.build = BuildMessaging;
+  spec.add_flags = [&options](CLI::App& app) { AddFlags(app, &options); };
+  spec.validate = [&options](const rpc::CommonOptions& common) {
+    SetDefaults(common, options);
+    return Validate(common, options);
+  };
+  spec.build = [&options](const rpc::MainContext& context) {
+    return BuildMessaging(options, context);
+  };
   return spec;
 }
 
@@ -50,5 +48,6 @@ rpc::MainSpec Spec() {
 }  // namespace handrail::messaging
 
 int main(int argc, char** argv) {
-  return handrail::rpc::RunMain(argc, argv, handrail::messaging::Spec());
+  handrail::messaging::MessagingOptions options;
+  return handrail::rpc::RunMain(argc, argv, handrail::messaging::Spec(options));
 }

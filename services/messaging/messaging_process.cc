@@ -8,12 +8,15 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/executor.h"
 #include "common/base/status.h"
+#include "common/crypto/derived_keys.h"
 #include "common/crypto/page_token.h"
 #include "common/crypto/secret_key.h"
+#include "common/crypto/vault.h"
 #include "common/storage/database.h"
 #include "common/storage/database_metrics.h"
 #include "common/storage/invariant_monitor.h"
 #include "services/messaging/adapters/grpc_member_directory.h"
+#include "services/messaging/adapters/hmac_franker.h"
 #include "services/messaging/adapters/redis_wake_up_bus.h"
 #include "services/messaging/attachment_metrics.h"
 #include "services/messaging/domain/attachment_sweeper.h"
@@ -35,6 +38,7 @@
 #include "services/messaging/stores/device_log.h"
 #include "services/messaging/stores/invariants.h"
 #include "services/messaging/stores/page_token_key.h"
+#include "services/messaging/stores/schema.h"
 #include "services/messaging/stores/sql_attachment_store.h"
 #include "services/messaging/stores/sql_group_store.h"
 #include "services/messaging/stores/sql_invitation_store.h"
@@ -54,6 +58,8 @@ struct Parts {
   std::unique_ptr<RedisWakeUpBus> bus;
   std::unique_ptr<GrpcMemberDirectory> directory;
   std::unique_ptr<crypto::PageTokenCodec> page_tokens;
+  std::unique_ptr<crypto::KeyRing> ring;
+  std::unique_ptr<HmacFranker> franker;
   std::unique_ptr<SqlMessageStore> store;
 };
 
@@ -146,7 +152,6 @@ class MessagingProcess final : public rpc::ServiceProcess {
  private:
   static constexpr int kOpenerThreads = 8;
   static constexpr size_t kOpenerQueueLimit = 4096;
-
   absl::Status CheckDatabase() {
     ASSIGN_OR_RETURN(const absl::Time theirs, parts_.database->Now(clock_.Now() + kProbeTimeout));
     if (absl::AbsDuration(theirs - clock_.Now()) <= kClockSkewLimit) return absl::OkStatus();
@@ -187,17 +192,33 @@ std::string DatabaseUrl(const rpc::CommonOptions& options) {
   return absl::StrCat("sqlite://", options.data_folder, "/messaging.db");
 }
 
+absl::Status OpenKeys(const MessagingOptions& options, const rpc::MainContext& context,
+                      Parts& parts) {
+  RETURN_IF_ERROR(CreateMissingKeyRing(options, *parts.database, context.clock, context.random));
+  ASSIGN_OR_RETURN(crypto::KeyRing ring,
+                   crypto::KeyRing::Load(options.key_ring_file, PolicyOf(options)));
+  parts.ring = std::make_unique<crypto::KeyRing>(std::move(ring));
+  ASSIGN_OR_RETURN(auto stamp_keys, crypto::LoadDerivedKeys(options.key_ring_file, kStampPurpose,
+                                                            PolicyOf(options)));
+  parts.franker = std::make_unique<HmacFranker>(std::move(stamp_keys));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<rpc::ServiceProcess>> BuildMessaging(
-    const rpc::MainContext& context) {
+    const MessagingOptions& options, const rpc::MainContext& context) {
   Parts parts;
   storage::DatabaseOptions database_options;
   database_options.url = DatabaseUrl(context.options);
   database_options.clock = &context.clock;
   ASSIGN_OR_RETURN(parts.database, storage::OpenDatabase(database_options));
-  ASSIGN_OR_RETURN(parts.store,
-                   SqlMessageStore::Create(*parts.database, context.clock, context.random, {}));
+  RETURN_IF_ERROR(parts.database->Migrate(Migrations()));
+  RETURN_IF_ERROR(OpenKeys(options, context, parts));
+  SqlMessageStore::Options store_options;
+  store_options.franker = parts.franker.get();
+  ASSIGN_OR_RETURN(parts.store, SqlMessageStore::Create(*parts.database, context.clock,
+                                                        context.random, store_options));
   ASSIGN_OR_RETURN(crypto::SecretKey key,
                    LoadOrCreatePageTokenKey(*parts.database, context.clock, context.random));
   parts.page_tokens = std::make_unique<crypto::PageTokenCodec>(std::move(key));

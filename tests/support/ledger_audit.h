@@ -24,7 +24,7 @@ struct AuditReport {
 };
 
 // Holds both ledgers against the history. Everything must have come to rest: every request resolved
-// by repetition, every outbox empty. Checks M1 to M7 and C1 to C6 as SQL states them; that every
+// by repetition, every outbox empty. Checks M1 to M7 and C1 to C7 as SQL states them; that every
 // acknowledged ticket, cancellation, pairing, end, decline, block, message and cursor is there,
 // once; that nothing is there that nobody was told of; that every pairing has exactly one
 // conversation, open as long as it is; that no sponsor ever surely held more seats than there are.

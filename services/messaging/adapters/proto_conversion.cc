@@ -139,6 +139,10 @@ void ToProto(const Envelope& envelope, v1::Envelope* proto) {
   ToProto(envelope.create_time, proto->mutable_create_time());
   proto->set_kind(KindOf(envelope.kind));
   proto->set_epoch(envelope.epoch);
+  if (!envelope.franking.has_value()) return;
+  proto->mutable_franking()->set_stamp(envelope.franking->stamp);
+  proto->mutable_franking()->set_previous_commitment(envelope.franking->previous_commitment);
+  proto->mutable_franking()->set_key_id(envelope.franking->key_id);
 }
 
 void ToProto(const Welcome& welcome, v1::Welcome* proto) {

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "services/messaging/domain/franking.h"
 #include "services/messaging/domain/key_packages.h"
 #include "services/messaging/domain/known_device.h"
 #include "services/messaging/domain/message_store.h"
@@ -79,7 +80,8 @@ absl::StatusOr<GroupMessage> AdmitGroupMessage(absl::string_view payload, const 
   if (frame->epoch > current || current - frame->epoch > past) {
     return EpochConflict(group.epoch, group.head_sequence);
   }
-  return GroupMessage{KindOf(frame->content_type), static_cast<int64_t>(frame->epoch)};
+  return GroupMessage{KindOf(frame->content_type), static_cast<int64_t>(frame->epoch),
+                      is_proposal ? absl::string_view() : CommitmentIn(frame->authenticated_data)};
 }
 
 void ReadFraming(Envelope& envelope) {

@@ -53,6 +53,7 @@ absl::Status ResetConflict(int64_t current_epoch, int64_t head_sequence, int64_t
 struct GroupMessage {
   EnvelopeKind kind = EnvelopeKind::kApplication;
   int64_t epoch = 0;
+  absl::string_view commitment;  // of an application message that has one; into the payload
 };
 absl::StatusOr<GroupMessage> AdmitGroupMessage(absl::string_view payload, const GroupPlace& group,
                                                const GroupLimits& limits);

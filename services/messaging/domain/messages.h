@@ -39,6 +39,14 @@ struct Limits {
 // What an envelope holds, as far as its framing says.
 enum class EnvelopeKind { kOpaque = 0, kApplication = 1, kProposal = 2, kCommit = 3 };
 
+// What the server says of a message that commits to its content (franking.h).
+struct Franking {
+  std::string stamp;                // 32 bytes
+  std::string previous_commitment;  // 32 bytes, zeros where there was none
+  std::string key_id;
+  friend bool operator==(const Franking&, const Franking&) = default;
+};
+
 // One stored message. Immutable; shared by every stream that delivers it.
 struct Envelope {
   ConversationId conversation;
@@ -51,6 +59,7 @@ struct Envelope {
   // Of the conversation's MLS group; kOpaque and 0 in one that had none yet.
   EnvelopeKind kind = EnvelopeKind::kOpaque;
   int64_t epoch = 0;
+  std::optional<Franking> franking;
 };
 using EnvelopePtr = std::shared_ptr<const Envelope>;
 

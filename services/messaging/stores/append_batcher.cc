@@ -83,7 +83,8 @@ void AppendBatcher::Submit(BatchPtr batch) {
   database_.WriteAsync(
       deadline,
       [this, batch](storage::Transaction& tx) {
-        return RunAppends(tx, options_.limits, clock_.Now(), batch->appends, batch->outcome);
+        return RunAppends(tx, options_.limits, options_.franker, clock_.Now(), batch->appends,
+                          batch->outcome);
       },
       [this, batch](absl::Status status) { OnDone(batch, std::move(status)); });
 }

@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
 #include "common/storage/database.h"
+#include "services/messaging/domain/franking.h"
 #include "services/messaging/domain/message_store.h"
 #include "services/messaging/stores/append_unit.h"
 
@@ -20,6 +21,7 @@ class AppendBatcher {
  public:
   struct Options {
     Limits limits;
+    const Franker* franker = nullptr;  // stamps what has a commitment; null: nothing is stamped
     size_t batch_limit = 128;
     size_t batch_bytes_limit = 2 << 20;
     size_t queue_limit = 8192;            // appends waiting; more get OVERLOADED

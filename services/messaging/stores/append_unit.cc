@@ -48,6 +48,7 @@ struct ConversationRow {
   absl::Time retention_at;
   int64_t epoch = 0;
   std::string group_id;               // empty when there is no group
+  std::string commitment;             // of the last stamped message; empty when there is none
   std::vector<DeviceRow> devices;     // that read now
   std::optional<int64_t> room_until;  // the last sequence that every counting device has room for
   CommittedMessages committed;
@@ -70,9 +71,14 @@ using KnownKey = std::pair<MessageId, int64_t>;  // message, sender
 
 class AppendRun {
  public:
-  AppendRun(Transaction& tx, const Limits& limits, absl::Time now,
+  AppendRun(Transaction& tx, const Limits& limits, const Franker* franker, absl::Time now,
             absl::Span<const Append* const> appends, AppendOutcome& outcome)
-      : tx_(tx), limits_(limits), now_(now), appends_(appends), outcome_(outcome) {}
+      : tx_(tx),
+        limits_(limits),
+        franker_(franker),
+        now_(now),
+        appends_(appends),
+        outcome_(outcome) {}
 
   absl::Status Run() {
     outcome_ = AppendOutcome();
@@ -102,6 +108,8 @@ class AppendRun {
                                           const ConversationRow& conversation);
   absl::StatusOr<absl::Status> WhyNotLive(const DeviceId& device,
                                           const ConversationRow& conversation);
+  // Stamps an envelope that has its place, after the one before it in the conversation.
+  void Stamp(absl::string_view commitment, ConversationRow& conversation, Envelope& envelope) const;
   absl::StatusOr<int64_t> RoomUntil(ConversationRow& conversation);
   absl::StatusOr<bool> IsSilent(const DeviceId& device);
   absl::Status InsertMessages();
@@ -112,6 +120,7 @@ class AppendRun {
 
   Transaction& tx_;
   const Limits& limits_;
+  const Franker* const franker_;
   const absl::Time now_;
   const absl::Span<const Append* const> appends_;
   AppendOutcome& outcome_;
@@ -148,7 +157,8 @@ absl::Status AppendRun::LockConversations() {
                            [](size_t n) {
                              return absl::StrCat(
                                  "SELECT conversation_key, conversation_id, state, head_sequence,"
-                                 " first_sequence, retention_at, epoch, group_id, kept_bytes"
+                                 " first_sequence, retention_at, epoch, group_id, kept_bytes,"
+                                 " last_commitment"
                                  " FROM conversations"
                                  " WHERE conversation_key IN (",
                                  Parameters(1, n), ") ORDER BY conversation_key {for_update}");
@@ -165,6 +175,7 @@ absl::Status AppendRun::LockConversations() {
     conversation.epoch = row.Int(6);
     if (!row.IsNull(7)) conversation.group_id = std::string(row.Bytes(7));
     conversation.kept_bytes = row.Int(8);
+    if (!row.IsNull(9)) conversation.commitment = std::string(row.Bytes(9));
   }
   return absl::OkStatus();
 }
@@ -280,7 +291,7 @@ absl::StatusOr<absl::StatusOr<Appended>> AppendRun::Decide(const Append& append)
   if (!conversation.open) {
     return Result(ConversationIsClosed());
   }
-  auto message = GroupMessage{EnvelopeKind::kOpaque, 0};
+  auto message = GroupMessage{EnvelopeKind::kOpaque, 0, {}};
   if (!conversation.group_id.empty()) {
     const GroupPlace place{conversation.group_id, conversation.epoch, conversation.head};
     const auto admitted = AdmitGroupMessage(append.payload, place, GroupLimits());
@@ -306,12 +317,29 @@ absl::StatusOr<absl::StatusOr<Appended>> AppendRun::Decide(const Append& append)
   envelope->kind = message.kind;
   envelope->epoch = message.epoch;
   conversation.kept_bytes += static_cast<int64_t>(append.payload.size());
+  Stamp(message.commitment, conversation, *envelope);
   known_[known_key] = Known{key, envelope->sequence, now_, std::string(), envelope};
   conversation.committed.conversation = append.conversation;
   conversation.committed.envelopes.push_back(envelope);
   const Appended appended{envelope->sequence, now_};
   fresh_.emplace_back(key, std::move(envelope));
   return Result(appended);
+}
+
+void AppendRun::Stamp(absl::string_view commitment, ConversationRow& conversation,
+                      Envelope& envelope) const {
+  if (franker_ == nullptr || commitment.empty()) return;
+  StampedMessage message;
+  message.commitment = std::string(commitment);
+  message.sender = envelope.sender;
+  message.sender_device = envelope.sender_device;
+  message.conversation = envelope.conversation;
+  message.sequence = envelope.sequence;
+  message.create_time = envelope.create_time;
+  message.previous_commitment =
+      conversation.commitment.empty() ? NoCommitment() : conversation.commitment;
+  envelope.franking = franker_->Stamp(message);
+  conversation.commitment = std::move(message.commitment);
 }
 
 absl::StatusOr<int64_t> AppendRun::RoomUntil(ConversationRow& conversation) {
@@ -336,7 +364,7 @@ absl::StatusOr<bool> AppendRun::IsSilent(const DeviceId& device) {
 }
 
 absl::Status AppendRun::InsertMessages() {
-  constexpr size_t kColumns = 7;
+  constexpr size_t kColumns = 8;
   constexpr size_t kLargestChunk = 64;
   size_t done = 0;
   while (done < fresh_.size()) {
@@ -353,13 +381,16 @@ absl::Status AppendRun::InsertMessages() {
       args.emplace_back(envelope->message_id);
       args.emplace_back(envelope->create_time);
       args.emplace_back(Blob{envelope->payload});
+      args.emplace_back(envelope->franking.has_value()
+                            ? storage::Value(Blob{EncodeFranking(*envelope->franking)})
+                            : storage::Value(storage::Null()));
     }
     RETURN_IF_ERROR(tx_.Execute(TextOfSize(count,
                                            [](size_t n) {
                                              std::string text =
                                                  "INSERT INTO messages (conversation_key, "
                                                  "sequence, sender_key, sender_device, message_id,"
-                                                 " created_at, payload) VALUES ";
+                                                 " created_at, payload, franking) VALUES ";
                                              for (size_t i = 0; i < n; ++i) {
                                                absl::StrAppend(
                                                    &text, i == 0 ? "(" : ", (",
@@ -389,21 +420,24 @@ absl::Status AppendRun::RaiseHeads() {
                           ? std::min(conversation->retention_at, now_ + kFirstRetentionLook)
                           : conversation->retention_at);
     args.emplace_back(conversation->kept_bytes);
+    args.emplace_back(conversation->commitment.empty()
+                          ? storage::Value(storage::Null())
+                          : storage::Value(Blob{conversation->commitment}));
   }
   return tx_
       .Execute(TextOfSize(raised.size(),
                           [](size_t n) {
                             std::string text =
                                 "UPDATE conversations SET head_sequence = v.column2, retention_at "
-                                "= v.column3, kept_bytes = v.column4 FROM (VALUES ";
+                                "= v.column3, kept_bytes = v.column4,"
+                                " last_commitment = v.column5 FROM (VALUES ";
                             for (size_t i = 0; i < n; ++i) {
-                              const size_t p = 1 + i * 4;
+                              const size_t p = 1 + i * 5;
                               absl::StrAppend(&text, i == 0 ? "(" : ", (");
                               for (size_t column = 0; column < 4; ++column) {
-                                absl::StrAppend(&text, column == 0 ? "CAST($" : ", CAST($",
-                                                p + column, " AS {int})");
+                                absl::StrAppend(&text, "CAST($", p + column, " AS {int}), ");
                               }
-                              absl::StrAppend(&text, ")");
+                              absl::StrAppend(&text, "CAST($", p + 4, " AS {blob}))");
                             }
                             return absl::StrCat(text, ") AS v WHERE conversation_key = v.column1");
                           }),
@@ -413,9 +447,21 @@ absl::Status AppendRun::RaiseHeads() {
 
 }  // namespace
 
-absl::Status RunAppends(Transaction& tx, const Limits& limits, absl::Time now,
-                        absl::Span<const Append* const> appends, AppendOutcome& outcome) {
-  return AppendRun(tx, limits, now, appends, outcome).Run();
+absl::Status RunAppends(Transaction& tx, const Limits& limits, const Franker* franker,
+                        absl::Time now, absl::Span<const Append* const> appends,
+                        AppendOutcome& outcome) {
+  return AppendRun(tx, limits, franker, now, appends, outcome).Run();
+}
+
+std::string EncodeFranking(const Franking& franking) {
+  return absl::StrCat(franking.stamp, franking.previous_commitment, franking.key_id);
+}
+
+Franking DecodeFranking(absl::string_view bytes) {
+  constexpr size_t kStampBytes = 32;
+  return {std::string(bytes.substr(0, kStampBytes)),
+          std::string(bytes.substr(kStampBytes, kCommitmentBytes)),
+          std::string(bytes.substr(kStampBytes + kCommitmentBytes))};
 }
 
 }  // namespace handrail::messaging

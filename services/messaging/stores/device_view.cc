@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/macros.h"
 #include "services/messaging/domain/groups.h"
+#include "services/messaging/stores/append_unit.h"
 #include "services/messaging/stores/schema.h"
 
 namespace handrail::messaging {
@@ -156,7 +157,7 @@ absl::StatusOr<bool> LoadEnvelopes(storage::Transaction& tx, const DeviceView& v
     if (chunk <= 0) return false;
     ASSIGN_OR_RETURN(const Rows rows,
                      tx.Query("SELECT sequence, sender_key, sender_device, message_id, created_at,"
-                              " payload FROM messages WHERE conversation_key = $1"
+                              " payload, franking FROM messages WHERE conversation_key = $1"
                               " AND sequence >= $2 AND sequence <= $3 ORDER BY sequence LIMIT $4",
                               {view.key, from, view.readable_to, chunk}));
     for (const Row& row : rows) {
@@ -169,7 +170,11 @@ absl::StatusOr<bool> LoadEnvelopes(storage::Transaction& tx, const DeviceView& v
       envelope->create_time = row.Time(4);
       envelope->payload = std::string(row.Bytes(5));
       if (view.group_from > 0 && envelope->sequence >= view.group_from) ReadFraming(*envelope);
-      if (IsSilenced(*envelope, view.silenced)) envelope->payload.clear();
+      if (!row.IsNull(6)) envelope->franking = DecodeFranking(row.Bytes(6));
+      if (IsSilenced(*envelope, view.silenced)) {
+        envelope->payload.clear();
+        envelope->franking.reset();
+      }
       const auto size = static_cast<int64_t>(envelope->payload.size());
       if (size > bytes_left && !envelopes.empty()) return false;
       bytes_left -= size;

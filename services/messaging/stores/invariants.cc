@@ -166,6 +166,10 @@ constexpr Invariant kInvariants[] = {
     {"C5: an attachment of a closed conversation is kept",
      "SELECT COUNT(*) FROM attachments a JOIN conversations c"
      " ON c.conversation_key = a.conversation_key WHERE c.state = 2 AND a.expires_at > 0"},
+    {"C7: a stamped message is of a conversation that knows of none",
+     "SELECT COUNT(*) FROM messages m JOIN conversations c"
+     " ON c.conversation_key = m.conversation_key"
+     " WHERE m.franking IS NOT NULL AND c.last_commitment IS NULL"},
     {"M5: a conversation of two who are blocked is open to them",
      "SELECT COUNT(*) FROM blocks b JOIN conversation_members p ON p.member_id = b.low_member_id"
      " JOIN conversation_members q ON q.member_id = b.high_member_id"

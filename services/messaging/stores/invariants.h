@@ -12,7 +12,7 @@
 
 namespace handrail::messaging {
 
-// What of C1 to C6 (design §6) SQL can see, over the whole database. One line a violation,
+// What of C1 to C7 (design §6) SQL can see, over the whole database. One line a violation,
 // "<promise>: <what is wrong> (<how many rows>)"; empty when all hold. Names no person.
 absl::StatusOr<std::vector<std::string>> CheckMessages(storage::Database& database,
                                                        absl::Time deadline,

@@ -41,9 +41,16 @@ TEST_P(InvariantsTest, FindsAMessageStoredTwice) {
   ExpectFound("C1: a sender's message id");
 }
 
+TEST_P(InvariantsTest, FindsAStampThatTheNextOneWouldNotKnowOf) {
+  Plant("UPDATE messages SET franking = $1 WHERE sequence = 4",
+        {storage::Blob{std::string(64, 'f') + "key"}});
+  ExpectFound("C7: a stamped message is of a conversation that knows of none");
+}
+
 TEST_P(InvariantsTest, FindsAMessageWithoutAConversation) {
   Plant(
-      "INSERT INTO messages SELECT 1, sequence, sender_key, sender_device,"
+      "INSERT INTO messages (conversation_key, sequence, sender_key, sender_device, message_id,"
+      " created_at, payload) SELECT 1, sequence, sender_key, sender_device,"
       " CAST('0123456789abcdef' AS {blob}), created_at, payload FROM messages"
       " WHERE sequence = 1");
   ExpectFound("C1: a message belongs to no conversation");

@@ -289,6 +289,18 @@ std::vector<std::string> InvalidCommitTables() {
   };
 }
 
+// The server's stamps on messages that commit to their content.
+std::vector<std::string> FrankingColumns() {
+  return {
+      // Stamp (32 bytes), the commitment before (32 bytes), the id of the stamp's key.
+      "ALTER TABLE messages ADD COLUMN franking {blob}"
+      " CHECK (franking IS NULL OR length(franking) BETWEEN 65 AND 128)",
+      // Of the last message that was stamped; the next stamp is over it, too.
+      "ALTER TABLE conversations ADD COLUMN last_commitment {blob}"
+      " CHECK (last_commitment IS NULL OR length(last_commitment) = 32)",
+  };
+}
+
 // How much of each conversation is kept, in bytes of payload.
 std::vector<std::string> KeptBytes() {
   return {
@@ -384,6 +396,7 @@ absl::Span<const Migration> Migrations() {
       {"0012_devices_that_read",
        {"CREATE INDEX conversation_devices_that_read ON conversation_devices (conversation_key)"
         " WHERE end_sequence IS NULL"}},
+      {"0013_franking", FrankingColumns()},
       {"0014_invitations", InvitationTables()},
       {"0015_key_package_ends", KeyPackageEnds()},
       {"0016_device_log", DeviceLogTables()},

@@ -33,6 +33,7 @@ absl::Status NotFound() {
 AppendBatcher::Options AppendOptions(const SqlMessageStore::Options& options) {
   AppendBatcher::Options append = options.append;
   append.limits = options.limits;
+  append.franker = options.franker;
   return append;
 }
 

@@ -22,7 +22,8 @@ class SqlMessageStore final : public MessageStore {
   struct Options {
     Limits limits;
     KeyPackageLimits key_packages;
-    AppendBatcher::Options append;  // its limits are taken from above
+    const Franker* franker = nullptr;  // must outlive the store; null: nothing is stamped
+    AppendBatcher::Options append;     // its limits and franker are taken from above
     AckBatcher::Options ack;
     int64_t trim_conversations = 32;  // conversations that one step of retention looks at
     int64_t trim_messages = 500;      // messages of one conversation that one step trims

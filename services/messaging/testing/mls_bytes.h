@@ -54,9 +54,10 @@ inline std::string MlsKeyPackageBytes(absl::string_view identity, absl::Time now
 inline std::string MlsEpoch(int64_t epoch) { return MlsUint64(static_cast<uint64_t>(epoch)); }
 
 inline std::string MlsPrivateBytes(MlsContentType type, absl::string_view group, int64_t epoch,
-                                   absl::string_view ciphertext) {
+                                   absl::string_view ciphertext,
+                                   absl::string_view authenticated_data = "") {
   return std::string("\0\1\0\2", 4) + MlsVec(group) + MlsEpoch(epoch) + static_cast<char>(type) +
-         MlsVec("") + MlsVec("sender") + MlsVec(ciphertext);
+         MlsVec(authenticated_data) + MlsVec("sender") + MlsVec(ciphertext);
 }
 
 // A public commit by somebody who joins by it.

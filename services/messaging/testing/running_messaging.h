@@ -67,7 +67,10 @@ class Server {
     context_.emplace(rpc::MainContext{options_, clock_, random_, *edge_,
                                       rpc::StreamEnvironment{timers_, drain_, random_}, registry_,
                                       keys_, revocations_});
-    auto process = BuildMessaging(*context_);
+    MessagingOptions options;
+    options.key_ring_file = folder.File("messaging.keyring");
+    options.create_keys = true;
+    auto process = BuildMessaging(options, *context_);
     EXPECT_TRUE(process.ok()) << process.status();
     process_ = *std::move(process);
     auto host = rpc::ServerHost::Start(options_.server, edge_->policy(), process_->Services(),

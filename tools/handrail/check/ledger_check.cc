@@ -49,7 +49,7 @@ absl::StatusOr<LedgerReport> CheckLedgerFiles(const std::string& matching_url,
   Add("matching, M1 to M7 (one open ticket, capacity, one pairing an offer, nobody lost)", ledger,
       report);
   ASSIGN_OR_RETURN(const auto messages, messaging::CheckMessages(*messaging, deadline));
-  Add("messaging, C1 to C6 (every message once, dense sequences, members only)", messages, report);
+  Add("messaging, C1 to C7 (every message once, dense sequences, members only)", messages, report);
   return report;
 }
 

@@ -14,7 +14,7 @@ struct LedgerReport {
   std::vector<std::string> lines;
 };
 
-// Checks the invariants of docs/architecture.md (M1–M7, C1–C6) in the ledgers of matching and
+// Checks the invariants of docs/architecture.md (M1–M7, C1–C7) in the ledgers of matching and
 // messaging, and that every pairing has its conversation. Reads only; works beside running
 // services.
 absl::StatusOr<LedgerReport> CheckLedgerFiles(const std::string& matching_url,

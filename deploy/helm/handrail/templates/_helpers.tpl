@@ -133,9 +133,9 @@ readinessProbe:
 {{- end }}
 {{- if ne .component "messaging" }}
 - --messaging_internal_address=dns:///{{ include "handrail.host" (dict "root" .root "component" "messaging") }}:9443
+{{- end }}
 - --key_ring_file=/etc/handrail/keyring/keyring
 - --group_readable_keys
-{{- end }}
 {{- if eq .component "profiles" }}
 - --deployment={{ .root.Values.deploymentName }}
 - --signing_keys_folder=/etc/handrail/signing-keys
