@@ -32,6 +32,7 @@ CALLS = (
     ("handrail.profiles.v1.DirectoryService/ListRevocations", "12"),
     ("handrail.matching.v1.MemberSyncService/PutMember", "12"),
     ("handrail.messaging.v1.ConversationSyncService/OpenConversation", "12"),
+    ("handrail.profiles.v1.CaseSyncService/OpenCase", "12"),
 )
 
 passed = failed = 0

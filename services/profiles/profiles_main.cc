@@ -4,6 +4,7 @@
 #include "common/rpc/main_support.h"
 #include "common/rpc/server_options.h"
 #include "handrail/profiles/v1/avoid.grpc.pb.h"
+#include "handrail/profiles/v1/case_sync.grpc.pb.h"
 #include "handrail/profiles/v1/directory.grpc.pb.h"
 #include "handrail/profiles/v1/identity.grpc.pb.h"
 #include "handrail/profiles/v1/profile.grpc.pb.h"
@@ -43,7 +44,8 @@ int main(int argc, char** argv) {
   spec.public_services = {
       rpc::DescriptorOf<v1::IdentityService>(), rpc::DescriptorOf<v1::ProfileService>(),
       rpc::DescriptorOf<v1::SafetyService>(), rpc::DescriptorOf<v1::AvoidService>()};
-  spec.internal_services = {rpc::DescriptorOf<v1::DirectoryService>()};
+  spec.internal_services = {rpc::DescriptorOf<v1::DirectoryService>(),
+                            rpc::DescriptorOf<v1::CaseSyncService>()};
   spec.add_flags = [&options](CLI::App& app) { AddFlags(app, &options); };
   spec.validate = [&options](const rpc::CommonOptions& common) {
     SetDefaults(common, options);

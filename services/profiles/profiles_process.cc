@@ -16,8 +16,10 @@
 #include "services/profiles/adapters/identity_crypto.h"
 #include "services/profiles/adapters/operator_list.h"
 #include "services/profiles/adapters/signing_keys.h"
+#include "services/profiles/domain/cases.h"
 #include "services/profiles/domain/outbox_sender.h"
 #include "services/profiles/handlers/avoid_handler.h"
+#include "services/profiles/handlers/case_sync_handler.h"
 #include "services/profiles/handlers/handlers.h"
 #include "services/profiles/stores/profile_store.h"
 #include "services/profiles/stores/schema.h"
@@ -100,6 +102,7 @@ class ProfilesProcess final : public rpc::ServiceProcess {
   Consent consent_;
   Safety safety_;
   AvoidList avoid_list_;
+  Cases cases_;
   Directory directory_;
   OutboxSender to_matching_;
   OutboxSender to_messaging_;
@@ -108,6 +111,7 @@ class ProfilesProcess final : public rpc::ServiceProcess {
   ProfileHandler profile_handler_;
   SafetyHandler safety_handler_;
   AvoidHandler avoid_handler_;
+  CaseSyncHandler case_sync_handler_;
   DirectoryHandler directory_handler_;
 
   OutboxMetrics matching_metrics_;
@@ -154,6 +158,7 @@ ProfilesProcess::ProfilesProcess(const ProfilesOptions& options, const rpc::Main
                {Receiver::kMessaging, parts_.messaging.get()}},
               clock_, random_, SafetyOptions(), [this] { Wake(); }),
       avoid_list_(store_, clock_, [this] { Wake(); }),
+      cases_(store_, clock_),
       directory_(store_),
       to_matching_(store_, Receiver::kMatching, *parts_.matching, clock_, random_, OutboxOptions()),
       to_messaging_(store_, Receiver::kMessaging, *parts_.messaging, clock_, random_,
@@ -165,6 +170,7 @@ ProfilesProcess::ProfilesProcess(const ProfilesOptions& options, const rpc::Main
       profile_handler_(context.edge, profiles_, consent_, pages_),
       safety_handler_(context.edge, safety_, pages_),
       avoid_handler_(context.edge, avoid_list_, pages_),
+      case_sync_handler_(context.edge, cases_),
       directory_handler_(context.edge, directory_, pages_),
       matching_metrics_(MakeOutboxMetrics(context.registry, "matching")),
       messaging_metrics_(MakeOutboxMetrics(context.registry, "messaging")),
@@ -180,7 +186,8 @@ rpc::ServerServices ProfilesProcess::Services() {
       rpc::Registered<v1::SafetyService>(&safety_handler_),
       rpc::Registered<v1::AvoidService>(&avoid_handler_),
   };
-  services.internal_services = {rpc::Registered<v1::DirectoryService>(&directory_handler_)};
+  services.internal_services = {rpc::Registered<v1::DirectoryService>(&directory_handler_),
+                                rpc::Registered<v1::CaseSyncService>(&case_sync_handler_)};
   services.readiness.push_back(
       {"database", [this]() -> absl::Status {
          // The clocks decide together: a challenge of one replica is

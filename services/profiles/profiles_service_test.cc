@@ -15,6 +15,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "handrail/common/v1/policy.pb.h"
+#include "handrail/profiles/v1/case_sync.grpc.pb.h"
 #include "handrail/profiles/v1/directory.grpc.pb.h"
 #include "handrail/profiles/v1/profile.grpc.pb.h"
 #include "handrail/profiles/v1/safety.grpc.pb.h"
@@ -403,6 +404,40 @@ TEST_F(ProfilesServiceTest, TheDirectoryTellsEachServiceItsShare) {
   EXPECT_EQ(keys[0].device(), app.device);
   EXPECT_EQ(keys[0].public_key(), app.key->verify_key().bytes());
   EXPECT_EQ(ask("matching", "members/" + std::string(32, '0')).first, grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(ProfilesServiceTest, OnlyMessagingOpensCases) {
+  const App app = profiles_.NewApp();
+  const auto desk = v1::CaseSyncService::NewStub(profiles_.Internal());
+  v1::OpenCaseRequest request;
+  request.set_report("reports/" + std::string(32, '5'));
+  request.set_reporter(app.member);
+  request.set_conversation("conversations/" + std::string(32, '6'));
+  request.set_reason(common::v1::REPORT_REASON_OTHER);
+  request.mutable_report_time()->set_seconds(1'700'000'000);
+  auto* message = request.add_messages();
+  message->set_sequence(1);
+  message->set_sender("members/" + std::string(32, '7'));
+  message->set_sender_device("devices/" + std::string(32, '8'));
+  message->mutable_create_time()->set_seconds(1'700'000'000);
+  message->set_content(std::string(60 << 10, 'x'));  // as long as reports may be
+  for (auto* bytes : {message->mutable_franking_key(), message->mutable_commitment(),
+                      message->mutable_previous_commitment(), message->mutable_stamp()}) {
+    bytes->assign(32, 'b');
+  }
+  message->set_key_id("first");
+  const auto open = [&](const std::string& service) {
+    v1::OpenCaseResponse response;
+    return desk->OpenCase(rpc::MakeServiceContext(absl::Seconds(15), service).get(), request,
+                          &response);
+  };
+  EXPECT_EQ(ReasonOf(open("matching")), "ROLE_REQUIRED");
+  const grpc::Status status = open("messaging");
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_TRUE(open("messaging").ok());
+  request.set_reporter("members/" + std::string(32, '0'));
+  request.set_report("reports/" + std::string(32, '9'));
+  EXPECT_EQ(ReasonOf(open("messaging")), "NOT_FOUND");
 }
 
 TEST_F(ProfilesServiceTest, ALostKeyRingIsNotReplaced) {

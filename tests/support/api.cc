@@ -27,6 +27,7 @@
 #include "handrail/messaging/v1/group.pb.h"
 #include "handrail/messaging/v1/invitation.pb.h"
 #include "handrail/messaging/v1/key_service.pb.h"
+#include "handrail/profiles/v1/case_sync.grpc.pb.h"
 #include "handrail/profiles/v1/directory.grpc.pb.h"
 
 namespace handrail::tests {
@@ -61,6 +62,7 @@ void LinkOtherProtos() {
   messaging::v1::ClaimKeyPackagesRequest::descriptor();
   messaging::v1::GetGroupRequest::descriptor();
   messaging::v1::ListInvitationsRequest::descriptor();
+  profiles::v1::OpenCaseRequest::descriptor();
   profiles::v1::GetMemberSnapshotRequest::descriptor();
 }
 

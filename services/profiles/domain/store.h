@@ -115,6 +115,10 @@ class Unit {
   virtual absl::StatusOr<Page<AvoidedMember>> ListAvoided(const MemberId& member,
                                                           const PageRequest& page) = 0;
 
+  // Changes nothing when there is a case of this id. The reporter must exist: their key seals it.
+  virtual absl::Status InsertCase(const Case& opened) = 0;
+  virtual absl::StatusOr<std::optional<Case>> FindCase(const CaseId& id) = 0;
+
   // Nothing when the member is unknown.
   virtual absl::StatusOr<std::optional<MemberSnapshot>> GetSnapshot(const MemberId& member) = 0;
 };

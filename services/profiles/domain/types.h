@@ -187,6 +187,21 @@ struct Page {
   std::optional<PageCursor> next;  // none on the last page
 };
 
+struct CaseTag {
+  static constexpr absl::string_view kCollection = "reports";
+};
+// A case has the id of the report that opened it.
+using CaseId = Id<CaseTag>;
+
+// What somebody reported, for the people who look after cases.
+struct Case {
+  CaseId id;
+  MemberId reporter;
+  Secret<std::string> evidence;  // the report, as the service that verified it tells it
+  absl::Time report_time;
+  absl::Time open_time;
+};
+
 }  // namespace handrail::profiles
 
 #endif  // HANDRAIL_SERVICES_PROFILES_DOMAIN_TYPES_H_

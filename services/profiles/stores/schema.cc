@@ -109,11 +109,25 @@ storage::Migration Avoided() {
           }};
 }
 
+storage::Migration Cases() {
+  return {"profiles_0005_cases",
+          {
+              "CREATE TABLE cases ("
+              "case_id {blob} NOT NULL PRIMARY KEY CHECK (length(case_id) = 16), "
+              "reporter {blob} NOT NULL REFERENCES members (member_id), "
+              "sealed_evidence {blob} NOT NULL, "
+              "reported_at {int} NOT NULL, "
+              "opened_at {int} NOT NULL) {strict}",
+              "CREATE INDEX cases_by_age ON cases (opened_at, case_id)",
+              "CREATE INDEX cases_by_reporter ON cases (reporter)",
+          }};
+}
+
 }  // namespace
 
 absl::Span<const storage::Migration> ProfilesMigrations() {
   static const auto* const migrations = new std::vector<storage::Migration>{
-      storage::RequestLogMigration(), Members(), Profiles(), Safety(), Avoided()};
+      storage::RequestLogMigration(), Members(), Profiles(), Safety(), Avoided(), Cases()};
   return *migrations;
 }
 

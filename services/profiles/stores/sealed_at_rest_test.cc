@@ -7,6 +7,7 @@
 #include "common/storage/database.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "services/profiles/domain/cases.h"
 #include "services/profiles/stores/schema.h"
 #include "services/profiles/testing/world.h"
 
@@ -55,6 +56,11 @@ TEST(SealedAtRestTest, NothingThatAMemberSaidIsInTheFiles) {
           ->Grant(world.CallBy(person, "3"), ConsentPurpose::kMatching, {"1", "canary-language"})
           .ok());
   ASSERT_TRUE(world.safety->BlockMember(world.CallBy(person, "4"), other.member).ok());
+  Case opened;
+  opened.id = CaseId::Random(world.random);
+  opened.reporter = person.member;
+  opened.evidence = Secret<std::string>("canary-evidence");
+  ASSERT_TRUE(Cases(*world.store, world.clock).Open(Call(), std::move(opened)).ok());
   const auto second = world.NewKey();
   ASSERT_TRUE(world.identity->AddDevice(world.CallBy(person, "5"), world.Prove(*second)).ok());
 
@@ -69,7 +75,7 @@ TEST(SealedAtRestTest, NothingThatAMemberSaidIsInTheFiles) {
     for (const std::string& secret :
          {std::string("canary-pseudonym"), std::string("canary-newcomer-traits"),
           std::string("canary-sponsor-traits"), std::string("canary-audience-path"),
-          std::string("canary-language"), key, second_key}) {
+          std::string("canary-language"), std::string("canary-evidence"), key, second_key}) {
       EXPECT_EQ(bytes.find(secret), std::string::npos);
       EXPECT_EQ(bytes.find(absl::BytesToHexString(secret)), std::string::npos);
       EXPECT_EQ(bytes.find(absl::WebSafeBase64Escape(secret)), std::string::npos);

@@ -64,6 +64,9 @@ class SqlUnit final : public Unit {
   absl::StatusOr<Page<AvoidedMember>> ListAvoided(const MemberId& member,
                                                   const PageRequest& page) override;
 
+  absl::Status InsertCase(const Case& opened) override;
+  absl::StatusOr<std::optional<Case>> FindCase(const CaseId& id) override;
+
   // For the outbox: the block itself, which must exist.
   absl::StatusOr<Block> GetBlock(const BlockId& id);
 
