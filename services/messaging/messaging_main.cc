@@ -7,6 +7,7 @@
 #include "handrail/messaging/v1/invitation.grpc.pb.h"
 #include "handrail/messaging/v1/key_service.grpc.pb.h"
 #include "handrail/messaging/v1/messaging.grpc.pb.h"
+#include "handrail/messaging/v1/report.grpc.pb.h"
 #include "services/messaging/messaging_process.h"
 
 namespace handrail::messaging {
@@ -15,7 +16,7 @@ namespace {
 void AddFlags(CLI::App& app, MessagingOptions* options) {
   using rpc::AddFlag;
   AddFlag(app, "key_ring_file", &options->key_ring_file,
-          "keys that stamp messages (default: in the data folder)");
+          "keys that stamp messages and seal reports (default: in the data folder)");
   AddFlag(app, "create_keys", &options->create_keys,
           "make the key ring that is missing (always in the data folder)");
   AddFlag(app, "group_readable_keys", &options->group_readable_keys,
@@ -31,7 +32,8 @@ rpc::MainSpec Spec(MessagingOptions& options) {
   spec.public_services = {
       rpc::DescriptorOf<v1::MessagingService>(), rpc::DescriptorOf<v1::KeyService>(),
       rpc::DescriptorOf<v1::GroupService>(), rpc::DescriptorOf<v1::AttachmentService>(),
-      rpc::DescriptorOf<v1::InvitationService>()};
+      rpc::DescriptorOf<v1::InvitationService>(),
+      rpc::DescriptorOf<v1::ReportService>()};
   spec.internal_services = {rpc::DescriptorOf<v1::ConversationSyncService>()};
   spec.add_flags = [&options](CLI::App& app) { AddFlags(app, &options); };
   spec.validate = [&options](const rpc::CommonOptions& common) {

@@ -42,14 +42,16 @@ absl::Status CheckNothingIsStamped(const std::string& key_ring_file, storage::Da
                          tx.Query("SELECT 1 FROM conversations WHERE last_commitment IS NOT NULL"
                                   " LIMIT 1",
                                   {}));
-        empty = stamped.empty();
+        ASSIGN_OR_RETURN(const storage::Rows waiting,
+                         tx.Query("SELECT 1 FROM report_queue LIMIT 1", {}));
+        empty = stamped.empty() && waiting.empty();
         return absl::OkStatus();
       }));
   if (empty) return absl::OkStatus();
   return Error(absl::StatusCode::kFailedPrecondition, reason::kConfigurationInvalid)
       .Message(absl::StrCat(key_ring_file,
-                            " is missing, and the database holds messages that only it can "
-                            "verify: restore it from a backup"));
+                            " is missing, and the database holds messages or reports that only it "
+                            "can verify or open: restore it from a backup"));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "services/messaging/messaging_process.h"
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "common/storage/database.h"
 #include "common/storage/database_metrics.h"
 #include "common/storage/invariant_monitor.h"
+#include "services/messaging/adapters/grpc_case_desk.h"
 #include "services/messaging/adapters/grpc_member_directory.h"
 #include "services/messaging/adapters/hmac_franker.h"
 #include "services/messaging/adapters/redis_wake_up_bus.h"
@@ -27,6 +29,8 @@
 #include "services/messaging/domain/invitations.h"
 #include "services/messaging/domain/key_packages.h"
 #include "services/messaging/domain/messaging.h"
+#include "services/messaging/domain/report_sender.h"
+#include "services/messaging/domain/reports.h"
 #include "services/messaging/domain/retention_job.h"
 #include "services/messaging/handlers/attachment_handler.h"
 #include "services/messaging/handlers/conversation_sync_handler.h"
@@ -34,7 +38,9 @@
 #include "services/messaging/handlers/invitation_handler.h"
 #include "services/messaging/handlers/key_handler.h"
 #include "services/messaging/handlers/messaging_handler.h"
+#include "services/messaging/handlers/report_handler.h"
 #include "services/messaging/messaging_metrics.h"
+#include "services/messaging/report_metrics.h"
 #include "services/messaging/stores/device_log.h"
 #include "services/messaging/stores/invariants.h"
 #include "services/messaging/stores/page_token_key.h"
@@ -44,6 +50,7 @@
 #include "services/messaging/stores/sql_invitation_store.h"
 #include "services/messaging/stores/sql_key_package_store.h"
 #include "services/messaging/stores/sql_message_store.h"
+#include "services/messaging/stores/sql_report_store.h"
 
 namespace handrail::messaging {
 namespace {
@@ -57,6 +64,7 @@ struct Parts {
   std::unique_ptr<storage::Database> database;
   std::unique_ptr<RedisWakeUpBus> bus;
   std::unique_ptr<GrpcMemberDirectory> directory;
+  std::unique_ptr<GrpcCaseDesk> case_desk;
   std::unique_ptr<crypto::PageTokenCodec> page_tokens;
   std::unique_ptr<crypto::KeyRing> ring;
   std::unique_ptr<HmacFranker> franker;
@@ -100,6 +108,13 @@ class MessagingProcess final : public rpc::ServiceProcess {
             attachment_store_, clock_, AttachmentLimits(),
             [this](const Call& call) { return messaging_.LearnCaller(call); }, attachment_metrics_),
         attachment_sweeper_(attachment_store_, clock_, attachment_metrics_, {}),
+        report_store_(*parts_.database, *parts_.ring, context.random, ReportLimits()),
+        report_metrics_(context.registry),
+        reports_(
+            report_store_, *parts_.franker, clock_, context.random, ReportLimits(),
+            [this](const Call& call) { return messaging_.LearnCaller(call); },
+            [this] { report_task_.Wake(); }),
+        report_sender_(report_store_, *parts_.case_desk, clock_, context.random, {}),
         retention_(*parts_.store, key_store_, clock_, {}),
         openers_(kOpenerThreads, kOpenerQueueLimit),
         handler_(messaging_, context.edge, context.streams, *parts_.page_tokens, clock_, openers_,
@@ -108,7 +123,9 @@ class MessagingProcess final : public rpc::ServiceProcess {
         group_handler_(groups_, context.edge, metrics_),
         attachment_handler_(attachments_, context.edge),
         invitation_handler_(invitations_, context.edge),
-        sync_handler_(messaging_, context.edge) {
+        report_handler_(reports_, context.edge),
+        sync_handler_(messaging_, context.edge),
+        report_task_(kReportInterval, [this] { SendReports(); }) {
     parts_.store->SetListener(&hub_);
     parts_.bus->SetListener(&hub_);
   }
@@ -119,12 +136,14 @@ class MessagingProcess final : public rpc::ServiceProcess {
                                 rpc::Registered<v1::KeyService>(&key_handler_),
                                 rpc::Registered<v1::GroupService>(&group_handler_),
                                 rpc::Registered<v1::AttachmentService>(&attachment_handler_),
-                                rpc::Registered<v1::InvitationService>(&invitation_handler_)};
+                                rpc::Registered<v1::InvitationService>(&invitation_handler_),
+                                rpc::Registered<v1::ReportService>(&report_handler_)};
     services.internal_services = {rpc::Registered<v1::ConversationSyncService>(&sync_handler_)};
     services.readiness = {{"database", [this] { return CheckDatabase(); }}};
     services.refresh_metrics = {[this] {
       database_metrics_.Update();
       metrics_.Update(hub_.CurrentStats());
+      report_metrics_.Update(report_store_, report_sender_, clock_);
     }};
     return services;
   }
@@ -133,12 +152,16 @@ class MessagingProcess final : public rpc::ServiceProcess {
     hub_.Start();
     retention_.Start();
     attachment_sweeper_.Start();
+    started_ = true;
+    report_task_.Wake();
     invariants_.Start();
     return absl::OkStatus();
   }
 
   void Stop() override {
     invariants_.Stop();
+    report_sender_.Stop();
+    report_task_.Stop();
     attachment_sweeper_.Stop();
     retention_.Stop();
     openers_.Stop();
@@ -152,6 +175,14 @@ class MessagingProcess final : public rpc::ServiceProcess {
  private:
   static constexpr int kOpenerThreads = 8;
   static constexpr size_t kOpenerQueueLimit = 4096;
+  // How often it is looked for reports that nobody woke the sender for: what a crash or another
+  // replica left.
+  static constexpr absl::Duration kReportInterval = absl::Milliseconds(500);
+
+  void SendReports() {
+    if (started_) report_sender_.Run();
+  }
+
   absl::Status CheckDatabase() {
     ASSIGN_OR_RETURN(const absl::Time theirs, parts_.database->Now(clock_.Now() + kProbeTimeout));
     if (absl::AbsDuration(theirs - clock_.Now()) <= kClockSkewLimit) return absl::OkStatus();
@@ -177,6 +208,10 @@ class MessagingProcess final : public rpc::ServiceProcess {
   SqlAttachmentStore attachment_store_;
   Attachments attachments_;
   AttachmentSweeper attachment_sweeper_;
+  SqlReportStore report_store_;
+  ReportMetrics report_metrics_;
+  Reports reports_;
+  ReportSender report_sender_;
   RetentionJob retention_;
   Executor openers_;
   MessagingHandler handler_;
@@ -184,7 +219,10 @@ class MessagingProcess final : public rpc::ServiceProcess {
   GroupHandler group_handler_;
   AttachmentHandler attachment_handler_;
   InvitationHandler invitation_handler_;
+  ReportHandler report_handler_;
   ConversationSyncHandler sync_handler_;
+  std::atomic<bool> started_ = false;
+  PeriodicTask report_task_;  // last: it uses what is above
 };
 
 std::string DatabaseUrl(const rpc::CommonOptions& options) {
@@ -228,7 +266,8 @@ absl::StatusOr<std::unique_ptr<rpc::ServiceProcess>> BuildMessaging(
   if (!context.options.profiles_internal_address.empty()) {
     ASSIGN_OR_RETURN(profiles, context.InternalChannel(context.options.profiles_internal_address));
   }
-  parts.directory = std::make_unique<GrpcMemberDirectory>(std::move(profiles), context.clock);
+  parts.directory = std::make_unique<GrpcMemberDirectory>(profiles, context.clock);
+  parts.case_desk = std::make_unique<GrpcCaseDesk>(std::move(profiles), context.clock);
   return std::unique_ptr<rpc::ServiceProcess>(
       std::make_unique<MessagingProcess>(context, std::move(parts)));
 }

@@ -15,7 +15,7 @@ namespace handrail::messaging {
 
 // What messaging is told beside the flags that every service has.
 struct MessagingOptions {
-  // Its keys stamp messages. Empty: <data_folder>/keys/messaging.keyring
+  // Its keys stamp messages and seal reports that wait. Empty: <data_folder>/keys/messaging.keyring
   std::string key_ring_file;
   // Make the key ring that is missing; implied in the data folder. Never for a database in which
   // messages were stamped already: only its own ring can verify them.

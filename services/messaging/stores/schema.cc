@@ -371,6 +371,21 @@ std::vector<std::string> DeviceLogTables() {
   };
 }
 
+// Reports until profiles has them. What they show of people is sealed.
+std::vector<std::string> ReportTables() {
+  return {
+      "CREATE TABLE report_queue ("
+      " report_id {blob} NOT NULL PRIMARY KEY CHECK (length(report_id) = 16),"
+      " reporter {blob} NOT NULL CHECK (length(reporter) = 16),"
+      " wrapped_key {blob} NOT NULL,"
+      " sealed_evidence {blob} NOT NULL,"
+      " created_at {int} NOT NULL,"
+      " due_at {int} NOT NULL,"
+      " attempts {int} NOT NULL) {strict}",
+      "CREATE INDEX report_queue_by_due ON report_queue (due_at, report_id)",
+  };
+}
+
 }  // namespace
 
 absl::Span<const Migration> Migrations() {
@@ -401,6 +416,7 @@ absl::Span<const Migration> Migrations() {
       {"0015_key_package_ends", KeyPackageEnds()},
       {"0016_device_log", DeviceLogTables()},
       {"0017_kept_bytes", KeptBytes()},
+      {"0018_reports", ReportTables()},
   };
   return *migrations;
 }
