@@ -38,6 +38,12 @@ export type {
   UnreadableReason,
 } from './conversations/events.ts';
 export type { MadeInvitation } from './conversations/invitations.ts';
+export { MAX_REPORTABLE, REPORT_REASONS } from './conversations/reports.ts';
+export type {
+  ReportOptions,
+  ReportReasonName,
+  ReportableMessage,
+} from './conversations/reports.ts';
 export { Inbox } from './delivery/inbox.ts';
 export type { InboxEnd, InboxHandler, InboxOptions, InboxStatus } from './delivery/inbox.ts';
 export { KeyPackages } from './keys/key_packages.ts';

@@ -54,6 +54,15 @@ describe('a command line', () => {
     expect(refused(['save', 'a', 'b', 'c'])).toContain('takes two words');
   });
 
+  test('names messages to report, and what for', () => {
+    const line = parsed(['report', 'abcd', '--message=0a1B', '--message=ffff', '--reason=stalking']);
+    expect(line).toMatchObject({ what: 'abcd', messages: ['0a1b', 'ffff'], reason: 'stalking' });
+    expect(parsed(['report'])).toMatchObject({ messages: [], reason: undefined, note: false });
+    expect(refused(['report', '--message=xyz'])).toContain('four or more');
+    expect(refused(['report', '--reason=toString'])).toContain('self-harm-concern');
+    expect(refused(['read', '--reason=other'])).toContain('has no option --reason');
+  });
+
   test('is completed from the environment, and stands above it', () => {
     const environment = {
       HANDRAIL_CHAT_STATE: '/e',

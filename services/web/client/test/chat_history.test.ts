@@ -100,7 +100,7 @@ describe('the history', () => {
       const attachments = [{ ...file, name: 'the name of it', mediaType: 'text/plain' }];
       const said = { conversation: CONVERSATION, messageId: 'm', text: 'look', attachments };
       await store.transact(async (transaction) => {
-        const from = { sender: 'members/2', senderDevice: 'devices/2' };
+        const from = { sender: 'members/2', senderDevice: 'devices/2', reportable: true };
         await history.handler.message(transaction, { ...said, ...from, sequence: 1n, time: 5 });
         await history.handler.sent!(transaction, { ...said, sequence: 2n });
         await history.handler.refused!(transaction, { ...said, reason: 'CONVERSATION_CLOSED' });

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { MAX_ATTACHMENTS } from '../attachments/descriptor.ts';
+import { REPORT_REASONS } from '../conversations/reports.ts';
+import type { ReportReasonName } from '../conversations/reports.ts';
 import { usageFault } from './faults.ts';
 
 /** How many words a command takes, at least and at most, and its options beside COMMON. */
@@ -27,6 +29,7 @@ const VERBS = {
   read: { words: [0, 1], options: ['follow', 'all', 'check'] },
   save: { words: [1, 2], options: ['to', 'force'] },
   verify: { words: [0, 1], options: ['compared'] },
+  report: { words: [0, 1], options: ['message', 'reason', 'note', 'id'] },
   export: { words: [0, 1], options: ['to'] },
 } as const satisfies Record<string, Takes>;
 
@@ -55,6 +58,9 @@ const OPTIONS = {
   force: { type: 'boolean' },
   list: { type: 'boolean' },
   revoke: { type: 'string' },
+  message: { type: 'string', multiple: true },
+  reason: { type: 'string' },
+  note: { type: 'boolean' },
 } as const;
 
 const COMMON = ['state', 'data', 'server', 'ca', 'passphrase-file', 'passphrase', 'wait', 'json'];
@@ -95,6 +101,11 @@ export interface CommandLine {
   readonly list: boolean;
   /** The invitation that nobody should come by any more. */
   readonly revoke: string | undefined;
+  /** First letters of the ids of messages to report. */
+  readonly messages: readonly string[];
+  readonly reason: ReportReasonName | undefined;
+  /** A note comes on standard input. */
+  readonly note: boolean;
 }
 
 export type Parsed = CommandLine | { readonly verb: 'help'; readonly about: Verb | undefined };
@@ -151,7 +162,27 @@ export function parseCommandLine(args: readonly string[], environment: Environme
     force: values.force ?? false,
     list: values.list ?? false,
     revoke: values.revoke,
+    messages: (values.message ?? []).map(messageBeginning),
+    reason: reasonOf(values.reason),
+    note: values.note ?? false,
   };
+}
+
+function messageBeginning(given: string): string {
+  const begin = given.toLowerCase();
+  if (/^[0-9a-f]{4,32}$/.test(begin)) return begin;
+  throw usageFault(
+    '--message wants the first letters of a message’s id, four or more.',
+    'See which there are: handrail-chat report',
+  );
+}
+
+function reasonOf(given: string | undefined): ReportReasonName | undefined {
+  if (given === undefined || Object.hasOwn(REPORT_REASONS, given)) {
+    return given as ReportReasonName | undefined;
+  }
+  const todo = `One of: ${Object.keys(REPORT_REASONS).join(', ')}`;
+  throw usageFault(`There is no reason "${given}".`, todo);
 }
 
 function understood(args: readonly string[]) {

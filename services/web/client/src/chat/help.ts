@@ -21,6 +21,7 @@ What you write is encrypted on this device and decrypted on theirs; the server c
   handrail-chat read [CONVERSATION]    show what is new  (--follow, --all)
   handrail-chat save FILE              save a file that came with a message
   handrail-chat verify [CONVERSATION]  the number to compare, so that you know it is them
+  handrail-chat report [CONVERSATION]  show messages of theirs to those who look after cases
   handrail-chat export [CONVERSATION]  all that is kept here of it
 
 CONVERSATION may be left away when there is only one that is open; else its name or the first four
@@ -199,6 +200,20 @@ Read them to each other face to face or on the phone. If both see the same, nobo
 you, not even those who run the server. Note that you did with --compared; from then on you are told
 when other devices can read than on that day.
 JSON: verification ("conversation", "verification", "epoch", "devices", "compared").`,
+
+  report: `handrail-chat report [CONVERSATION]: shows messages to those who look after cases.
+
+Without --message it lists what can be reported from this device, the newest 500 messages of others,
+and tells nobody. With it, it hands these messages over, and nothing else of what was said:
+  --message ID      the first letters of a message's id, four or more; up to 32 times
+  --reason REASON   sexual, financial, harassment, stalking, discrimination, medical-advice,
+                    offering-substances, impersonation, minor, self-harm-concern or other
+  --note            a few words of yours, on standard input: they stay out of the shell's history
+  --id ID           32 hexadecimal digits: run the same again, and it is still one report
+The server has not read what was said; it can check that you change nothing of it. Whom it is about
+is not told that you reported. It works when the conversation is over, too.
+JSON: reportable ("conversation", "message", "sender", "from", "time", "text", "sequence");
+reported ("conversation", "report", "messages").`,
 
   export: `handrail-chat export [CONVERSATION]: writes out all that is kept here of it.
 

@@ -10,6 +10,7 @@ import { acceptInvitation, beginGroup, invite } from './group_commands.ts';
 import { HELP, HELP_ABOUT } from './help.ts';
 import { Output } from './output.ts';
 import { exportConversation, listConversations, read, verify } from './read.ts';
+import { report } from './report.ts';
 import { save } from './save.ts';
 import { send } from './send.ts';
 import { talk } from './talk.ts';
@@ -30,6 +31,7 @@ const COMMANDS: Readonly<Record<Verb, (setting: Setting) => Promise<void>>> = {
   read,
   save,
   verify,
+  report: (setting) => report(setting, process.stdin),
   export: exportConversation,
 };
 

@@ -23,6 +23,8 @@ import { Outbox } from './outbox.ts';
 import type { SendOptions } from './outbox.ts';
 import { conversationsWithGroup, conversationsWithOutbox, groupOf } from './records.ts';
 import type { GroupRecord } from './records.ts';
+import { report, reportable } from './reports.ts';
+import type { ReportOptions, ReportableMessage } from './reports.ts';
 import { Serial } from './serial.ts';
 import { Steps } from './steps.ts';
 
@@ -214,6 +216,26 @@ export class Conversations {
       await session.unary(MessagingService.method.leaveConversation, leaving);
       await store.transact((transaction) => this.steps.left(transaction, conversation));
     });
+  }
+
+  /** What others said that can be reported from this device, in order: the newest 500. */
+  reportable(conversation: string): Promise<ReportableMessage[]> {
+    return reportable(this.options.store, conversation);
+  }
+
+  /**
+   * Shows messages of others to those who look after cases, who can check that they were said, and
+   * nothing else; gives the report's name. It may be done when the conversation is over. Nobody in
+   * it is told. Errors: RangeError for what cannot be reported from here, for none, for more than 32
+   * messages or 64 KiB; those of the call, after which it is repeated with the same `requestId`.
+   */
+  report(
+    conversation: string,
+    messageIds: readonly string[],
+    options: ReportOptions,
+  ): Promise<string> {
+    const { session: transport, store } = this.options;
+    return report({ transport, store }, conversation, messageIds, options);
   }
 
   /**

@@ -17,6 +17,11 @@ export interface TextMessage {
   readonly text: string;
   /** Files that go with it, for Attachments.download. */
   readonly attachments?: readonly AttachmentDescriptor[];
+  /**
+   * Conversations.report can show that this was said. False for what commits to nothing, as what
+   * older apps sent, or to something else than it says: an app may tell its reader.
+   */
+  readonly reportable: boolean;
   /** Milliseconds since 1970, as the server says. */
   readonly time: number;
 }

@@ -10,6 +10,7 @@ import type { KeyPackages } from '../keys/key_packages.ts';
 import type { Transaction } from '../store/sealed_store.ts';
 import { decodeContent, encodeContent } from './content.ts';
 import type { ConversationsHandler, UnreadableReason } from './events.ts';
+import { frank, openFranked } from './franking.ts';
 import {
   deleteClaim,
   deletePending,
@@ -21,6 +22,7 @@ import {
   putPending,
 } from './records.ts';
 import type { FailedCommit, GroupRecord, OutboxEntry, PendingRecord } from './records.ts';
+import { keepEvidence } from './reports.ts';
 
 export interface StepsOptions {
   readonly engine: E2eeEngine;
@@ -209,7 +211,9 @@ export class Steps {
     const group = await groupOf(transaction, conversation);
     if (group?.standing !== 'in') return undefined;
     const content = encodeContent({ id: messageId, text, attachments });
-    const { state, message } = await this.options.engine.encrypt(group.state, content);
+    const { plaintext, authenticatedData } = frank(content);
+    const { engine } = this.options;
+    const { state, message } = await engine.encrypt(group.state, plaintext, authenticatedData);
     putGroup(transaction, conversation, { ...group, state });
     entries[at] = { ...entry, message: toHex(message) };
     putOutbox(transaction, conversation, entries);
@@ -315,9 +319,10 @@ export class Steps {
   private async application(
     transaction: Transaction,
     envelope: Envelope,
-    { plaintext, sender }: Extract<Received, { kind: 'application' }>,
+    { plaintext, sender, authenticatedData }: Extract<Received, { kind: 'application' }>,
   ): Promise<void> {
-    const content = decodeContent(plaintext);
+    const opened = openFranked(plaintext, authenticatedData);
+    const content = decodeContent(opened.content);
     if (content === undefined) return this.unreadable(transaction, envelope, 'unknown-content');
     const { conversation, sequence, messageId } = envelope;
     if (sender !== envelope.senderDevice || content.id !== messageId) {
@@ -331,6 +336,7 @@ export class Steps {
       senderDevice: sender,
       text: content.text,
       ...(content.attachments && { attachments: content.attachments }),
+      reportable: await keepEvidence(transaction, envelope, opened.content, opened.franking),
       time: envelope.createTime === undefined ? 0 : timestampMs(envelope.createTime),
     });
   }

@@ -178,13 +178,16 @@ export async function allHave(talkers: readonly Talker[], lines: readonly string
 }
 
 /** Ends this deployment's messaging process; `handrail up` starts it again. */
-export async function killMessaging(): Promise<void> {
+export const killMessaging = (): Promise<void> => killService('messaging');
+
+/** Ends a process of this deployment; `handrail up` starts it again. */
+export async function killService(service: 'profiles' | 'messaging'): Promise<void> {
   const folder = inject('folder');
   // It may have been killed just before, and not be there again yet.
-  const found = await until('messaging to run', 20, () =>
+  const found = await until(`${service} to run`, 20, () =>
     execFileSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' })
       .split('\n')
-      .find((line) => line.includes('handrail_messaging') && line.includes(folder)),
+      .find((line) => line.includes(`handrail_${service}`) && line.includes(folder)),
   );
   process.kill(Number.parseInt(found, 10), 'SIGKILL');
 }

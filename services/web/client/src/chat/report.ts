@@ -1,0 +1,99 @@
+// Reports of what others said, from a terminal or a script.
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+
+import { newRequestId } from '../base/bytes.ts';
+import type { ReportableMessage } from '../conversations/reports.ts';
+import { Chat, onlyOne, patiently } from './chat.ts';
+import type { Setting } from './chat.ts';
+import { EXIT, Fault, usageFault } from './faults.ts';
+import { plainText } from './output.ts';
+import { short, timeWord, whoseWord } from './words.ts';
+
+/** Lists what can be reported, or reports what is named. */
+export async function report(setting: Setting, input: Readable): Promise<void> {
+  const { line } = setting;
+  if (line.messages.length > 0 && line.reason === undefined) {
+    throw usageFault('Why? A report needs --reason.', 'See: handrail-chat report --help');
+  }
+  const note = line.note ? (await text(input)).trim().replace(/\s+/g, ' ') : '';
+  const chat = await Chat.open(setting);
+  try {
+    const conversation = await theConversation(chat);
+    const all = await chat.conversations().reportable(conversation);
+    if (line.messages.length === 0) await list(chat, conversation, all);
+    else await hand(chat, conversation, chosen(all, line.messages), note);
+  } finally {
+    await chat.close();
+  }
+}
+
+/** Also one that is closed. Asks no server. */
+async function theConversation(chat: Chat): Promise<string> {
+  const { what } = chat.setting.line;
+  const begin = `conversations/${what?.replace(/^conversations\//, '') ?? ''}`;
+  const known = await chat.namesHere(false);
+  return onlyOne(
+    known.filter((name) => name.startsWith(begin)),
+    what,
+  );
+}
+
+function chosen(all: readonly ReportableMessage[], begins: readonly string[]): string[] {
+  return begins.map((begin) => {
+    const [found, ...more] = all.filter(({ messageId }) => messageId.startsWith(begin));
+    const todo = 'See which there are: handrail-chat report';
+    if (found === undefined) {
+      const what = `No message that begins with ${begin} can be reported from this device.`;
+      throw new Fault(EXIT.failed, what, todo, 'NO_MESSAGE');
+    }
+    if (more.length === 0) return found.messageId;
+    throw usageFault(`Several messages begin with ${begin}.`, 'Give more letters of the id.');
+  });
+}
+
+async function list(
+  chat: Chat,
+  conversation: string,
+  all: readonly ReportableMessage[],
+): Promise<void> {
+  const { output } = chat.setting;
+  const names = await chat.people.namesIn(conversation);
+  for (const { messageId, sequence, sender, text: said, time } of all) {
+    const from = names.member(sender);
+    const event = {
+      event: 'reportable',
+      conversation,
+      message: messageId,
+      sequence: Number(sequence),
+      sender,
+      from,
+      time: new Date(time).toISOString(),
+      text: said,
+    };
+    const who = from === 'they' ? 'they' : whoseWord(from);
+    const words = `${short(messageId)}  ${timeWord(time, Date.now())}  ${who}: ${plainText(said)}`;
+    output.tell(event, words);
+  }
+  if (all.length > 0) return;
+  output.note({ event: 'none' }, 'Nothing of what others said can be reported from this device.');
+}
+
+async function hand(
+  chat: Chat,
+  conversation: string,
+  messages: readonly string[],
+  note: string,
+): Promise<void> {
+  const { line, output } = chat.setting;
+  const reason = line.reason ?? 'other';
+  const requestId = line.id ?? newRequestId();
+  const conversations = chat.conversations();
+  const name = await patiently(chat.setting, () =>
+    conversations.report(conversation, messages, { reason, note, requestId }),
+  );
+  const words =
+    `Reported. What to ask about it by: ${name}\n` +
+    'Whom it is about is not told. In danger now? Call your local emergency number first.';
+  output.tell({ event: 'reported', conversation, report: name, messages }, words);
+}
