@@ -7,6 +7,7 @@
 #include "handrail/messaging/v1/invitation.grpc.pb.h"
 #include "handrail/messaging/v1/key_service.grpc.pb.h"
 #include "handrail/messaging/v1/messaging.grpc.pb.h"
+#include "handrail/messaging/v1/push.grpc.pb.h"
 #include "handrail/messaging/v1/report.grpc.pb.h"
 #include "services/messaging/messaging_process.h"
 
@@ -21,6 +22,12 @@ void AddFlags(CLI::App& app, MessagingOptions* options) {
           "make the key ring that is missing (always in the data folder)");
   AddFlag(app, "group_readable_keys", &options->group_readable_keys,
           "key files may be readable by their group, as Kubernetes mounts them");
+  AddFlag(app, "push_gateway_url", &options->push.gateway_url,
+          "who is told of devices that have something waiting and no stream; docs/push.md");
+  AddFlag(app, "push_secrets_file", &options->push.secrets_file,
+          "what pushes are signed with: lines whsec_..., the first for good, more to rotate");
+  AddFlag(app, "push_ca_file", &options->push.ca_file,
+          "certificates that the gateway's is checked with (default: the system's)");
 }
 
 rpc::MainSpec Spec(MessagingOptions& options) {
@@ -32,7 +39,7 @@ rpc::MainSpec Spec(MessagingOptions& options) {
   spec.public_services = {
       rpc::DescriptorOf<v1::MessagingService>(), rpc::DescriptorOf<v1::KeyService>(),
       rpc::DescriptorOf<v1::GroupService>(), rpc::DescriptorOf<v1::AttachmentService>(),
-      rpc::DescriptorOf<v1::InvitationService>(),
+      rpc::DescriptorOf<v1::InvitationService>(), rpc::DescriptorOf<v1::PushService>(),
       rpc::DescriptorOf<v1::ReportService>()};
   spec.internal_services = {rpc::DescriptorOf<v1::ConversationSyncService>()};
   spec.add_flags = [&options](CLI::App& app) { AddFlags(app, &options); };

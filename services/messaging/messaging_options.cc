@@ -69,7 +69,7 @@ void SetDefaults(const rpc::CommonOptions& common, MessagingOptions& options) {
 
 std::vector<std::string> Validate(const rpc::CommonOptions& common,
                                   const MessagingOptions& options) {
-  std::vector<std::string> faults;
+  std::vector<std::string> faults = options.push.Faults();
   if (common.database_url.empty() && common.data_folder.empty()) {
     faults.push_back("--database_url or --data_folder must be set");
   }

@@ -29,6 +29,8 @@
 #include "services/messaging/domain/invitations.h"
 #include "services/messaging/domain/key_packages.h"
 #include "services/messaging/domain/messaging.h"
+#include "services/messaging/domain/push.h"
+#include "services/messaging/domain/pusher.h"
 #include "services/messaging/domain/report_sender.h"
 #include "services/messaging/domain/reports.h"
 #include "services/messaging/domain/retention_job.h"
@@ -38,8 +40,10 @@
 #include "services/messaging/handlers/invitation_handler.h"
 #include "services/messaging/handlers/key_handler.h"
 #include "services/messaging/handlers/messaging_handler.h"
+#include "services/messaging/handlers/push_handler.h"
 #include "services/messaging/handlers/report_handler.h"
 #include "services/messaging/messaging_metrics.h"
+#include "services/messaging/push_metrics.h"
 #include "services/messaging/report_metrics.h"
 #include "services/messaging/stores/device_log.h"
 #include "services/messaging/stores/invariants.h"
@@ -50,6 +54,7 @@
 #include "services/messaging/stores/sql_invitation_store.h"
 #include "services/messaging/stores/sql_key_package_store.h"
 #include "services/messaging/stores/sql_message_store.h"
+#include "services/messaging/stores/sql_push_store.h"
 #include "services/messaging/stores/sql_report_store.h"
 
 namespace handrail::messaging {
@@ -69,6 +74,8 @@ struct Parts {
   std::unique_ptr<crypto::KeyRing> ring;
   std::unique_ptr<HmacFranker> franker;
   std::unique_ptr<SqlMessageStore> store;
+  ReplicaId replica;
+  std::unique_ptr<PushGateway> gateway;  // null: nobody is told
 };
 
 class MessagingProcess final : public rpc::ServiceProcess {
@@ -115,6 +122,10 @@ class MessagingProcess final : public rpc::ServiceProcess {
             [this](const Call& call) { return messaging_.LearnCaller(call); },
             [this] { report_task_.Wake(); }),
         report_sender_(report_store_, *parts_.case_desk, clock_, context.random, {}),
+        push_metrics_(context.registry),
+        push_store_(*parts_.database, PushLimits()),
+        push_tokens_(push_store_, PushLimits(),
+                     [this](const Call& call) { return messaging_.LearnCaller(call); }),
         retention_(*parts_.store, key_store_, clock_, {}),
         openers_(kOpenerThreads, kOpenerQueueLimit),
         handler_(messaging_, context.edge, context.streams, *parts_.page_tokens, clock_, openers_,
@@ -123,11 +134,19 @@ class MessagingProcess final : public rpc::ServiceProcess {
         group_handler_(groups_, context.edge, metrics_),
         attachment_handler_(attachments_, context.edge),
         invitation_handler_(invitations_, context.edge),
+        push_handler_(
+            push_tokens_, context.edge,
+            parts_.gateway == nullptr ? PushHandler::Gateway::kNone : PushHandler::Gateway::kThere),
         report_handler_(reports_, context.edge),
         sync_handler_(messaging_, context.edge),
         report_task_(kReportInterval, [this] { SendReports(); }) {
     parts_.store->SetListener(&hub_);
     parts_.bus->SetListener(&hub_);
+    if (parts_.gateway == nullptr) return;
+    pusher_ = std::make_unique<Pusher>(
+        push_store_, *parts_.gateway, clock_, context.random, push_metrics_, parts_.replica,
+        [this](const DeviceId& device) { return hub_.HasStream(device); }, Pusher::Options());
+    hub_.SetAbsenceListener(pusher_.get());
   }
 
   rpc::ServerServices Services() override {
@@ -137,6 +156,7 @@ class MessagingProcess final : public rpc::ServiceProcess {
                                 rpc::Registered<v1::GroupService>(&group_handler_),
                                 rpc::Registered<v1::AttachmentService>(&attachment_handler_),
                                 rpc::Registered<v1::InvitationService>(&invitation_handler_),
+                                rpc::Registered<v1::PushService>(&push_handler_),
                                 rpc::Registered<v1::ReportService>(&report_handler_)};
     services.internal_services = {rpc::Registered<v1::ConversationSyncService>(&sync_handler_)};
     services.readiness = {{"database", [this] { return CheckDatabase(); }}};
@@ -144,6 +164,7 @@ class MessagingProcess final : public rpc::ServiceProcess {
       database_metrics_.Update();
       metrics_.Update(hub_.CurrentStats());
       report_metrics_.Update(report_store_, report_sender_, clock_);
+      if (pusher_ != nullptr) push_metrics_.Update(pusher_->CurrentStats());
     }};
     return services;
   }
@@ -154,6 +175,7 @@ class MessagingProcess final : public rpc::ServiceProcess {
     attachment_sweeper_.Start();
     started_ = true;
     report_task_.Wake();
+    if (pusher_ != nullptr) pusher_->Start();
     invariants_.Start();
     return absl::OkStatus();
   }
@@ -162,6 +184,7 @@ class MessagingProcess final : public rpc::ServiceProcess {
     invariants_.Stop();
     report_sender_.Stop();
     report_task_.Stop();
+    if (pusher_ != nullptr) pusher_->Stop();
     attachment_sweeper_.Stop();
     retention_.Stop();
     openers_.Stop();
@@ -169,6 +192,7 @@ class MessagingProcess final : public rpc::ServiceProcess {
     parts_.store->WaitUntilIdle();  // answers still go to streams, the hub and the metrics
     parts_.bus->SetListener(nullptr);
     parts_.store->SetListener(nullptr);
+    hub_.SetAbsenceListener(nullptr);
     hub_.Stop();
   }
 
@@ -212,6 +236,10 @@ class MessagingProcess final : public rpc::ServiceProcess {
   ReportMetrics report_metrics_;
   Reports reports_;
   ReportSender report_sender_;
+  PushMetrics push_metrics_;
+  SqlPushStore push_store_;
+  PushTokens push_tokens_;
+  std::unique_ptr<Pusher> pusher_;  // null: nobody is told
   RetentionJob retention_;
   Executor openers_;
   MessagingHandler handler_;
@@ -219,6 +247,7 @@ class MessagingProcess final : public rpc::ServiceProcess {
   GroupHandler group_handler_;
   AttachmentHandler attachment_handler_;
   InvitationHandler invitation_handler_;
+  PushHandler push_handler_;
   ReportHandler report_handler_;
   ConversationSyncHandler sync_handler_;
   std::atomic<bool> started_ = false;
@@ -255,6 +284,10 @@ absl::StatusOr<std::unique_ptr<rpc::ServiceProcess>> BuildMessaging(
   RETURN_IF_ERROR(OpenKeys(options, context, parts));
   SqlMessageStore::Options store_options;
   store_options.franker = parts.franker.get();
+  if (options.push.enabled()) {
+    ASSIGN_OR_RETURN(parts.gateway, MakePushGateway(options.push, context.clock));
+    store_options.replica = parts.replica = ReplicaId::Random(context.random);
+  }
   ASSIGN_OR_RETURN(parts.store, SqlMessageStore::Create(*parts.database, context.clock,
                                                         context.random, store_options));
   ASSIGN_OR_RETURN(crypto::SecretKey key,

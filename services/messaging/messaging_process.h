@@ -10,6 +10,7 @@
 #include "common/crypto/vault.h"
 #include "common/rpc/main_support.h"
 #include "common/storage/database.h"
+#include "services/messaging/push_options.h"
 
 namespace handrail::messaging {
 
@@ -21,6 +22,7 @@ struct MessagingOptions {
   // messages were stamped already: only its own ring can verify them.
   bool create_keys = false;
   bool group_readable_keys = false;  // the key file may be 0640
+  PushOptions push;
 };
 
 crypto::KeyFilePolicy PolicyOf(const MessagingOptions& options);
@@ -35,9 +37,9 @@ absl::Status CreateMissingKeyRing(const MessagingOptions& options, storage::Data
                                   const Clock& clock, Random& random);
 
 // The whole service, from the database to the handlers. Opens and migrates the database: its codes,
-// and INVALID_ARGUMENT / CONFIGURATION_INVALID for a bad URL or address; codes of
-// CreateMissingKeyRing and crypto::KeyRing::Load. `options` has its defaults set. A Redis or a
-// profiles that is down does not keep it from starting.
+// and INVALID_ARGUMENT / CONFIGURATION_INVALID for a bad URL, address or secret; codes of
+// CreateMissingKeyRing and crypto::KeyRing::Load. `options` has its defaults set. A Redis, a
+// profiles or a push gateway that is down does not keep it from starting.
 absl::StatusOr<std::unique_ptr<rpc::ServiceProcess>> BuildMessaging(
     const MessagingOptions& options, const rpc::MainContext& context);
 

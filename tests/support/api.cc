@@ -27,6 +27,7 @@
 #include "handrail/messaging/v1/group.pb.h"
 #include "handrail/messaging/v1/invitation.pb.h"
 #include "handrail/messaging/v1/key_service.pb.h"
+#include "handrail/messaging/v1/push.pb.h"
 #include "handrail/messaging/v1/report.pb.h"
 #include "handrail/profiles/v1/case_sync.grpc.pb.h"
 #include "handrail/profiles/v1/directory.grpc.pb.h"
@@ -65,6 +66,7 @@ void LinkOtherProtos() {
   messaging::v1::ListInvitationsRequest::descriptor();
   messaging::v1::ReportMessagesRequest::descriptor();
   profiles::v1::OpenCaseRequest::descriptor();
+  messaging::v1::RegisterPushRequest::descriptor();
   profiles::v1::GetMemberSnapshotRequest::descriptor();
 }
 

@@ -21,6 +21,7 @@ pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 # take.
 set_target_properties(PkgConfig::HIREDIS PROPERTIES INTERFACE_COMPILE_OPTIONS "")
 pkg_check_modules(LEMON REQUIRED IMPORTED_TARGET lemon)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
 
 function(handrail_external name)
@@ -44,6 +45,7 @@ handrail_external(sodium PkgConfig::SODIUM)
 handrail_external(openssl OpenSSL::SSL OpenSSL::Crypto)
 handrail_external(icu ICU::i18n ICU::uc)
 handrail_external(prometheus prometheus-cpp::core)
+handrail_external(curl PkgConfig::CURL)
 handrail_external(httplib PkgConfig::HTTPLIB Threads::Threads)
 # Its headers alone: what runs needs no library of it.
 add_library(ext_lemon INTERFACE)

@@ -76,6 +76,9 @@ void DeliveryHub::CloseStream(const SessionPtr& session) {
     if (found != sessions_.end() && found->second == session) sessions_.erase(found);
   }
   bus_.Unlisten(session->device());
+  if (AbsenceListener* absence = absence_) {
+    absence->OnStreamEnded(session->device(), session->generation());
+  }
 }
 
 DeliveryHub::SessionPtr DeliveryHub::Find(const DeviceId& device) const {
@@ -139,6 +142,7 @@ void DeliveryHub::Spread(absl::Span<const WakeUp> wake_ups) {
 }
 
 void DeliveryHub::OnCommitted(absl::Span<const CommittedMessages> commit) {
+  std::vector<DeviceId> away;
   for (const CommittedMessages& messages : commit) {
     std::vector<SessionPtr> here;
     std::vector<DeviceId> elsewhere;
@@ -157,7 +161,10 @@ void DeliveryHub::OnCommitted(absl::Span<const CommittedMessages> commit) {
       if (!session->OnCommitted(messages)) elsewhere.push_back(session->device());
     }
     for (const DeviceId& device : elsewhere) bus_.Publish({device, messages.conversation});
+    away.insert(away.end(), elsewhere.begin(), elsewhere.end());
   }
+  AbsenceListener* absence = absence_;
+  if (absence != nullptr && !away.empty()) absence->OnAway(away);
 }
 
 void DeliveryHub::OnWakeUp(const WakeUp& wake_up) {

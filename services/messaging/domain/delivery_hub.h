@@ -15,6 +15,7 @@
 #include "common/base/clock.h"
 #include "common/base/executor.h"
 #include "common/base/mutex.h"
+#include "services/messaging/domain/absence_listener.h"
 #include "services/messaging/domain/message_store.h"
 #include "services/messaging/domain/messages.h"
 #include "services/messaging/domain/stream_session.h"
@@ -46,6 +47,9 @@ class DeliveryHub final : public CommitListener, public WakeUpListener {
   DeliveryHub(MessageStore& store, WakeUpBus& bus, const Clock& clock, const Options& options);
   ~DeliveryHub() override;
 
+  // Whoever hears of devices that may be away; null for nobody. Must outlive the hub, or be taken
+  // out before.
+  void SetAbsenceListener(AbsenceListener* listener) { absence_ = listener; }
   // Begins to sweep.
   void Start();
   // Ends reads and sweeps. Idempotent.
@@ -73,6 +77,7 @@ class DeliveryHub final : public CommitListener, public WakeUpListener {
   // One sweep, now. Blocks.
   void Sweep();
   size_t StreamCount() const;
+  bool HasStream(const DeviceId& device) const { return Find(device) != nullptr; }
 
   struct Stats {
     int64_t streams = 0;
@@ -99,6 +104,7 @@ class DeliveryHub final : public CommitListener, public WakeUpListener {
 
   mutable Mutex mutex_;
   absl::flat_hash_map<DeviceId, SessionPtr> sessions_ ABSL_GUARDED_BY(mutex_);
+  std::atomic<AbsenceListener*> absence_{nullptr};
   std::atomic<bool> missed_{false};
   std::atomic<int64_t> wake_ups_missed_{0};
   std::atomic<int64_t> found_by_sweep_{0};

@@ -94,6 +94,9 @@ constexpr Invariant kInvariants[] = {
     {"C5: a removed device still reads",
      "SELECT COUNT(*) FROM conversation_devices d JOIN devices v ON v.device_id = d.device_id"
      " WHERE v.revoked = 1 AND d.end_sequence IS NULL"},
+    {"C5: a removed device still has a push token",
+     "SELECT COUNT(*) FROM push_devices p WHERE NOT EXISTS (SELECT 1 FROM devices v"
+     " WHERE v.device_id = p.device_id AND v.revoked = 0)"},
     {"C5: a device reads on that is not in the conversation's group",
      "SELECT COUNT(*) FROM conversation_devices d JOIN conversations c"
      " ON c.conversation_key = d.conversation_key WHERE c.group_id IS NOT NULL"

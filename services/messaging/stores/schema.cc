@@ -386,6 +386,33 @@ std::vector<std::string> ReportTables() {
   };
 }
 
+// Who wants to be told by the push gateway, and who was.
+std::vector<std::string> PushTables() {
+  return {
+      // Where the device's stream is, if that replica is alive.
+      "ALTER TABLE devices ADD COLUMN stream_replica {blob}",
+      "CREATE TABLE replicas ("
+      " replica_id {blob} NOT NULL PRIMARY KEY CHECK (length(replica_id) = 16),"
+      " renewed_at {int} NOT NULL) {strict}",
+      "CREATE TABLE push_devices ("
+      " device_id {blob} NOT NULL PRIMARY KEY CHECK (length(device_id) = 16),"
+      // Null once it is forgotten.
+      " token TEXT CHECK (length(token) BETWEEN 1 AND 1024),"
+      // The push that is tried, and the absence that it is for.
+      " push_id {blob},"
+      " push_generation {int} NOT NULL DEFAULT 0,"
+      " push_acked {int} NOT NULL DEFAULT 0,"
+      " claimed_until {int} NOT NULL DEFAULT 0,"
+      // The last one that the gateway took.
+      " pushed_at {int},"
+      " pushed_generation {int} NOT NULL DEFAULT 0,"
+      " pushed_acked {int} NOT NULL DEFAULT 0,"
+      " pushed_head {int} NOT NULL DEFAULT 0,"
+      " budget_at {int} NOT NULL DEFAULT 0,"
+      " refused_until {int} NOT NULL DEFAULT 0) {strict}",
+  };
+}
+
 }  // namespace
 
 absl::Span<const Migration> Migrations() {
@@ -417,6 +444,7 @@ absl::Span<const Migration> Migrations() {
       {"0016_device_log", DeviceLogTables()},
       {"0017_kept_bytes", KeptBytes()},
       {"0018_reports", ReportTables()},
+      {"0019_push", PushTables()},
   };
   return *migrations;
 }

@@ -247,7 +247,10 @@ absl::StatusOr<int64_t> SqlMessageStore::StartStream(absl::Time deadline, absl::
     RETURN_IF_ERROR(TouchDevice(tx, options_.limits, now, device));
     generation = rows.front().Int(2) + 1;
     return tx
-        .Execute("UPDATE devices SET generation = $2 WHERE device_id = $1", {device, generation})
+        .Execute("UPDATE devices SET generation = $2, stream_replica = $3 WHERE device_id = $1",
+                 {device, generation,
+                  options_.replica.IsZero() ? storage::Value(storage::Null())
+                                            : storage::Value(options_.replica)})
         .status();
   }));
   return generation;

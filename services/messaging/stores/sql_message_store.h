@@ -11,6 +11,7 @@
 #include "common/storage/database.h"
 #include "services/messaging/domain/key_packages.h"
 #include "services/messaging/domain/message_store.h"
+#include "services/messaging/domain/push.h"
 #include "services/messaging/stores/ack_batcher.h"
 #include "services/messaging/stores/append_batcher.h"
 
@@ -27,6 +28,7 @@ class SqlMessageStore final : public MessageStore {
     AckBatcher::Options ack;
     int64_t trim_conversations = 32;  // conversations that one step of retention looks at
     int64_t trim_messages = 500;      // messages of one conversation that one step trims
+    ReplicaId replica;                // where streams are said to be; zero: nowhere
   };
 
   // Applies the migrations. All must outlive the store.

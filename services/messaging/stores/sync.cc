@@ -168,6 +168,8 @@ class SnapshotStep {
               .status());
       RETURN_IF_ERROR(
           tx_.Execute("DELETE FROM group_welcomes WHERE device_id = $1", {device}).status());
+      RETURN_IF_ERROR(
+          tx_.Execute("DELETE FROM push_devices WHERE device_id = $1", {device}).status());
       wake_ups_.push_back({device, ConversationId()});
     }
     return absl::OkStatus();

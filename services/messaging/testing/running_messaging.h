@@ -23,6 +23,7 @@
 #include "handrail/messaging/v1/invitation.grpc.pb.h"
 #include "handrail/messaging/v1/key_service.grpc.pb.h"
 #include "handrail/messaging/v1/messaging.grpc.pb.h"
+#include "handrail/messaging/v1/push.grpc.pb.h"
 #include "handrail/messaging/v1/report.grpc.pb.h"
 #include "services/messaging/messaging_process.h"
 #include "services/messaging/stores/invariants.h"
@@ -61,7 +62,7 @@ class Server {
         options_.server.edge, {clock_, tokens_, services_, drain_, registry_},
         {rpc::DescriptorOf<v1::MessagingService>(), rpc::DescriptorOf<v1::KeyService>(),
          rpc::DescriptorOf<v1::GroupService>(), rpc::DescriptorOf<v1::AttachmentService>(),
-         rpc::DescriptorOf<v1::InvitationService>(),
+         rpc::DescriptorOf<v1::InvitationService>(), rpc::DescriptorOf<v1::PushService>(),
          rpc::DescriptorOf<v1::ReportService>()},
         {rpc::DescriptorOf<v1::ConversationSyncService>()});
     EXPECT_TRUE(edge.ok()) << edge.status();
@@ -112,6 +113,9 @@ class Server {
   }
   std::unique_ptr<v1::ReportService::Stub> Reports() const {
     return v1::ReportService::NewStub(ChannelTo(options_.server.public_address));
+  }
+  std::unique_ptr<v1::PushService::Stub> Push() const {
+    return v1::PushService::NewStub(ChannelTo(options_.server.public_address));
   }
   std::unique_ptr<v1::ConversationSyncService::Stub> Internal() const {
     return v1::ConversationSyncService::NewStub(ChannelTo(options_.server.internal_address));
