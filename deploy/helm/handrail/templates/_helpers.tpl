@@ -136,6 +136,13 @@ readinessProbe:
 {{- end }}
 - --key_ring_file=/etc/handrail/keyring/keyring
 - --group_readable_keys
+{{- if and (eq .component "messaging") $values.push.gatewayUrl }}
+- --push_gateway_url={{ $values.push.gatewayUrl }}
+- --push_secrets_file=/etc/handrail/push/secrets
+{{- if $values.push.caSecret }}
+- --push_ca_file=/etc/handrail/push-ca/ca.crt
+{{- end }}
+{{- end }}
 {{- if eq .component "profiles" }}
 - --deployment={{ .root.Values.deploymentName }}
 - --signing_keys_folder=/etc/handrail/signing-keys
