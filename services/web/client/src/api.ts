@@ -10,5 +10,6 @@ export * from './gen/handrail/messaging/v1/group_pb.ts';
 export * from './gen/handrail/messaging/v1/invitation_pb.ts';
 export * from './gen/handrail/messaging/v1/key_service_pb.ts';
 export * from './gen/handrail/messaging/v1/messaging_pb.ts';
+export * from './gen/handrail/messaging/v1/push_pb.ts';
 export * from './gen/handrail/messaging/v1/report_pb.ts';
 export { MatchingService, OfferState, TicketState } from './gen/handrail/matching/v1/matching_pb.ts';

@@ -8,6 +8,7 @@ import type {
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 
 import type { DeviceKey } from '../engine/engine.ts';
+import { PushService } from '../gen/handrail/messaging/v1/push_pb.ts';
 import { IdentityService } from '../gen/handrail/profiles/v1/identity_pb.ts';
 import type {
   AccessToken,
@@ -136,6 +137,22 @@ export class Session implements Transport {
   /** Removes a device of this member; this one too, should it be named. */
   revokeDevice(name: string, requestId: string): Promise<Device> {
     return this.unary(IdentityService.method.revokeDevice, { name, requestId });
+  }
+
+  /**
+   * Asks for pushes to this device: while it has no stream open and something waits, the server
+   * tells the operator's gateway this token, 1 to 1,024 printable ASCII characters, and nothing
+   * else. Best a random handle that the gateway has given to the app. Call it after each start: the
+   * server forgets a token of which the gateway says that it is of no use. False: this server has no
+   * gateway, and nobody will be told.
+   */
+  async registerPush(token: string): Promise<boolean> {
+    return (await this.unary(PushService.method.registerPush, { token })).gateway;
+  }
+
+  /** Takes that back: the server forgets the token. */
+  async unregisterPush(): Promise<void> {
+    await this.unary(PushService.method.unregisterPush, {});
   }
 
   async unary<I extends DescMessage, O extends DescMessage>(

@@ -182,3 +182,23 @@ describe('an error', () => {
     expect([cancelled.code, cancelled.retryable]).toEqual(['CANCELLED', false]);
   });
 });
+
+describe('pushes', () => {
+  test('are asked for with a token, and taken back', async () => {
+    const { session } = await newDevice();
+    // This deployment has no gateway; the token is kept all the same.
+    expect(await session.registerPush('a handle of the gateway')).toBe(false);
+    expect(await session.registerPush('x'.repeat(1024))).toBe(false);
+    await session.unregisterPush();
+    await session.unregisterPush();
+  });
+
+  test('are refused for what is no token', async () => {
+    const { session } = await newDevice();
+    for (const token of ['', 'x'.repeat(1025), 'zwölf', 'a\nb', '\u0000', '🙂']) {
+      const refused = await failureOf(session.registerPush(token));
+      expect([refused.code, refused.reason]).toEqual(['INVALID_ARGUMENT', 'FIELD_INVALID']);
+      expect(refused.fields.map(({ field }) => field)).toEqual(['token']);
+    }
+  });
+});
