@@ -31,6 +31,7 @@ EnvelopePtr Told(const EnvelopePtr& envelope, const std::vector<MemberId>& silen
   if (!IsSilenced(*envelope, silenced)) return envelope;
   auto silent = std::make_shared<Envelope>(*envelope);
   silent->payload.clear();
+  silent->franking.reset();
   return silent;
 }
 
