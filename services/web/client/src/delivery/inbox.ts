@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 
-import { fromJsonBytes, toJsonBytes } from '../base/bytes.ts';
+import { fromJsonBytes, newRequestId, toJsonBytes } from '../base/bytes.ts';
 import { GroupService } from '../gen/handrail/messaging/v1/group_pb.ts';
 import {
   ClosingCause,
@@ -87,6 +87,8 @@ const LAST_WORDS_MS = 2_000;
 const MAX_CURSORS = 256;
 
 const CURSOR = 'cursor/';
+/** Which inbox of this device has begun a stream last. */
+const OWNER = 'inbox-owner';
 
 /** What a handler threw, told apart from what the stream did. */
 class HandlerFailure {
@@ -121,8 +123,10 @@ function isFinal(error: HandrailError): boolean {
 export class Inbox {
   private readonly options: InboxOptions;
   private readonly acknowledger: Acknowledger;
+  private readonly id = newRequestId();
   private running = false;
   private failures = 0;
+  private overtaken = 0;
 
   constructor(options: InboxOptions) {
     this.options = options;
@@ -258,7 +262,7 @@ export class Inbox {
     try {
       const closing = await this.receive(signal);
       if (signal.aborted) return 'stopped';
-      if (closing?.cause === ClosingCause.REPLACED) return 'replaced';
+      if (closing?.cause === ClosingCause.REPLACED) return await this.replaced();
       if (closing?.cause === ClosingCause.REVOKED) return 'revoked';
       // The server's wait is jittered already.
       if (closing !== undefined) return { ms: closing.retryAfterMs };
@@ -276,7 +280,32 @@ export class Inbox {
     }
   }
 
+  /**
+   * Another inbox of this device has taken over, and this one ends; unless it was this one itself: a
+   * request of a connection that was given up can arrive late, after that of the next one. Then it
+   * begins again, ever more slowly should it be a copy of the store.
+   */
+  private async replaced(): Promise<InboxEnd | { ms: number }> {
+    const owner = await this.ours(() => this.options.store.get(OWNER));
+    if (owner !== undefined && fromJsonBytes<string>(owner) !== this.id) return 'replaced';
+    this.overtaken += 1;
+    const { backoff = DEFAULT_BACKOFF, random = Math.random } = this.options;
+    return { ms: fullJitterMs(this.overtaken, backoff, random) };
+  }
+
+  /** Says in the store that the device's stream is ours from now on. */
+  private claim(): Promise<void> {
+    return this.ours(() =>
+      this.options.store.transact(async (transaction) => {
+        const owner = await transaction.get(OWNER);
+        if (owner !== undefined && fromJsonBytes<string>(owner) === this.id) return;
+        transaction.put(OWNER, toJsonBytes(this.id));
+      }),
+    );
+  }
+
   private async receive(signal: AbortSignal): Promise<Closing | undefined> {
+    await this.claim();
     const cursors = await this.cursors();
     const leaving = new AbortController();
     const stream = this.options.transport.serverStream(

@@ -243,6 +243,23 @@ describe('an inbox', () => {
     expect(await second.stop()).toBe('stopped');
   });
 
+  test('begins again when it was a late request of its own that took over', async () => {
+    const { ann, bob, conversation } = await twoPeople();
+    const inbox = runInbox(bob);
+    await until('the stream to catch up', 10, () => isLive(inbox));
+    // As it comes from a connection that was given up: this device's, and of no other inbox.
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const late = bob.session.serverStream(MessagingService.method.subscribe, {}, { signal });
+    await late[Symbol.asyncIterator]().next();
+    const lives = () => inbox.statuses.filter(({ kind }) => kind === 'caught-up').length;
+    await until('it to be back', 20, () => lives() > 1);
+    leaving.abort();
+    await sendAll(ann.session, conversation, texts(1, 2));
+    await until('the messages', 20, async () => (await received(bob)).length === 2);
+    expect(await inbox.stop()).toBe('stopped');
+  });
+
   test('ends when its device was removed', async () => {
     const { bob } = await twoPeople();
     const inbox = runInbox(bob);
