@@ -37,7 +37,8 @@ async function allSee(talkers: readonly Talker[], conversation: string, devices:
 const reasonOf = (error: unknown) => (error as HandrailError).reason;
 const refusal = (call: Promise<unknown>) => call.then(() => 'nothing', reasonOf);
 
-describe('people who come by invitation', () => {
+// Many devices, each with keys of its own to make.
+describe('people who come by invitation', { timeout: 120_000 }, () => {
   test('talk end to end encrypted, and read nothing of before they came', async () => {
     const [ann, bob] = await started(talker(await newDevice()), talker(await newDevice()));
     const tablet = await talker(await anotherDevice(bob!));
