@@ -99,6 +99,13 @@ TEST_P(InvariantsTest, FindsARemovedDeviceThatReads) {
   ExpectFound("C5: a removed device still reads");
 }
 
+TEST_P(InvariantsTest, FindsARemovedDeviceWithAToken) {
+  Plant("INSERT INTO push_devices (device_id, token) VALUES ($1, 'token')", {bob_phone_});
+  ASSERT_THAT(Violations(), IsEmpty());
+  Plant("UPDATE devices SET revoked = 1 WHERE device_id = $1", {bob_phone_});
+  ExpectFound("C5: a removed device still has a push token");
+}
+
 TEST_P(InvariantsTest, FindsADeviceThatReadsBeyondTheEnd) {
   Plant("UPDATE conversation_devices SET end_sequence = 9 WHERE device_id = $1", {bob_phone_});
   ExpectFound("C5: a device reads beyond the newest message");
