@@ -37,8 +37,8 @@ rpc::MainSpec Spec(MessagingOptions& options) {
       "Conversations of paired members and of small groups: stores opaque messages and delivers "
       "them to every device, in order, at least once.";
   spec.public_services = {
-      rpc::DescriptorOf<v1::MessagingService>(), rpc::DescriptorOf<v1::KeyService>(),
-      rpc::DescriptorOf<v1::GroupService>(), rpc::DescriptorOf<v1::AttachmentService>(),
+      rpc::DescriptorOf<v1::MessagingService>(),  rpc::DescriptorOf<v1::KeyService>(),
+      rpc::DescriptorOf<v1::GroupService>(),      rpc::DescriptorOf<v1::AttachmentService>(),
       rpc::DescriptorOf<v1::InvitationService>(), rpc::DescriptorOf<v1::PushService>(),
       rpc::DescriptorOf<v1::ReportService>()};
   spec.internal_services = {rpc::DescriptorOf<v1::ConversationSyncService>()};
