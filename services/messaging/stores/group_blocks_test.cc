@@ -46,8 +46,8 @@ class GroupBlocksTest : public InvitationTest {
   // Reads for a stream until it has what there is.
   void Drain(StreamSession& session, const DeviceId& device) {
     for (auto plan = session.NextRead(); plan.wanted; plan = session.NextRead()) {
-      session.OnRead(
-          plan, store_->ReadStream(kForever, device, plan.positions, plan.everything, plan.limit));
+      session.OnRead(plan, store_->ReadStream(kForever, clock_.Now(), device, plan.positions,
+                                              plan.everything, plan.limit));
     }
   }
 };
