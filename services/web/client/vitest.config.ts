@@ -7,6 +7,8 @@ const deployed = {
   fileParallelism: false,
   globalSetup: 'test/integration/deployment.ts',
   ...timeouts,
+  // They wait for states; a machine that compiles beside them takes its time.
+  testTimeout: 120_000,
 };
 // So many people come in these that a deployment of their own is called as often as it allows.
 const CONVERSATIONS = 'test/integration/conversation*.test.ts';
