@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
@@ -127,7 +128,7 @@ void Pusher::Sweep(absl::Time now) {
 
 bool Pusher::Serve(const std::vector<DeviceId>& devices) {
   const absl::Time now = clock_.Now();
-  const auto standings = store_.Look(Deadline(), now, devices);
+  auto standings = store_.Look(Deadline(), now, devices);
   if (!standings.ok()) {
     Warn("devices could not be looked at", standings.status());
     const absl::Time later = now + Jittered(2 * options_.look_after);
@@ -137,6 +138,14 @@ bool Pusher::Serve(const std::vector<DeviceId>& devices) {
   absl::flat_hash_set<DeviceId> without(devices.begin(), devices.end());
   for (const PushStanding& standing : *standings) without.erase(standing.device);
   for (const DeviceId& device : without) queue_.Rest(device, now + options_.look_again_after);
+  // In the order of the queue: who failed is behind those who wait, so that a token that the
+  // gateway cannot do with is not what is tried again and again.
+  absl::flat_hash_map<DeviceId, size_t> places;
+  for (size_t i = 0; i < devices.size(); ++i) places.emplace(devices[i], i);
+  std::sort(standings->begin(), standings->end(),
+            [&places](const PushStanding& a, const PushStanding& b) {
+              return places[a.device] < places[b.device];
+            });
   std::vector<PushClaim> claims = Choose(*standings, now);
   return claims.empty() || Push(std::move(claims));
 }
@@ -228,7 +237,9 @@ void Pusher::Settle(const PushClaim& claim, const PushResult& result) {
   // The claim runs out by itself then.
   if (!settled.ok()) Warn("what became of a push could not be kept", settled);
   switch (result.outcome) {
-    case PushOutcome::kFailed: queue_.NoteAnew(claim.device, now); break;
+    case PushOutcome::kFailed:
+      queue_.NoteAnew(claim.device, now + Jittered(2 * options_.look_after));
+      break;
     case PushOutcome::kRefused: queue_.NoteAnew(claim.device, refused_until); break;
     case PushOutcome::kSent:
     case PushOutcome::kGone: queue_.Rest(claim.device, now + options_.look_after); break;

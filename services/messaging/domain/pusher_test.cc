@@ -279,6 +279,20 @@ TEST_P(PusherTest, ARefusedTokenHoldsNobodyUp) {
   EXPECT_LE(Tried(), 3 + 6);
 }
 
+TEST_P(PusherTest, ATokenThatTheGatewayFailsAtHoldsNobodyUpForLong) {
+  gateway_.answer = [this](const PushRequest& request) {
+    const bool bad = request.token == TokenOf(bob_phone_);
+    return PushResult{bad ? PushOutcome::kFailed : PushOutcome::kSent};
+  };
+  SayAt(*here_, bob_phone_);
+  Pass(absl::Minutes(1));
+  EXPECT_GE(Tried(), 1);
+  Say();
+  Pass(absl::Minutes(5));
+  EXPECT_EQ(Told(ann_phone_), 1);
+  EXPECT_EQ(Told(ann_tablet_), 1);
+}
+
 TEST_P(PusherTest, WhatIsOverBeforeTheLookIsNotTold) {
   Say();
   BlockThem();

@@ -44,7 +44,7 @@ absl::Status VerifyReport(const Report& report, const MemberId& reporter,
     }
     // What follows is of a message that is what it is said to be.
     if (stamped.sender == reporter || stamped.create_time < participation.from - kClockSkew ||
-        stamped.create_time > participation.until) {
+        stamped.create_time > participation.until + kClockSkew) {
       return Fault(i, "is not the caller's to report");
     }
     if (i > 0 && !Follows(stamped, report.messages[i - 1].stamped)) {

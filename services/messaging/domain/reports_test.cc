@@ -128,9 +128,9 @@ TEST_F(ReportsTest, OnlyWhatWasSaidWhileTheReporterTookPartIsTheirs) {
   // Clocks of replicas differ.
   participation_.from = opened_ + absl::Seconds(11);
   EXPECT_TRUE(Verify(ReportOf({said})).ok());
-  participation_.until = opened_ + absl::Seconds(9);
+  participation_.until = opened_ + absl::Seconds(7);
   EXPECT_EQ(Fault(Verify(ReportOf({said}))), "messages[0] is not the caller's to report");
-  participation_.until = opened_ + absl::Seconds(10);
+  participation_.until = opened_ + absl::Seconds(8);
   EXPECT_TRUE(Verify(ReportOf({said})).ok());
 }
 

@@ -18,6 +18,8 @@ struct Invariant {
   const char* text;
   const char* sql;
   bool takes_limits = false;
+  // False for what may not hold beside replicas of the version before: nothing to wake anybody for.
+  bool watched = true;
 };
 
 constexpr Invariant kInvariants[] = {
@@ -135,7 +137,8 @@ constexpr Invariant kInvariants[] = {
     {"C6: the bytes that are kept of a conversation are not those that are counted",
      "SELECT COUNT(*) FROM conversations c WHERE c.kept_bytes <> (SELECT"
      " COALESCE(SUM(length(m.payload)), 0) FROM messages m"
-     " WHERE m.conversation_key = c.conversation_key)"},
+     " WHERE m.conversation_key = c.conversation_key)",
+     false, false},
     {"C5: the indexes of a device log are not dense",
      "SELECT COUNT(*) FROM (SELECT 1 AS one FROM device_log GROUP BY member_id"
      " HAVING MIN(entry_index) <> 1 OR MAX(entry_index) <> COUNT(*)) AS t"},
@@ -193,6 +196,7 @@ constexpr absl::string_view kBrokenLog = "C5: the hash of an entry of a device l
 std::vector<storage::InvariantQuery> MessageInvariants(const Limits& limits) {
   std::vector<storage::InvariantQuery> queries;
   for (const Invariant& invariant : kInvariants) {
+    if (!invariant.watched) continue;
     const absl::string_view text = invariant.text;
     const size_t colon = text.find(": ");
     storage::InvariantQuery& query = queries.emplace_back();

@@ -21,7 +21,7 @@ using storage::Transaction;
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max() / 4;
 constexpr absl::Duration kLookAgain = absl::Hours(1);
 constexpr int64_t kAnswersAtOnce = 500;
-// The bytes of so many messages are counted anew at each look.
+// The bytes of so many messages are counted anew at each look; of more, when they near the bound.
 constexpr int64_t kCountedAnew = 1000;
 constexpr int64_t kInvitationsAtOnce = 500;
 
@@ -164,13 +164,12 @@ class TrimStep {
 
   // Replicas of a version that does not count may have written beside one that does.
   absl::Status CountBytes() {
-    if (head_ + 1 - first_ > kCountedAnew) return absl::OkStatus();
     return tx_
         .Execute(
             "UPDATE conversations SET kept_bytes = (SELECT COALESCE(SUM(length(payload)), 0)"
             " FROM messages WHERE messages.conversation_key = $1)"
-            " WHERE conversation_key = $1",
-            {key_})
+            " WHERE conversation_key = $1 AND (kept_bytes > $2 OR CAST($3 AS {int}) = 1)",
+            {key_, limits_.stored_bytes / 2, head_ + 1 - first_ <= kCountedAnew})
         .status();
   }
 

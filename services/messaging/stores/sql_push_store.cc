@@ -60,8 +60,8 @@ PushStanding StandingOf(const Row& row) {
   return standing;
 }
 
-// What waits for each: a message that somebody else sent, in a conversation that is open to the
-// device. A commit alone is nothing to wake anybody for.
+// What waits for each: a message that somebody else sent, whom no block parts from them, in a
+// conversation that is open to the device. A commit alone is nothing to wake anybody for.
 absl::Status LoadMarks(Transaction& tx, absl::Span<const DeviceId> devices,
                        absl::flat_hash_map<DeviceId, PushStanding*>& standings) {
   Args args;
@@ -71,9 +71,7 @@ absl::Status LoadMarks(Transaction& tx, absl::Span<const DeviceId> devices,
   ASSIGN_OR_RETURN(
       const Rows rows,
       tx.Query(absl::StrCat("SELECT d.device_id, CAST(SUM(d.acked_sequence) AS {int}),"
-                            " CAST(SUM(CASE WHEN ",
-                            kOpen,
-                            " THEN c.head_sequence ELSE 0 END) AS {int}),"
+                            " CAST(SUM(COALESCE(d.end_sequence, c.head_sequence)) AS {int}),"
                             " CAST(MAX(CASE WHEN ",
                             kOpen,
                             " AND c.head_sequence > d.acked_sequence AND EXISTS (SELECT 1"
@@ -83,7 +81,14 @@ absl::Status LoadMarks(Transaction& tx, absl::Span<const DeviceId> devices,
                             "  AND m.sender_key <> p.member_key AND NOT EXISTS (SELECT 1"
                             "   FROM group_commits g"
                             "   WHERE g.conversation_key = m.conversation_key"
-                            "   AND g.sequence = m.sequence)) THEN 1 ELSE 0 END) AS {int})"
+                            "   AND g.sequence = m.sequence) AND NOT EXISTS (SELECT 1"
+                            "   FROM conversation_members s JOIN blocks b"
+                            "   ON (b.low_member_id = s.member_id"
+                            "    AND b.high_member_id = d.member_id)"
+                            "   OR (b.low_member_id = d.member_id"
+                            "    AND b.high_member_id = s.member_id)"
+                            "   WHERE s.conversation_key = m.conversation_key"
+                            "   AND s.member_key = m.sender_key)) THEN 1 ELSE 0 END) AS {int})"
                             " FROM conversation_devices d"
                             " JOIN conversations c ON c.conversation_key = d.conversation_key"
                             " JOIN conversation_members p"
@@ -125,7 +130,7 @@ absl::Status SqlPushStore::Register(absl::Time deadline, const MemberId& member,
         .Execute(
             "INSERT INTO push_devices (device_id, token) VALUES ($1, $2)"
             " ON CONFLICT (device_id) DO UPDATE SET token = excluded.token, push_id = NULL,"
-            " pushed_at = NULL, refused_until = 0"
+            " pushed_at = NULL, refused_until = 0, claimed_until = 0"
             " WHERE push_devices.token IS NULL OR push_devices.token <> excluded.token",
             {device, token})
         .status();

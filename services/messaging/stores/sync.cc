@@ -132,6 +132,9 @@ class SnapshotStep {
     RETURN_IF_ERROR(RemoveDevices());
     if (snapshot_.standing == Standing::kErased) {
       RETURN_IF_ERROR(ForgetDeviceLog(tx_, snapshot_.member));
+      // profiles keeps no cases of somebody who is erased.
+      RETURN_IF_ERROR(
+          tx_.Execute("DELETE FROM report_queue WHERE reporter = $1", {snapshot_.member}).status());
       return EndAll();
     }
     for (const DeviceId& device : snapshot_.devices) RETURN_IF_ERROR(KeepDevice(device));
@@ -150,7 +153,8 @@ class SnapshotStep {
 
   absl::Status RemoveDevices() {
     ASSIGN_OR_RETURN(const Rows rows,
-                     tx_.Query("SELECT device_id FROM devices WHERE member_id = $1 AND revoked = 0",
+                     tx_.Query("SELECT device_id FROM devices WHERE member_id = $1 AND revoked = 0"
+                               " ORDER BY device_id",
                                {snapshot_.member}));
     for (const Row& row : rows) {
       const DeviceId device = row.Id<DeviceId>(0);

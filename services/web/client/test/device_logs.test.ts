@@ -254,12 +254,22 @@ describe('a watch', () => {
       calls += 1;
       throw fault;
     };
-    const watch = new DeviceWatch({ look }, (error) => problems.push(error));
+    let now = Date.now();
+    const watch = new DeviceWatch(
+      { look },
+      (error) => problems.push(error),
+      () => now,
+    );
     await watch.see(group([PHONE]));
+    await watch.see(group([PHONE]));
+    expect([calls, problems.length]).toEqual([1, 1]);
+    now += 61_000;
     await watch.see(group([PHONE]));
     expect([calls, problems.length]).toEqual([2, 2]);
     fault = new HandrailError({ code: 'NOT_FOUND', message: 'left' });
+    now += 61_000;
     await watch.see(group([PHONE]));
+    now += 61_000;
     await watch.see(group([PHONE]));
     expect([calls, problems.length]).toEqual([3, 2]);
   });

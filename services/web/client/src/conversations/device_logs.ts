@@ -206,7 +206,8 @@ export class DeviceLogs {
     const [was, is] = [present(before), present(after)];
     const added = is.filter((device) => !was.includes(device));
     const removed = was.filter((device) => !is.includes(device));
-    if (known !== undefined && added.length + removed.length > 0) {
+    // What could not be read at the first look was not seen before.
+    if (before.seen > 0 && added.length + removed.length > 0) {
       const change = { member, since: before.seen, added, removed };
       await this.handler.devicesChanged?.(transaction, change);
     }

@@ -43,8 +43,9 @@ export class DeviceWatch {
       // Who has left has no log for us, and an older server knows of none.
       const none =
         error instanceof HandrailError && ['NOT_FOUND', 'UNIMPLEMENTED'].includes(error.code);
-      if (none) this.looked.set(member, { devices, time });
-      else this.onProblem(error instanceof Error ? error : new Error(String(error)));
+      // Else again in a minute, and not at every step: who waits for an answer keeps a conversation waiting.
+      this.looked.set(member, { devices, time: none ? time : time - DAY_MS + 60_000 });
+      if (!none) this.onProblem(error instanceof Error ? error : new Error(String(error)));
     }
   }
 }

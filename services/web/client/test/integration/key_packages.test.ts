@@ -197,7 +197,8 @@ describe('key packages', () => {
     stuck.unary = () => new Promise(() => {});
     void packagesOf(device, { target: 30, transport: stuck, now: () => now }).replenish();
     const packages = packagesOf(device, { target: 30, now: () => now });
-    await until('the turn of the other', 5, async () => !(await packages.replenish()));
+    await until('the turn of the other', 5, () => device.store.get('key-packages-turn'));
+    expect(await packages.replenish()).toBe(false);
     expect(await recordsOf(device)).toHaveLength(0);
     now += 61;
     expect(await packages.replenish()).toBe(true);

@@ -4,7 +4,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { GroupService, KeyService, MessagingService } from '../../src/api.ts';
-import { until } from '../support/until.ts';
+import { Invitations } from '../../src/conversations/invitations.ts';
+import { insist, until } from '../support/until.ts';
 import { anotherClient, newClient } from './clients.ts';
 import type { Client } from './clients.ts';
 import { Deployment } from './deployment.ts';
@@ -21,24 +22,15 @@ afterAll(() => deployment?.stop());
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
-/** Carol takes part, too. Apps cannot invite a third person yet. */
-async function plant(conversation: string, carol: string): Promise<void> {
-  const id = (name: string) => `decode('${name.split('/')[1]}', 'hex')`;
-  const key = BigInt(`0x${carol.split('/')[1]?.slice(0, 16)}`) >> 1n;
-  const query = (sql: string) => deployment.postgres.query('messaging', sql);
-  const known = `SELECT 1 FROM devices WHERE member_id = ${id(carol)}`;
-  await until('messaging to know her device', 60, async () => (await query(known)).length > 0);
-  const conversations = `FROM conversations c WHERE c.conversation_id = ${id(conversation)}`;
-  await query(
-    'INSERT INTO conversation_members (conversation_key, member_key, member_id, created_at)' +
-      ` SELECT c.conversation_key, ${key}, ${id(carol)}, c.created_at ${conversations}`,
-  );
-  await query(
-    'INSERT INTO conversation_devices (conversation_key, device_id, member_id, start_sequence,' +
-      ' acked_sequence, skipped_sequence, can_send) SELECT m.conversation_key, d.device_id,' +
-      ' d.member_id, 1, 0, 0, 1 FROM conversation_members m JOIN devices d' +
-      ` ON d.member_id = m.member_id WHERE m.member_id = ${id(carol)}`,
-  );
+/** A conversation of all of them, whom the first lets in. */
+async function together([first, ...others]: readonly Client[]): Promise<string> {
+  const host = new Invitations(first!.session);
+  const conversation = await insist('a conversation', () => host.begin());
+  for (const { session } of others) {
+    const { code } = await insist('an invitation', () => host.invite(conversation));
+    await insist('to be let in', () => new Invitations(session).accept(code));
+  }
+  return conversation;
 }
 
 /** Every Welcome that a device is told of, by its stream and by asking. */
@@ -89,9 +81,7 @@ async function newStage(): Promise<Stage> {
   for (const address of [first!, second!, first!]) {
     clients.push(await newClient(deployment, address));
   }
-  const [ann, bob, carol] = clients.map(({ session }) => session.member);
-  const conversation = await deployment.open([ann!, bob!]);
-  await plant(conversation, carol!);
+  const conversation = await together(clients);
   clients.push(await anotherClient(deployment, second!, clients[1]!));
   const devices: GroupDevice[] = [];
   for (const client of clients) devices.push(await GroupDevice.of(client, conversation));

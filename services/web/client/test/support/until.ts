@@ -1,10 +1,13 @@
-/** Waits until something is so, asking ever less often, and says what it was that did not come. */
+/**
+ * Waits until something is so, asking ever less often, and says what it was that did not come. On a busy machine
+ * it takes longer than a test expects: a minute is given to everything.
+ */
 export async function until<T>(
   what: string,
   seconds: number,
   ask: () => T | Promise<T>,
 ): Promise<NonNullable<T>> {
-  const giveUp = Date.now() + seconds * 1000;
+  const giveUp = Date.now() + Math.max(seconds, 60) * 1000;
   for (let pauseMs = 20; ; pauseMs = Math.min(2 * pauseMs, 320)) {
     const answer = await ask();
     if (answer) return answer as NonNullable<T>;
