@@ -168,6 +168,8 @@ class PushFlowTest : public ::testing::Test {
                        cluster_->endpoints().profiles,
                        "--profiles_internal_address",
                        absl::StrCat("unix:", layout.InternalSocket("profiles")),
+                       "--key_ring_file",
+                       absl::StrCat(cluster_->data_folder(), "/keys/messaging.keyring"),
                        "--rate_limit_scale",
                        "0"};
     auto process = std::make_unique<tools::Process>(options);
