@@ -14,6 +14,9 @@
 namespace handrail::messaging {
 namespace {
 
+// libcurl takes its numbers as variadic arguments and reads just this type.
+using CurlLong = long;  // NOLINT: the type of a foreign interface
+
 constexpr size_t kMostHeaderBytes = 16 << 10;
 constexpr size_t kMostBodyBytes = 16 << 10;
 constexpr int kPollMilliseconds = 1000;  // it wakes for whatever happens
@@ -103,7 +106,7 @@ struct CurlPushGateway::Transfer {
     headers.reset(longer);
   }
   PushResult Result(CURLcode code) const {
-    long status = 0;  // NOLINT: curl's type
+    CurlLong status = 0;
     curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
     curl_off_t wait_s = 0;
     curl_easy_getinfo(easy.get(), CURLINFO_RETRY_AFTER, &wait_s);
@@ -143,7 +146,7 @@ CurlPushGateway::CurlPushGateway(Options options, WebhookSigner signer, const Cl
       clock_(clock),
       multi_(std::move(multi)) {
   CURLM* handle = multi_->handle.get();
-  const auto most = static_cast<long>(options_.connections);  // NOLINT: curl's type
+  const auto most = static_cast<CurlLong>(options_.connections);
   curl_multi_setopt(handle, CURLMOPT_MAX_TOTAL_CONNECTIONS, most);
   curl_multi_setopt(handle, CURLMOPT_MAXCONNECTS, most);
 }
@@ -167,12 +170,12 @@ std::unique_ptr<CurlPushGateway::Transfer> CurlPushGateway::Begin(const PushRequ
   transfer->AddHeader("expect:");
   const auto set = [easy](CURLoption option, auto value) { curl_easy_setopt(easy, option, value); };
   const auto milliseconds = [](absl::Duration duration) {
-    return static_cast<long>(absl::ToInt64Milliseconds(duration));  // NOLINT: curl's type
+    return static_cast<CurlLong>(absl::ToInt64Milliseconds(duration));
   };
   set(CURLOPT_URL, options_.url.c_str());
   set(CURLOPT_PROTOCOLS_STR, absl::StartsWithIgnoreCase(options_.url, "https:") ? "https" : "http");
   set(CURLOPT_HTTPHEADER, transfer->headers.get());
-  set(CURLOPT_POSTFIELDSIZE, static_cast<long>(transfer->body.size()));  // NOLINT
+  set(CURLOPT_POSTFIELDSIZE, static_cast<CurlLong>(transfer->body.size()));
   set(CURLOPT_POSTFIELDS, transfer->body.c_str());
   set(CURLOPT_USERAGENT, "handrail");
   set(CURLOPT_FOLLOWLOCATION, 0L);
@@ -180,7 +183,7 @@ std::unique_ptr<CurlPushGateway::Transfer> CurlPushGateway::Begin(const PushRequ
   set(CURLOPT_NOSIGNAL, 1L);
   set(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(options_.connect_timeout));
   set(CURLOPT_TIMEOUT_MS, milliseconds(options_.timeout));
-  set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));  // NOLINT
+  set(CURLOPT_SSLVERSION, static_cast<CurlLong>(CURL_SSLVERSION_TLSv1_2));
   set(CURLOPT_SSL_VERIFYPEER, 1L);
   set(CURLOPT_SSL_VERIFYHOST, 2L);
   if (!options_.ca_file.empty()) set(CURLOPT_CAINFO, options_.ca_file.c_str());
