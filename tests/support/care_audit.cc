@@ -190,13 +190,15 @@ absl::StatusOr<std::vector<std::string>> CheckChoices(
     if (choice == chosen.end() || choice->second.changing) continue;
     if (row.Int(1) != choice->second.count) found.insert("lost: an acknowledged choice");
   }
+  // While the choice goes on. Once it has ended, Handrail may ask somebody who had to be passed
+  // over in it, and that is later than those who came after them.
   ASSIGN_OR_RETURN(
       const Rows order,
       Select(matching,
              "SELECT COUNT(*) FROM offers a JOIN ticket_choices x ON x.ticket = a.ticket AND "
              "x.sponsor = a.sponsor JOIN offers b ON b.ticket = a.ticket JOIN ticket_choices y ON "
-             "y.ticket = b.ticket AND y.sponsor = b.sponsor WHERE a.created_at < b.created_at AND "
-             "x.place > y.place"));
+             "y.ticket = b.ticket AND y.sponsor = b.sponsor JOIN tickets t ON t.id = a.ticket "
+             "WHERE t.choosing = 1 AND a.created_at < b.created_at AND x.place > y.place"));
   ASSIGN_OR_RETURN(
       const Rows passed,
       Select(matching,

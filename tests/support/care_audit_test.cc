@@ -58,8 +58,36 @@ class Story {
   History& history() { return history_; }
   matching::LedgerTestEnv& env() { return env_; }
 
+  // Of two chosen people the first has no seat and the second does not take the offer; then
+  // Handrail goes on, and the first one has a seat again.
+  void ChooseThenHandrail() {
+    matching::SqlChoiceLedger choices = Choices();
+    const Ticket ticket = Ask(true);
+    const MemberId first = env_.AddSponsor(1);
+    const MemberId second = env_.AddSponsor(1);
+    const std::vector<matching::Chosen> chosen = {{first, {}}, {second, {}}};
+    history_.Choosing(ticket.id);
+    ASSERT_TRUE(choices.SetChoice(env_.As(ticket.newcomer), Now(), ticket.id, chosen, true).ok());
+    history_.Chosen(ticket.id, 2, true);
+    ASSERT_TRUE(choices.PassOver(kNoDeadline, Now(), ticket.id, first).ok());
+    const auto offer = env_.MakeOffer(ticket, second);
+    ASSERT_TRUE(offer.ok()) << offer.status();
+    ASSERT_TRUE(env_.ledger->DeclineOffer(env_.As(second), Now(), offer->value.id).ok());
+    env_.clock.Advance(absl::Seconds(1));
+    ASSERT_TRUE(env_.MakeOffer(ticket, first).ok());
+  }
+
  private:
   absl::Time Now() { return env_.clock.Now(); }
+  matching::SqlChoiceLedger Choices() {
+    return {*env_.database,
+            env_.vault,
+            env_.pools,
+            env_.random,
+            matching::BuiltInPrograms(),
+            matching::LedgerOptions(),
+            {}};
+  }
 
   Ticket Ask(bool choosing) {
     matching::NewTicket ticket;
@@ -116,8 +144,7 @@ class Story {
     history_.TicketHasAge(again->value.id, again->value.create_time);
   }
   void Choose() {
-    matching::SqlChoiceLedger choices(*env_.database, env_.vault, env_.pools, env_.random,
-                                      matching::BuiltInPrograms(), matching::LedgerOptions(), {});
+    matching::SqlChoiceLedger choices = Choices();
     const Ticket ticket = Ask(true);
     const MemberId first = env_.AddSponsor(1);
     const MemberId second = env_.AddSponsor(1);
@@ -252,6 +279,12 @@ TEST(CareAuditTest, EachDamageIsFound) {
     EXPECT_THAT(report.findings, Contains(StartsWith(damage.finding)));
     EXPECT_FALSE(report.clean());
   }
+}
+
+TEST(CareAuditTest, WhoWasPassedOverMayBeAskedWhenTheChoiceHasEnded) {
+  Story story;
+  story.ChooseThenHandrail();
+  EXPECT_THAT(story.Audit().findings, IsEmpty());
 }
 
 TEST(CareAuditTest, APauseThatDoesNotEndByItselfIsFound) {

@@ -132,6 +132,24 @@ TEST_P(ChoiceDrainTest, WhoWasChosenBeforeIsNotAskedAgainstANewChoice) {
   EXPECT_EQ(NextOf(ticket), sponsors[1]);
 }
 
+TEST_P(ChoiceDrainTest, AnOfferOfHandrailsOwnIsNotTakenForAChoice) {
+  const std::vector<MemberId> sponsors = Sponsors(2);
+  const Ticket ticket = Ask(env_.AddNewcomer());
+  ASSERT_TRUE(Choose(ticket, sponsors, true).ok());
+  ASSERT_TRUE(choices_.PassOver(kNever, env_.clock.Now(), ticket.id, sponsors[0]).ok());
+  const auto chosen = OfferTo(ticket, sponsors[1]);
+  ASSERT_TRUE(chosen.ok()) << chosen.status();
+  Decline(sponsors[1], chosen->value.id);
+  ASSERT_FALSE(env_.TicketNow(ticket).choosing);
+  ASSERT_TRUE(OfferTo(ticket, sponsors[0]).ok()) << "who had no seat then has one now";
+  Drain(absl::Hours(1));
+  EXPECT_EQ(env_.Count("SELECT COUNT(*) FROM ticket_choices WHERE state = 0"), 0)
+      << "the choice is over, and nobody of it has a turn";
+  Resume();
+  EXPECT_TRUE(OfferTo(ticket, sponsors[0]).ok());
+  env_.ExpectWhole();
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, ChoiceDrainTest,
                          ::testing::Values(storage::TestBackend::kSqliteMemory,
                                            storage::TestBackend::kPostgres),

@@ -268,8 +268,10 @@ absl::Status LedgerSteps::TakeChoice(const TicketId& id, const MemberId& sponsor
 
 absl::Status LedgerSteps::ReturnChoice(const TicketId& id, const MemberId& sponsor) {
   return tx_
-      .Execute("UPDATE ticket_choices SET state = 0 WHERE ticket = $1 AND sponsor = $2",
-               {id, sponsor})
+      .Execute(
+          "UPDATE ticket_choices SET state = 0 WHERE ticket = $1 AND sponsor = $2 "
+          "AND EXISTS (SELECT 1 FROM tickets t WHERE t.id = $1 AND t.choosing = 1)",
+          {id, sponsor})
       .status();
 }
 

@@ -108,8 +108,8 @@ class LedgerSteps {
   // TICKET_NOT_OPEN when somebody else is next, or nobody.
   absl::Status TakeChoice(const TicketId& id, const MemberId& sponsor);
   // Whom the newcomer chose counts as not asked yet, in the old place; for an offer that was taken
-  // back for a reason that lies in neither of the two. Nothing when they chose anew meanwhile. The
-  // ticket must be locked.
+  // back for a reason that lies in neither of the two. Nothing when they chose anew meanwhile, or
+  // when the choice had ended and the offer was Handrail's own. The ticket must be locked.
   absl::Status ReturnChoice(const TicketId& id, const MemberId& sponsor);
   // WAITING or OFFERED → the state that `event` gives, its open offers rescinded.
   absl::Status WithdrawTicket(const TicketId& id);
