@@ -19,6 +19,12 @@
 
 namespace handrail::storage {
 
+// A query and its arguments, both of which outlive the call that asks them.
+struct Question {
+  absl::string_view sql;
+  const Args& args;
+};
+
 // The statements of one unit of work. Valid only inside the function it was handed to, on that
 // thread.
 //
@@ -43,10 +49,21 @@ class Transaction {
   absl::StatusOr<int64_t> Execute(absl::string_view sql, const Args& args) {
     return DoExecute(sql, args);
   }
+  // A statement whose count nobody asks for. It runs in its order, before the next Query or Execute
+  // answers and before the unit commits; on PostgreSQL it travels with these, which saves a round
+  // trip. OK means that it is on its way: its error is the error of what it travelled with.
+  absl::Status Later(absl::string_view sql, const Args& args) { return DoLater(sql, args); }
+  // Queries of which none needs another's answer, one after another, in one round trip on
+  // PostgreSQL. The answers are in their order, one each.
+  absl::StatusOr<std::vector<Rows>> QueryAll(absl::Span<const Question> questions) {
+    return DoQueryAll(questions);
+  }
 
  private:
   virtual absl::StatusOr<Rows> DoQuery(absl::string_view sql, const Args& args) = 0;
   virtual absl::StatusOr<int64_t> DoExecute(absl::string_view sql, const Args& args) = 0;
+  virtual absl::Status DoLater(absl::string_view sql, const Args& args);
+  virtual absl::StatusOr<std::vector<Rows>> DoQueryAll(absl::Span<const Question> questions);
 };
 
 // One step of a schema, applied once, in order, in a transaction of its own. Names never change.

@@ -109,27 +109,46 @@ absl::StatusOr<int64_t> PostgresConnection::Execute(absl::string_view sql, const
   return count;
 }
 
+absl::StatusOr<std::vector<Rows>> PostgresConnection::QueryAll(absl::Span<const Question> questions,
+                                                               absl::Time deadline) {
+  for (const Question& question : questions) {
+    RETURN_IF_ERROR(Queue(question.sql, question.args, true));
+  }
+  ASSIGN_OR_RETURN(const std::vector<ResultPtr> results, Exchange(deadline));
+  std::vector<Rows> answers;
+  answers.reserve(results.size());
+  for (const ResultPtr& result : results) {
+    ASSIGN_OR_RETURN(answers.emplace_back(), DecodeRows(result.get()));
+  }
+  return answers;
+}
+
 absl::StatusOr<PostgresConnection::ResultPtr> PostgresConnection::Run(absl::string_view sql,
                                                                       const Args& args,
                                                                       absl::Time deadline) {
+  RETURN_IF_ERROR(Queue(sql, args, true));
+  ASSIGN_OR_RETURN(std::vector<ResultPtr> results, Exchange(deadline));
+  return std::move(results.back());
+}
+
+absl::Status PostgresConnection::Queue(absl::string_view sql, const Args& args, bool wanted) {
   if (!IsUsable()) return ConnectionLostError("the connection was lost");
   // Before anything is sent, so that a mistake in the SQL leaves the connection as it was.
   ASSIGN_OR_RETURN(Statement * statement, FindStatement(sql, args));
-  int commands = 0;
   if (begin_pending_) {
     begin_pending_ = false;
     in_transaction_ = true;
-    if (!SendPlain(begin_ == Access::kWrite ? kBeginWrite : kBeginRead)) {
-      return Break(PQerrorMessage(connection_.get()));
-    }
-    ++commands;
+    RETURN_IF_ERROR(QueuePlain(begin_ == Access::kWrite ? kBeginWrite : kBeginRead, false));
   }
-  ASSIGN_OR_RETURN(const int sent, SendStatement(*statement, args));
-  return Exchange(commands + sent, deadline);
+  return QueueStatement(*statement, args, wanted);
 }
 
-bool PostgresConnection::SendPlain(const char* sql) {
-  return PQsendQueryParams(connection_.get(), sql, 0, nullptr, nullptr, nullptr, nullptr, 1) == 1;
+absl::Status PostgresConnection::QueuePlain(const char* sql, bool wanted) {
+  if (PQsendQueryParams(connection_.get(), sql, 0, nullptr, nullptr, nullptr, nullptr, 1) != 1) {
+    return Break(PQerrorMessage(connection_.get()));
+  }
+  queued_.push_back(wanted);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<PostgresConnection::Statement*> PostgresConnection::FindStatement(
@@ -154,20 +173,20 @@ absl::StatusOr<PostgresConnection::Statement*> PostgresConnection::FindStatement
   return &found->second;
 }
 
-absl::StatusOr<int> PostgresConnection::SendStatement(Statement& statement, const Args& args) {
+absl::Status PostgresConnection::QueueStatement(Statement& statement, const Args& args,
+                                                bool wanted) {
   const PostgresParameters parameters(args);
   PGconn* connection = connection_.get();
-  int commands = 1;
   // Prepared on its second use: migrations and one-off statements leave nothing behind.
   if (prepare_statements_ && statement.name.empty() && statement.uses > 0 &&
       prepared_ < static_cast<int64_t>(kStatementsLimit)) {
     statement.name = absl::StrCat("h", ++prepared_);
-    ++commands;
-    preparing_ = true;
+    preparing_.push_back(key_);
     if (PQsendPrepare(connection, statement.name.c_str(), statement.translated.c_str(),
                       parameters.count(), parameters.types()) != 1) {
       return Break(PQerrorMessage(connection));
     }
+    queued_.push_back(false);
   }
   ++statement.uses;
   const int sent =
@@ -178,38 +197,52 @@ absl::StatusOr<int> PostgresConnection::SendStatement(Statement& statement, cons
           : PQsendQueryPrepared(connection, statement.name.c_str(), parameters.count(),
                                 parameters.values(), parameters.lengths(), parameters.formats(), 1);
   if (sent != 1) return Break(PQerrorMessage(connection));
-  return commands;
+  queued_.push_back(wanted);
+  return absl::OkStatus();
 }
 
-absl::StatusOr<PostgresConnection::ResultPtr> PostgresConnection::Exchange(int commands,
-                                                                           absl::Time deadline) {
-  const bool preparing = std::exchange(preparing_, false);
+absl::StatusOr<std::vector<PostgresConnection::ResultPtr>> PostgresConnection::Exchange(
+    absl::Time deadline) {
+  const std::vector<bool> queued = std::exchange(queued_, {});
+  const std::vector<std::string> preparing = std::exchange(preparing_, {});
   if (PQpipelineSync(connection_.get()) != 1) return Break(PQerrorMessage(connection_.get()));
   RETURN_IF_ERROR(Flush(deadline));
-  ResultPtr answer;
+  std::vector<ResultPtr> answers;
   absl::Status failure = absl::OkStatus();
-  for (int i = 0; i < commands; ++i) {
-    // Each command gives one result and an end mark.
-    while (true) {
-      ASSIGN_OR_RETURN(ResultPtr result, NextResult(deadline));
-      if (result == nullptr) break;
-      if (failure.ok() && IsFailure(result.get())) {
-        failure = PostgresErrorOf(result.get());
-        const char* sqlstate = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
-        if (sqlstate == nullptr || EndsSession(sqlstate)) broken_ = true;
-      }
-      answer = std::move(result);
-    }
+  stopped_early_ = false;
+  for (size_t i = 0; i < queued.size(); ++i) {
+    const bool fine = failure.ok();
+    ASSIGN_OR_RETURN(ResultPtr answer, ReadAnswer(deadline, failure));
+    if (fine && !failure.ok()) stopped_early_ = refused_ && i + 1 < queued.size();
     if (broken_) return failure;
+    if (queued[i]) answers.push_back(std::move(answer));
   }
   ASSIGN_OR_RETURN(const ResultPtr sync, NextResult(deadline));
   if (PQresultStatus(sync.get()) != PGRES_PIPELINE_SYNC) return Break("out of step");
   if (!failure.ok()) {
-    // A statement that failed to be prepared must not be taken for prepared.
-    if (preparing) statements_.erase(key_);
+    // What failed to be prepared, or was skipped behind an error, must not be taken for prepared.
+    for (const std::string& key : preparing) statements_.erase(key);
     return failure;
   }
-  return answer;
+  return answers;
+}
+
+absl::StatusOr<PostgresConnection::ResultPtr> PostgresConnection::ReadAnswer(
+    absl::Time deadline, absl::Status& failure) {
+  // Each command gives one result and an end mark.
+  ResultPtr answer;
+  while (true) {
+    ASSIGN_OR_RETURN(ResultPtr result, NextResult(deadline));
+    if (result == nullptr) return answer;
+    if (failure.ok() && IsFailure(result.get())) {
+      failure = PostgresErrorOf(result.get());
+      const char* sqlstate = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
+      refused_ = sqlstate != nullptr;
+      if (!refused_ || EndsSession(sqlstate)) broken_ = true;
+    }
+    answer = std::move(result);
+    if (broken_) return answer;
+  }
 }
 
 absl::Status PostgresConnection::Flush(absl::Time deadline) {
@@ -259,25 +292,28 @@ absl::Status PostgresConnection::Break(absl::string_view note) {
 absl::Status PostgresConnection::Commit(absl::Time deadline) {
   begin_pending_ = false;
   if (!in_transaction_) return absl::OkStatus();
-  in_transaction_ = false;
-  if (!SendPlain("COMMIT")) return Break(PQerrorMessage(connection_.get()));
-  auto result = Exchange(1, deadline);
-  if (!result.ok()) {
-    // An error that leaves the session alive is a definite "no". All else may have taken effect.
-    if (!IsUsable()) return OutcomeUnknownError();
-    return result.status();
+  RETURN_IF_ERROR(QueuePlain("COMMIT", true));
+  const auto results = Exchange(deadline);
+  if (!results.ok()) {
+    // COMMIT did not run behind a statement that was refused; and an error that leaves the session
+    // alive is a definite "no". All else may have taken effect.
+    if (!IsUsable()) return stopped_early_ ? results.status() : OutcomeUnknownError();
+    Rollback(deadline);
+    return results.status();
   }
-  if (absl::string_view(PQcmdStatus(result->get())) == "COMMIT") return absl::OkStatus();
+  in_transaction_ = false;
+  if (absl::string_view(PQcmdStatus(results->back().get())) == "COMMIT") return absl::OkStatus();
   return Error(absl::StatusCode::kInternal, reason::kInternal)
       .Message("the transaction was rolled back at its commit");
 }
 
 void PostgresConnection::Rollback(absl::Time deadline) {
   begin_pending_ = false;
-  if (!in_transaction_) return;
-  in_transaction_ = false;
-  if (!IsUsable()) return;
-  if (!SendPlain("ROLLBACK") || !Exchange(1, deadline).ok()) broken_ = true;
+  if (!std::exchange(in_transaction_, false) || !IsUsable()) return;
+  // What is queued runs, or fails, and is taken back. Behind a failure ROLLBACK would be skipped.
+  if (!queued_.empty() && !Exchange(deadline).ok() && !IsUsable()) return;
+  if (PQtransactionStatus(connection_.get()) == PQTRANS_IDLE) return;
+  if (!QueuePlain("ROLLBACK", true).ok() || !Exchange(deadline).ok()) broken_ = true;
 }
 
 bool PostgresConnection::CheckIdle() {
@@ -306,6 +342,19 @@ absl::StatusOr<int64_t> PostgresTransaction::DoExecute(absl::string_view sql, co
   auto count = connection_.Execute(sql, args, deadline_);
   if (!count.ok()) failure_ = count.status();
   return count;
+}
+
+absl::Status PostgresTransaction::DoLater(absl::string_view sql, const Args& args) {
+  if (failure_.ok()) failure_ = connection_.Later(sql, args);
+  return failure_;
+}
+
+absl::StatusOr<std::vector<Rows>> PostgresTransaction::DoQueryAll(
+    absl::Span<const Question> questions) {
+  if (!failure_.ok()) return failure_;
+  auto answers = connection_.QueryAll(questions, deadline_);
+  if (!answers.ok()) failure_ = answers.status();
+  return answers;
 }
 
 }  // namespace handrail::storage

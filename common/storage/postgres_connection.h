@@ -5,12 +5,14 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "common/base/clock.h"
 #include "common/storage/database.h"
 #include "common/storage/value.h"
@@ -42,6 +44,10 @@ class PostgresConnection {
   }
   absl::StatusOr<Rows> Query(absl::string_view sql, const Args& args, absl::Time deadline);
   absl::StatusOr<int64_t> Execute(absl::string_view sql, const Args& args, absl::Time deadline);
+  // Queues a statement, which is sent with the next one that is waited for, or with COMMIT.
+  absl::Status Later(absl::string_view sql, const Args& args) { return Queue(sql, args, false); }
+  absl::StatusOr<std::vector<Rows>> QueryAll(absl::Span<const Question> questions,
+                                             absl::Time deadline);
   // OK when every effect is on disk. UNAVAILABLE / OUTCOME_UNKNOWN when the connection was lost, or
   // `deadline` passed, after COMMIT was sent. Nothing to do when no statement ran.
   absl::Status Commit(absl::Time deadline);
@@ -73,12 +79,16 @@ class PostgresConnection {
   absl::StatusOr<ResultPtr> Run(absl::string_view sql, const Args& args, absl::Time deadline);
   // Good until the next call.
   absl::StatusOr<Statement*> FindStatement(absl::string_view sql, const Args& args);
-  // Queue commands for the next Exchange: false when the connection broke; how many there are.
-  bool SendPlain(const char* sql);
-  absl::StatusOr<int> SendStatement(Statement& statement, const Args& args);
-  // Sends what is queued, `commands` in number, and reads their results; the last one's, or the
-  // first error.
-  absl::StatusOr<ResultPtr> Exchange(int commands, absl::Time deadline);
+  // Queue commands for the next Exchange, after BEGIN where that is due. `wanted`: Exchange gives
+  // the result.
+  absl::Status Queue(absl::string_view sql, const Args& args, bool wanted);
+  absl::Status QueuePlain(const char* sql, bool wanted);
+  absl::Status QueueStatement(Statement& statement, const Args& args, bool wanted);
+  // Sends what is queued and reads the results; those that are wanted, or the first error. After an
+  // error the server has run nothing of what was queued behind it.
+  absl::StatusOr<std::vector<ResultPtr>> Exchange(absl::Time deadline);
+  // Reads the result of one queued command to its end mark; `failure` keeps the first error.
+  absl::StatusOr<ResultPtr> ReadAnswer(absl::Time deadline, absl::Status& failure);
   absl::Status Flush(absl::Time deadline);
   absl::StatusOr<ResultPtr> NextResult(absl::Time deadline);
   absl::Status WaitForSocket(short events, absl::Time deadline);
@@ -95,7 +105,10 @@ class PostgresConnection {
   absl::flat_hash_map<std::string, Statement> statements_;
   std::string key_;  // kept for its memory
   int64_t prepared_ = 0;
-  bool preparing_ = false;  // the statement under way is being prepared, too
+  std::vector<bool> queued_;            // commands without an answer yet, in order: is it wanted
+  std::vector<std::string> preparing_;  // keys of the statements that are being prepared by them
+  bool refused_ = false;                // the last error was the server's own word
+  bool stopped_early_ = false;          // the last Exchange was refused before its last command
 };
 
 // The statements of one unit on one connection; remembers the first failure.
@@ -108,6 +121,8 @@ class PostgresTransaction final : public Transaction {
  private:
   absl::StatusOr<Rows> DoQuery(absl::string_view sql, const Args& args) override;
   absl::StatusOr<int64_t> DoExecute(absl::string_view sql, const Args& args) override;
+  absl::Status DoLater(absl::string_view sql, const Args& args) override;
+  absl::StatusOr<std::vector<Rows>> DoQueryAll(absl::Span<const Question> questions) override;
 
   PostgresConnection& connection_;
   const absl::Time deadline_;

@@ -266,6 +266,60 @@ TEST_F(PostgresFaultsTest, AConnectionCutAtTheCommitIsAnUnknownOutcome) {
   EXPECT_TRUE(Put(*database, 3).ok()) << "heals by itself";
 }
 
+TEST_F(PostgresFaultsTest, AStatementThatTravelsWithTheCommitIsAsUncertainAsIt) {
+  CuttingProxy proxy(server_->socket_directory());
+  const auto database = OpenWithTable(proxy.url());
+  const auto put_later = [&](int64_t id) {
+    return database->Write(
+        Soon(), [id](Transaction& tx) { return tx.Later("INSERT INTO t (id) VALUES ($1)", {id}); });
+  };
+  proxy.CutAt("INSERT INTO t (id) VALUES ($1)", CuttingProxy::Cut::kBeforeForwarding);
+  const absl::Status lost = put_later(1);
+  EXPECT_TRUE(HasReason(lost, reason::kOutcomeUnknown)) << lost;
+  EXPECT_EQ(Count(*database), 0);
+  proxy.CutAt("COMMIT", CuttingProxy::Cut::kAfterForwarding);
+  const absl::Status kept = put_later(2);
+  EXPECT_TRUE(HasReason(kept, reason::kOutcomeUnknown)) << kept;
+  EXPECT_EQ(Count(*database), 1);
+  EXPECT_EQ(proxy.cuts(), 2);
+  EXPECT_TRUE(put_later(3).ok()) << "heals by itself";
+}
+
+TEST_F(PostgresFaultsTest, WhatIsRefusedBeforeTheCommitIsKnownNotToBeThere) {
+  const auto database = OpenWithTable(server_->url());
+  // The server ends the session at the statement, so that COMMIT behind it never runs.
+  int64_t runs = 0;
+  const absl::Status status = database->Write(Soon(), [&](Transaction& tx) -> absl::Status {
+    RETURN_IF_ERROR(tx.Later("INSERT INTO t (id) VALUES ($1)", {++runs}));
+    if (runs > 1) return absl::OkStatus();
+    return tx.Later("SELECT pg_terminate_backend(pg_backend_pid())", {});
+  });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(runs, 2) << "run again";
+  EXPECT_EQ(Count(*database), 1);
+}
+
+TEST_F(PostgresFaultsTest, ADeadlockOfStatementsThatTravelWithTheCommitIsResolved) {
+  const auto database = OpenWithTable(server_->url());
+  ASSERT_TRUE(Put(*database, 1).ok());
+  ASSERT_TRUE(Put(*database, 2).ok());
+  std::atomic<int> holding{0};
+  const auto touch_both = [&](int64_t first, int64_t second) {
+    const absl::Status status = database->Write(Soon(), [&](Transaction& tx) -> absl::Status {
+      RETURN_IF_ERROR(tx.Query("SELECT id FROM t WHERE id = $1 {for_update}", {first}).status());
+      ++holding;
+      while (holding < 2) std::this_thread::yield();
+      return tx.Later("UPDATE t SET id = id WHERE id = $1", {second});
+    });
+    EXPECT_TRUE(status.ok()) << status;
+  };
+  std::thread one([&] { touch_both(1, 2); });
+  std::thread two([&] { touch_both(2, 1); });
+  one.join();
+  two.join();
+  EXPECT_GE(database->Stats().retries, 1);
+}
+
 TEST_F(PostgresFaultsTest, AServerThatIsDownAtOpenHealsLater) {
   server_->Stop(TemporaryPostgres::StopMode::kFast);
   const auto database = Open(server_->url());

@@ -24,12 +24,10 @@ absl::Status LedgerSteps::Notify(const MemberId& member, const NoticeText& text)
                    text.subject, text.step, text.once, now_, NeverIsZero(text.due), useless}));
   if (inserted == 0) return absl::OkStatus();
   effects_.notices.push_back({member, text.kind});
-  return tx_
-      .Execute(
-          "DELETE FROM notices WHERE member = $1 AND id IN (SELECT id FROM notices "
-          "WHERE member = $1 ORDER BY created_at DESC, id DESC LIMIT 1000 OFFSET $2)",
-          {member, policy.notices_limit})
-      .status();
+  return tx_.Later(
+      "DELETE FROM notices WHERE member = $1 AND id IN (SELECT id FROM notices "
+      "WHERE member = $1 ORDER BY created_at DESC, id DESC LIMIT 1000 OFFSET $2)",
+      {member, policy.notices_limit});
 }
 
 absl::Status LedgerSteps::RecordSilence(const MemberId& sponsor) {
@@ -39,16 +37,14 @@ absl::Status LedgerSteps::RecordSilence(const MemberId& sponsor) {
                              {sponsor}));
   if (rows.empty()) return absl::OkStatus();
   RETURN_IF_ERROR(
-      tx_.Execute("UPDATE sponsors SET responsiveness = $2 WHERE id = $1",
-                  {sponsor, ShareToColumn(AfterSilence(ShareOfColumn(rows.front().Int(3))))})
-          .status());
+      tx_.Later("UPDATE sponsors SET responsiveness = $2 WHERE id = $1",
+                {sponsor, ShareToColumn(AfterSilence(ShareOfColumn(rows.front().Int(3))))}));
   const int limit = context_.options.care.missed_offers_limit;
   if (limit == 0 || !rows.front().Bool(1) || rows.front().Int(0) < limit) return absl::OkStatus();
   RETURN_IF_ERROR(
-      tx_.Execute("UPDATE sponsors SET accepting = 0, pause_reason = $2, missed_offers = 0, "
-                  "resume_at = 0 WHERE id = $1",
-                  {sponsor, static_cast<int64_t>(PauseReason::kMissedOffers)})
-          .status());
+      tx_.Later("UPDATE sponsors SET accepting = 0, pause_reason = $2, missed_offers = 0, "
+                "resume_at = 0 WHERE id = $1",
+                {sponsor, static_cast<int64_t>(PauseReason::kMissedOffers)}));
   RETURN_IF_ERROR(TouchSponsor(sponsor));
   NoticeText text;
   text.kind = NoticeKind::kPausedAfterMissedOffers;
@@ -62,10 +58,8 @@ absl::Status LedgerSteps::RecordAnswer(const Offer& offer) {
                    tx_.Query("SELECT responsiveness FROM sponsors WHERE id = $1", {offer.sponsor}));
   if (rows.empty()) return absl::OkStatus();
   const double now = AfterAnswer(ShareOfColumn(rows.front().Int(0)), now_ - offer.create_time);
-  return tx_
-      .Execute("UPDATE sponsors SET missed_offers = 0, responsiveness = $2 WHERE id = $1",
-               {offer.sponsor, ShareToColumn(now)})
-      .status();
+  return tx_.Later("UPDATE sponsors SET missed_offers = 0, responsiveness = $2 WHERE id = $1",
+                   {offer.sponsor, ShareToColumn(now)});
 }
 
 absl::Time LedgerSteps::FirstTicketCare(absl::Time expires) const {

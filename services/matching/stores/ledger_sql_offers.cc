@@ -118,24 +118,22 @@ absl::Status SqlLedger::MakeOfferStep(Steps& steps, const Proposal& proposal, Of
       const std::string explanation,
       context_.vault.Seal(proposal.newcomer, two.newcomer->wrapped_key, kExplanationPlace,
                           proposal.offer, EncodeExplanation(proposal.explanation)));
-  RETURN_IF_ERROR(tx.Execute("INSERT INTO seats (sponsor, slot, held_by, holder) "
-                             "VALUES ($1, $2, 1, $3)",
-                             {proposal.sponsor, *slot, proposal.offer})
-                      .status());
   RETURN_IF_ERROR(
-      tx.Execute("INSERT INTO offers (id, ticket, newcomer, sponsor, relationship_type, pool, "
-                 "state, created_at, expires_at, changed_at, version, exclusive, explanation, "
-                 "care_at) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $7, 1, $9, $10, $11)",
-                 {proposal.offer, proposal.ticket, proposal.newcomer, proposal.sponsor,
-                  static_cast<int64_t>(ticket.relationship_type),
-                  Blob{context_.pools.Opaque(ticket.pool)}, created, proposal.expire_time,
-                  !parallel, Blob{explanation},
-                  NextOfferReminder(context_.options.care, created, proposal.expire_time, created)})
-          .status());
-  RETURN_IF_ERROR(tx.Execute("UPDATE sponsors SET last_offer_at = $2, version = version + 1, "
-                             "index_pending = $2 WHERE id = $1",
-                             {proposal.sponsor, steps.now()})
-                      .status());
+      tx.Later("INSERT INTO seats (sponsor, slot, held_by, holder) "
+               "VALUES ($1, $2, 1, $3)",
+               {proposal.sponsor, *slot, proposal.offer}));
+  RETURN_IF_ERROR(tx.Later(
+      "INSERT INTO offers (id, ticket, newcomer, sponsor, relationship_type, pool, "
+      "state, created_at, expires_at, changed_at, version, exclusive, explanation, "
+      "care_at) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $7, 1, $9, $10, $11)",
+      {proposal.offer, proposal.ticket, proposal.newcomer, proposal.sponsor,
+       static_cast<int64_t>(ticket.relationship_type), Blob{context_.pools.Opaque(ticket.pool)},
+       created, proposal.expire_time, !parallel, Blob{explanation},
+       NextOfferReminder(context_.options.care, created, proposal.expire_time, created)}));
+  RETURN_IF_ERROR(
+      tx.Later("UPDATE sponsors SET last_offer_at = $2, version = version + 1, "
+               "index_pending = $2 WHERE id = $1",
+               {proposal.sponsor, steps.now()}));
   steps.effects().sponsors.push_back(proposal.sponsor);
   steps.effects().offers.push_back(
       {proposal.offer, proposal.ticket, proposal.newcomer, proposal.sponsor});
@@ -195,14 +193,13 @@ absl::Status SqlLedger::TakeOffer(Steps& steps, const Offer& offer, const Pairin
   if (ticket.empty()) return RefusedError(reason::kOfferNotOpen);
   RETURN_IF_ERROR(steps.NoteTicket(ticket.front()));
   RETURN_IF_ERROR(
-      tx.Execute("INSERT INTO pairings (id, offer, ticket, newcomer, sponsor, relationship_type, "
-                 "pool, state, created_at, trial_end, newcomer_confirmed, sponsor_confirmed, "
-                 "conversation, ended_at, end_reason, version, care_at) "
-                 "VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, 0, 0, NULL, 0, 0, 1, $10)",
-                 {pairing.id, offer.id, offer.ticket, offer.newcomer, offer.sponsor,
-                  static_cast<int64_t>(offer.relationship_type), Blob{std::string(pool)},
-                  steps.now(), pairing.trial_end_time, PlanCheckIn(steps.now(), steps.now()).next})
-          .status());
+      tx.Later("INSERT INTO pairings (id, offer, ticket, newcomer, sponsor, relationship_type, "
+               "pool, state, created_at, trial_end, newcomer_confirmed, sponsor_confirmed, "
+               "conversation, ended_at, end_reason, version, care_at) "
+               "VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, 0, 0, NULL, 0, 0, 1, $10)",
+               {pairing.id, offer.id, offer.ticket, offer.newcomer, offer.sponsor,
+                static_cast<int64_t>(offer.relationship_type), Blob{std::string(pool)}, steps.now(),
+                pairing.trial_end_time, PlanCheckIn(steps.now(), steps.now()).next}));
   // The seat moves with it; it is never free in between.
   ASSIGN_OR_RETURN(const int64_t moved,
                    tx.Execute("UPDATE seats SET held_by = 2, holder = $2 WHERE holder = $1",

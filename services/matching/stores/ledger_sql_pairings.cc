@@ -241,27 +241,25 @@ absl::Status SqlLedger::StoreAvailability(Steps& steps, const MemberId& me,
   const auto reason = wish.accepting ? PauseReason::kUnspecified : PauseReason::kAsked;
   const bool resumes = !wish.accepting && wish.resume_time != absl::InfiniteFuture();
   // Probation begins with the first availability, and only then.
-  return steps.tx()
-      .Execute(
-          "INSERT INTO sponsors (id, capacity, accepting, last_offer_at, version, index_pending, "
-          "care_at, missed_offers, pause_reason, resume_at, first_available_at, seat_limit, "
-          "probation_end) VALUES ($1, $2, $3, 0, 1, $4, $4, 0, $5, $6, $7, $8, $9) "
-          "ON CONFLICT (id) DO UPDATE SET capacity = excluded.capacity, "
-          "accepting = excluded.accepting, version = sponsors.version + 1, "
-          "index_pending = excluded.index_pending, care_at = excluded.care_at, missed_offers = 0, "
-          "pause_reason = excluded.pause_reason, resume_at = excluded.resume_at, "
-          "first_available_at = CASE WHEN sponsors.first_available_at = 0 "
-          "THEN excluded.first_available_at ELSE sponsors.first_available_at END, "
-          "seat_limit = CASE WHEN sponsors.first_available_at = 0 "
-          "THEN excluded.seat_limit ELSE sponsors.seat_limit END, "
-          "probation_end = CASE WHEN sponsors.first_available_at = 0 "
-          "THEN excluded.probation_end ELSE sponsors.probation_end END",
-          {me, wish.capacity, wish.accepting, steps.now(), static_cast<int64_t>(reason),
-           resumes ? absl::ToUnixMicros(wish.resume_time) : int64_t{0},
-           begins ? absl::ToUnixMicros(steps.now()) : int64_t{0},
-           is_new ? care.probation_seats : kMaxCapacity,
-           is_new ? absl::ToUnixMicros(steps.now() + care.probation) : int64_t{0}})
-      .status();
+  return steps.tx().Later(
+      "INSERT INTO sponsors (id, capacity, accepting, last_offer_at, version, index_pending, "
+      "care_at, missed_offers, pause_reason, resume_at, first_available_at, seat_limit, "
+      "probation_end) VALUES ($1, $2, $3, 0, 1, $4, $4, 0, $5, $6, $7, $8, $9) "
+      "ON CONFLICT (id) DO UPDATE SET capacity = excluded.capacity, "
+      "accepting = excluded.accepting, version = sponsors.version + 1, "
+      "index_pending = excluded.index_pending, care_at = excluded.care_at, missed_offers = 0, "
+      "pause_reason = excluded.pause_reason, resume_at = excluded.resume_at, "
+      "first_available_at = CASE WHEN sponsors.first_available_at = 0 "
+      "THEN excluded.first_available_at ELSE sponsors.first_available_at END, "
+      "seat_limit = CASE WHEN sponsors.first_available_at = 0 "
+      "THEN excluded.seat_limit ELSE sponsors.seat_limit END, "
+      "probation_end = CASE WHEN sponsors.first_available_at = 0 "
+      "THEN excluded.probation_end ELSE sponsors.probation_end END",
+      {me, wish.capacity, wish.accepting, steps.now(), static_cast<int64_t>(reason),
+       resumes ? absl::ToUnixMicros(wish.resume_time) : int64_t{0},
+       begins ? absl::ToUnixMicros(steps.now()) : int64_t{0},
+       is_new ? care.probation_seats : kMaxCapacity,
+       is_new ? absl::ToUnixMicros(steps.now() + care.probation) : int64_t{0}});
 }
 
 absl::StatusOr<Changed<Availability>> SqlLedger::SetAvailability(const Call& call, absl::Time now,

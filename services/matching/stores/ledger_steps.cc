@@ -18,6 +18,30 @@ enum ExclusionKind : int64_t { kTimedOut = 1, kDeclined = 2, kEnded = 3, kSafety
 
 constexpr int64_t kOpenOffersOfNewcomerLimit = 256;
 
+constexpr absl::string_view kLockMember =
+    "SELECT version, standing, may_match, has_newcomer, has_sponsor, attested_at, wrapped_key "
+    "FROM members WHERE id = $1 {for_update}";
+constexpr absl::string_view kFindBlock =
+    "SELECT 1 FROM blocks WHERE (blocker = $1 AND blocked = $2) "
+    "OR (blocker = $2 AND blocked = $1) LIMIT 1";
+constexpr absl::string_view kFindAvoided =
+    "SELECT 1 FROM avoided WHERE (member = $1 AND other = $2) "
+    "OR (member = $2 AND other = $1) LIMIT 1";
+
+std::optional<LedgerSteps::MemberRow> ReadMember(const Rows& rows) {
+  if (rows.empty()) return std::nullopt;
+  const storage::Row& row = rows.front();
+  LedgerSteps::MemberRow member;
+  member.version = row.Int(0);
+  member.standing = static_cast<Standing>(row.Int(1));
+  member.may_match = row.Bool(2);
+  member.has_newcomer = row.Bool(3);
+  member.has_sponsor = row.Bool(4);
+  member.attested_at = TimeOrNever(row.Int(5));
+  if (!row.IsNull(6)) member.wrapped_key = std::string(row.Bytes(6));
+  return member;
+}
+
 template <typename T>
 void SortUnique(std::vector<T>& items) {
   std::sort(items.begin(), items.end());
@@ -52,49 +76,27 @@ absl::Status RunAgainError() {
 }
 
 absl::StatusOr<std::optional<LedgerSteps::MemberRow>> LedgerSteps::LockMember(const MemberId& id) {
-  ASSIGN_OR_RETURN(const Rows rows,
-                   tx_.Query("SELECT version, standing, may_match, has_newcomer, has_sponsor, "
-                             "attested_at, wrapped_key FROM members WHERE id = $1 {for_update}",
-                             {id}));
-  if (rows.empty()) return std::optional<MemberRow>();
-  const storage::Row& row = rows.front();
-  MemberRow member;
-  member.version = row.Int(0);
-  member.standing = static_cast<Standing>(row.Int(1));
-  member.may_match = row.Bool(2);
-  member.has_newcomer = row.Bool(3);
-  member.has_sponsor = row.Bool(4);
-  member.attested_at = TimeOrNever(row.Int(5));
-  if (!row.IsNull(6)) member.wrapped_key = std::string(row.Bytes(6));
-  return std::optional<MemberRow>(std::move(member));
+  ASSIGN_OR_RETURN(const Rows rows, tx_.Query(kLockMember, {id}));
+  return ReadMember(rows);
 }
 
 absl::StatusOr<LedgerSteps::Two> LedgerSteps::LockTwo(const MemberId& newcomer,
                                                       const MemberId& sponsor) {
-  Two two;
-  if (newcomer < sponsor) {
-    ASSIGN_OR_RETURN(two.newcomer, LockMember(newcomer));
-    ASSIGN_OR_RETURN(two.sponsor, LockMember(sponsor));
-  } else {
-    ASSIGN_OR_RETURN(two.sponsor, LockMember(sponsor));
-    ASSIGN_OR_RETURN(two.newcomer, LockMember(newcomer));
-  }
-  return two;
+  const storage::Args first = {std::min(newcomer, sponsor)};
+  const storage::Args second = {std::max(newcomer, sponsor)};
+  ASSIGN_OR_RETURN(const std::vector<Rows> rows,
+                   tx_.QueryAll({{kLockMember, first}, {kLockMember, second}}));
+  const bool newcomer_first = newcomer < sponsor;
+  return Two{ReadMember(rows[newcomer_first ? 0 : 1]), ReadMember(rows[newcomer_first ? 1 : 0])};
 }
 
 absl::StatusOr<bool> LedgerSteps::IsBlocked(const MemberId& a, const MemberId& b) {
-  ASSIGN_OR_RETURN(const Rows rows,
-                   tx_.Query("SELECT 1 FROM blocks WHERE (blocker = $1 AND blocked = $2) "
-                             "OR (blocker = $2 AND blocked = $1) LIMIT 1",
-                             {a, b}));
+  ASSIGN_OR_RETURN(const Rows rows, tx_.Query(kFindBlock, {a, b}));
   return !rows.empty();
 }
 
 absl::StatusOr<bool> LedgerSteps::IsAvoided(const MemberId& a, const MemberId& b) {
-  ASSIGN_OR_RETURN(const Rows rows,
-                   tx_.Query("SELECT 1 FROM avoided WHERE (member = $1 AND other = $2) "
-                             "OR (member = $2 AND other = $1) LIMIT 1",
-                             {a, b}));
+  ASSIGN_OR_RETURN(const Rows rows, tx_.Query(kFindAvoided, {a, b}));
   return !rows.empty();
 }
 
@@ -106,18 +108,17 @@ absl::StatusOr<bool> LedgerSteps::MayMeet(const MemberId& newcomer, const Member
   if (!asks.MayTakePart() || !asks.has_newcomer) return false;
   if (!gives.MayTakePart() || !gives.has_sponsor) return false;
   if (gives.attested_at < now_ - context_.options.attestation_lifetime) return false;
-  ASSIGN_OR_RETURN(const bool blocked, IsBlocked(newcomer, sponsor));
-  if (blocked) return false;
-  ASSIGN_OR_RETURN(const bool avoided, IsAvoided(newcomer, sponsor));
-  return !avoided;
+  const storage::Args two = {newcomer, sponsor};
+  ASSIGN_OR_RETURN(const std::vector<Rows> apart,
+                   tx_.QueryAll({{kFindBlock, two}, {kFindAvoided, two}}));
+  return apart[0].empty() && apart[1].empty();
 }
 
 absl::Status LedgerSteps::LockSponsors(std::vector<MemberId> ids) {
   if (!context_.locks_rows) return absl::OkStatus();
   SortUnique(ids);
   for (const MemberId& id : ids) {
-    RETURN_IF_ERROR(
-        tx_.Query("SELECT version FROM sponsors WHERE id = $1 {for_update}", {id}).status());
+    RETURN_IF_ERROR(tx_.Later("SELECT version FROM sponsors WHERE id = $1 {for_update}", {id}));
   }
   return absl::OkStatus();
 }
@@ -126,8 +127,7 @@ absl::Status LedgerSteps::LockTickets(std::vector<TicketId> ids) {
   if (!context_.locks_rows) return absl::OkStatus();
   SortUnique(ids);
   for (const TicketId& id : ids) {
-    RETURN_IF_ERROR(
-        tx_.Query("SELECT version FROM tickets WHERE id = $1 {for_update}", {id}).status());
+    RETURN_IF_ERROR(tx_.Later("SELECT version FROM tickets WHERE id = $1 {for_update}", {id}));
   }
   return absl::OkStatus();
 }
@@ -146,34 +146,30 @@ absl::StatusOr<std::optional<int64_t>> LedgerSteps::FindFreeSlot(const MemberId&
 }
 
 absl::Status LedgerSteps::TouchSponsor(const MemberId& sponsor) {
-  RETURN_IF_ERROR(tx_.Execute("UPDATE sponsors SET version = version + 1, index_pending = $2 "
-                              "WHERE id = $1",
-                              {sponsor, now_})
-                      .status());
+  RETURN_IF_ERROR(
+      tx_.Later("UPDATE sponsors SET version = version + 1, index_pending = $2 "
+                "WHERE id = $1",
+                {sponsor, now_}));
   effects_.sponsors.push_back(sponsor);
   return absl::OkStatus();
 }
 
 absl::Status LedgerSteps::Exclude(const MemberId& newcomer, const MemberId& sponsor,
                                   absl::Duration how_long, int64_t kind) {
-  return tx_
-      .Execute(
-          "INSERT INTO pair_exclusions (newcomer, sponsor, until, kind) VALUES ($1, $2, $3, $4) "
-          "ON CONFLICT (newcomer, sponsor) DO UPDATE SET until = excluded.until, "
-          "kind = excluded.kind WHERE pair_exclusions.until < excluded.until",
-          {newcomer, sponsor, now_ + how_long, kind})
-      .status();
+  return tx_.Later(
+      "INSERT INTO pair_exclusions (newcomer, sponsor, until, kind) VALUES ($1, $2, $3, $4) "
+      "ON CONFLICT (newcomer, sponsor) DO UPDATE SET until = excluded.until, "
+      "kind = excluded.kind WHERE pair_exclusions.until < excluded.until",
+      {newcomer, sponsor, now_ + how_long, kind});
 }
 
 absl::Status LedgerSteps::ExcludeForEver(const MemberId& a, const MemberId& b) {
-  return tx_
-      .Execute(
-          "INSERT INTO pair_exclusions (newcomer, sponsor, until, kind) "
-          "VALUES ($1, $2, $3, $4), ($2, $1, $3, $4) "
-          "ON CONFLICT (newcomer, sponsor) DO UPDATE SET until = excluded.until, "
-          "kind = excluded.kind",
-          {a, b, int64_t{INT64_MAX}, int64_t{kSafety}})
-      .status();
+  return tx_.Later(
+      "INSERT INTO pair_exclusions (newcomer, sponsor, until, kind) "
+      "VALUES ($1, $2, $3, $4), ($2, $1, $3, $4) "
+      "ON CONFLICT (newcomer, sponsor) DO UPDATE SET until = excluded.until, "
+      "kind = excluded.kind",
+      {a, b, int64_t{INT64_MAX}, int64_t{kSafety}});
 }
 
 absl::StatusOr<std::vector<Offer>> LedgerSteps::OpenOffersWhere(absl::string_view condition,
@@ -222,7 +218,7 @@ absl::StatusOr<bool> LedgerSteps::CloseOffer(const Offer& offer, OfferEvent even
                                "changed_at = $3 WHERE id = $1 AND state = 1",
                                {offer.id, static_cast<int64_t>(step.next), now_}));
   if (closed == 0) return false;
-  RETURN_IF_ERROR(tx_.Execute("DELETE FROM seats WHERE holder = $1", {offer.id}).status());
+  RETURN_IF_ERROR(tx_.Later("DELETE FROM seats WHERE holder = $1", {offer.id}));
   RETURN_IF_ERROR(TouchSponsor(offer.sponsor));
   effects_.offers.push_back({offer.id, offer.ticket, offer.newcomer, offer.sponsor});
   const CooldownPolicy& cooldowns = context_.options.cooldowns;
@@ -267,12 +263,10 @@ absl::Status LedgerSteps::TakeChoice(const TicketId& id, const MemberId& sponsor
 }
 
 absl::Status LedgerSteps::ReturnChoice(const TicketId& id, const MemberId& sponsor) {
-  return tx_
-      .Execute(
-          "UPDATE ticket_choices SET state = 0 WHERE ticket = $1 AND sponsor = $2 "
-          "AND EXISTS (SELECT 1 FROM tickets t WHERE t.id = $1 AND t.choosing = 1)",
-          {id, sponsor})
-      .status();
+  return tx_.Later(
+      "UPDATE ticket_choices SET state = 0 WHERE ticket = $1 AND sponsor = $2 "
+      "AND EXISTS (SELECT 1 FROM tickets t WHERE t.id = $1 AND t.choosing = 1)",
+      {id, sponsor});
 }
 
 absl::Status LedgerSteps::RequireNotDrained(const PoolKey& pool) {
@@ -298,7 +292,7 @@ absl::StatusOr<bool> LedgerSteps::EndPairing(const Pairing& pairing, EndReason r
                                "ended_at = $2, end_reason = $3 WHERE id = $1 AND state <> 5",
                                {pairing.id, now_, static_cast<int64_t>(reason)}));
   if (ended == 0) return false;
-  RETURN_IF_ERROR(tx_.Execute("DELETE FROM seats WHERE holder = $1", {pairing.id}).status());
+  RETURN_IF_ERROR(tx_.Later("DELETE FROM seats WHERE holder = $1", {pairing.id}));
   RETURN_IF_ERROR(TouchSponsor(pairing.sponsor));
   RETURN_IF_ERROR(
       Exclude(pairing.newcomer, pairing.sponsor, context_.options.cooldowns.after_end, kEnded));
@@ -314,30 +308,27 @@ absl::StatusOr<bool> LedgerSteps::EndPairing(const Pairing& pairing, EndReason r
 
 absl::Status LedgerSteps::SayUnsafe(const Pairing& pairing, const MemberId& by, EndReason reason) {
   const MemberId& other = by == pairing.newcomer ? pairing.sponsor : pairing.newcomer;
-  RETURN_IF_ERROR(tx_.Execute("INSERT INTO safety_words (pairing, member, other, reason, said_at) "
-                              "VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-                              {pairing.id, by, other, static_cast<int64_t>(reason), now_})
-                      .status());
+  RETURN_IF_ERROR(
+      tx_.Later("INSERT INTO safety_words (pairing, member, other, reason, said_at) "
+                "VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+                {pairing.id, by, other, static_cast<int64_t>(reason), now_}));
   // Where a case is made from it. The version stays: the other one would see it rise.
-  RETURN_IF_ERROR(tx_.Execute("UPDATE pairings SET end_reason = $2 WHERE id = $1 AND state = 5 AND "
-                              "end_reason NOT IN ($3, $4)",
-                              {pairing.id, static_cast<int64_t>(reason),
-                               static_cast<int64_t>(EndReason::kSafety),
-                               static_cast<int64_t>(EndReason::kBoundary)})
-                      .status());
+  RETURN_IF_ERROR(
+      tx_.Later("UPDATE pairings SET end_reason = $2 WHERE id = $1 AND state = 5 AND "
+                "end_reason NOT IN ($3, $4)",
+                {pairing.id, static_cast<int64_t>(reason), static_cast<int64_t>(EndReason::kSafety),
+                 static_cast<int64_t>(EndReason::kBoundary)}));
   RETURN_IF_ERROR(ExcludeForEver(pairing.newcomer, pairing.sponsor));
   return KeepApartInHelp(*this, by, other);
 }
 
 absl::Status LedgerSteps::PutOutbox(const Pairing& pairing, OutboxEntry::Step step) {
   effects_.outbox = true;
-  return tx_
-      .Execute(
-          "INSERT INTO outbox (id, pairing, step, newcomer, sponsor, created_at, due_at, "
-          "attempts) VALUES ($1, $2, $3, $4, $5, $6, $6, 0) ON CONFLICT DO NOTHING",
-          {OutboxId::TimeOrdered(now_, context_.random), pairing.id, static_cast<int64_t>(step),
-           pairing.newcomer, pairing.sponsor, now_})
-      .status();
+  return tx_.Later(
+      "INSERT INTO outbox (id, pairing, step, newcomer, sponsor, created_at, due_at, "
+      "attempts) VALUES ($1, $2, $3, $4, $5, $6, $6, 0) ON CONFLICT DO NOTHING",
+      {OutboxId::TimeOrdered(now_, context_.random), pairing.id, static_cast<int64_t>(step),
+       pairing.newcomer, pairing.sponsor, now_});
 }
 
 absl::Status LedgerSteps::NoteTicket(const storage::Row& row) {

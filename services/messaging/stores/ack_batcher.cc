@@ -89,17 +89,16 @@ void AckBatcher::Flush() {
         if (batch->acks.empty()) return absl::OkStatus();
         storage::Args args;
         const size_t count = PaddedCount(batch->acks.size());
-        DeviceId last;
+        std::vector<DeviceId> devices;
         for (size_t i = 0; i < count; ++i) {
           const auto& [key, sequence] = batch->acks[std::min(i, batch->acks.size() - 1)];
           args.emplace_back(KeyOf(key.first));
           args.emplace_back(key.second);
           args.emplace_back(sequence);
-          if (key.second == last) continue;
-          last = key.second;
-          RETURN_IF_ERROR(TouchDevice(tx, limits_, clock_.Now(), last));
+          if (devices.empty() || devices.back() != key.second) devices.push_back(key.second);
         }
-        return tx.Execute(UpdateText(count), args).status();
+        RETURN_IF_ERROR(TouchDevices(tx, limits_, clock_.Now(), devices));
+        return tx.Later(UpdateText(count), args);
       },
       [this, batch](absl::Status status) { OnDone(*batch, status); });
 }

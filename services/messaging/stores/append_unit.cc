@@ -82,9 +82,7 @@ class AppendRun {
 
   absl::Status Run() {
     outcome_ = AppendOutcome();
-    RETURN_IF_ERROR(LockConversations());
-    RETURN_IF_ERROR(LoadDevices());
-    RETURN_IF_ERROR(LoadKnown());
+    RETURN_IF_ERROR(Load());
     for (const Append* append : appends_) {
       ASSIGN_OR_RETURN(auto result, Decide(*append));
       outcome_.results.push_back(std::move(result));
@@ -99,9 +97,11 @@ class AppendRun {
   }
 
  private:
-  absl::Status LockConversations();
-  absl::Status LoadDevices();
-  absl::Status LoadKnown();
+  // Locks the conversations, and reads them, their devices, and which messages are there already.
+  absl::Status Load();
+  void ReadConversations(const Rows& rows);
+  void ReadDevices(const Rows& rows);
+  void ReadKnown(const Rows& rows);
   // A Status is a failed statement; the inner one is this append's own answer.
   absl::StatusOr<absl::StatusOr<Appended>> Decide(const Append& append);
   absl::StatusOr<absl::Status> Permission(const Append& append,
@@ -130,14 +130,65 @@ class AppendRun {
 };
 
 // One text for each padded size, made once.
-template <typename Make>
-const std::string& TextOfSize(size_t size, Make make) {
-  static const auto* const texts = [&make] {
+using MakeText = std::string(size_t);
+template <MakeText& make>
+const std::string& TextOfSize(size_t size) {
+  static const auto* const texts = [] {
     auto* made = new std::map<size_t, std::string>;
     for (size_t n = 1; n <= 1024; n *= 2) made->emplace(n, make(n));
     return made;
   }();
   return texts->at(size);
+}
+
+std::string LockText(size_t n) {
+  return absl::StrCat(
+      "SELECT conversation_key, conversation_id, state, head_sequence, first_sequence,"
+      " retention_at, epoch, group_id, kept_bytes, last_commitment FROM conversations"
+      " WHERE conversation_key IN (",
+      Parameters(1, n), ") ORDER BY conversation_key {for_update}");
+}
+
+std::string DevicesText(size_t n) {
+  return absl::StrCat(
+      "SELECT conversation_key, device_id, member_id, can_send, acked_sequence, skipped_sequence"
+      " FROM conversation_devices WHERE conversation_key IN (",
+      Parameters(1, n), ") AND end_sequence IS NULL");
+}
+
+std::string KnownText(size_t n) {
+  return absl::StrCat(
+      "SELECT message_id, sender_key, conversation_key, sequence, created_at, payload"
+      " FROM messages WHERE message_id IN (",
+      Parameters(1, n), ")");
+}
+
+constexpr size_t kMessageColumns = 8;
+
+std::string InsertText(size_t n) {
+  std::string text =
+      "INSERT INTO messages (conversation_key, sequence, sender_key, sender_device, message_id,"
+      " created_at, payload, franking) VALUES ";
+  for (size_t i = 0; i < n; ++i) {
+    absl::StrAppend(&text, i == 0 ? "(" : ", (",
+                    Parameters(1 + i * kMessageColumns, kMessageColumns), ")");
+  }
+  return text;
+}
+
+std::string RaiseText(size_t n) {
+  std::string text =
+      "UPDATE conversations SET head_sequence = v.column2, retention_at = v.column3,"
+      " kept_bytes = v.column4, last_commitment = v.column5 FROM (VALUES ";
+  for (size_t i = 0; i < n; ++i) {
+    const size_t p = 1 + i * 5;
+    absl::StrAppend(&text, i == 0 ? "(" : ", (");
+    for (size_t column = 0; column < 4; ++column) {
+      absl::StrAppend(&text, "CAST($", p + column, " AS {int}), ");
+    }
+    absl::StrAppend(&text, "CAST($", p + 4, " AS {blob}))");
+  }
+  return absl::StrCat(text, ") AS v WHERE conversation_key = v.column1");
 }
 
 Args AppendRun::PaddedKeys() const {
@@ -148,22 +199,26 @@ Args AppendRun::PaddedKeys() const {
   return keys;
 }
 
-absl::Status AppendRun::LockConversations() {
+absl::Status AppendRun::Load() {
   for (const Append* append : appends_) conversations_.try_emplace(KeyOf(append->conversation));
   const Args keys = PaddedKeys();
-  ASSIGN_OR_RETURN(
-      const Rows rows,
-      tx_.Query(TextOfSize(keys.size(),
-                           [](size_t n) {
-                             return absl::StrCat(
-                                 "SELECT conversation_key, conversation_id, state, head_sequence,"
-                                 " first_sequence, retention_at, epoch, group_id, kept_bytes,"
-                                 " last_commitment"
-                                 " FROM conversations"
-                                 " WHERE conversation_key IN (",
-                                 Parameters(1, n), ") ORDER BY conversation_key {for_update}");
-                           }),
-                keys));
+  Args ids;
+  for (const Append* append : appends_) ids.emplace_back(append->message_id);
+  const storage::Value last = ids.back();
+  ids.resize(PaddedCount(ids.size()), last);
+  // Each sees what was committed before it began, so the second and third see nothing from before
+  // the locks of the first.
+  ASSIGN_OR_RETURN(const std::vector<Rows> answers,
+                   tx_.QueryAll({{TextOfSize<LockText>(keys.size()), keys},
+                                 {TextOfSize<DevicesText>(keys.size()), keys},
+                                 {TextOfSize<KnownText>(ids.size()), ids}}));
+  ReadConversations(answers[0]);
+  ReadDevices(answers[1]);
+  ReadKnown(answers[2]);
+  return absl::OkStatus();
+}
+
+void AppendRun::ReadConversations(const Rows& rows) {
   for (const Row& row : rows) {
     ConversationRow& conversation = conversations_[row.Int(0)];
     conversation.id = row.Id<ConversationId>(1);
@@ -177,22 +232,9 @@ absl::Status AppendRun::LockConversations() {
     conversation.kept_bytes = row.Int(8);
     if (!row.IsNull(9)) conversation.commitment = std::string(row.Bytes(9));
   }
-  return absl::OkStatus();
 }
 
-absl::Status AppendRun::LoadDevices() {
-  const Args keys = PaddedKeys();
-  ASSIGN_OR_RETURN(
-      const Rows rows,
-      tx_.Query(TextOfSize(keys.size(),
-                           [](size_t n) {
-                             return absl::StrCat(
-                                 "SELECT conversation_key, device_id, member_id, can_send,"
-                                 " acked_sequence, skipped_sequence FROM conversation_devices"
-                                 " WHERE conversation_key IN (",
-                                 Parameters(1, n), ") AND end_sequence IS NULL");
-                           }),
-                keys));
+void AppendRun::ReadDevices(const Rows& rows) {
   for (const Row& row : rows) {
     ConversationRow& conversation = conversations_[row.Int(0)];
     DeviceRow& device = conversation.devices.emplace_back();
@@ -202,30 +244,13 @@ absl::Status AppendRun::LoadDevices() {
     device.reached = std::max(row.Int(4), row.Int(5));
     conversation.committed.recipients.push_back(device.device);
   }
-  return absl::OkStatus();
 }
 
-absl::Status AppendRun::LoadKnown() {
-  Args ids;
-  for (const Append* append : appends_) ids.emplace_back(append->message_id);
-  const storage::Value last = ids.back();
-  ids.resize(PaddedCount(ids.size()), last);
-  ASSIGN_OR_RETURN(
-      const Rows rows,
-      tx_.Query(
-          TextOfSize(ids.size(),
-                     [](size_t n) {
-                       return absl::StrCat(
-                           "SELECT message_id, sender_key, conversation_key, sequence, created_at,"
-                           " payload FROM messages WHERE message_id IN (",
-                           Parameters(1, n), ")");
-                     }),
-          ids));
+void AppendRun::ReadKnown(const Rows& rows) {
   for (const Row& row : rows) {
     known_[KnownKey(row.Id<MessageId>(0), row.Int(1))] =
         Known{row.Int(2), row.Int(3), row.Time(4), std::string(row.Bytes(5)), nullptr};
   }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<absl::Status> AppendRun::Permission(const Append& append,
@@ -364,14 +389,13 @@ absl::StatusOr<bool> AppendRun::IsSilent(const DeviceId& device) {
 }
 
 absl::Status AppendRun::InsertMessages() {
-  constexpr size_t kColumns = 8;
   constexpr size_t kLargestChunk = 64;
   size_t done = 0;
   while (done < fresh_.size()) {
     size_t count = kLargestChunk;
     while (count > fresh_.size() - done) count /= 2;
     Args args;
-    args.reserve(count * kColumns);
+    args.reserve(count * kMessageColumns);
     for (size_t i = done; i < done + count; ++i) {
       const auto& [key, envelope] = fresh_[i];
       args.emplace_back(key);
@@ -385,21 +409,7 @@ absl::Status AppendRun::InsertMessages() {
                             ? storage::Value(Blob{EncodeFranking(*envelope->franking)})
                             : storage::Value(storage::Null()));
     }
-    RETURN_IF_ERROR(tx_.Execute(TextOfSize(count,
-                                           [](size_t n) {
-                                             std::string text =
-                                                 "INSERT INTO messages (conversation_key, "
-                                                 "sequence, sender_key, sender_device, message_id,"
-                                                 " created_at, payload, franking) VALUES ";
-                                             for (size_t i = 0; i < n; ++i) {
-                                               absl::StrAppend(
-                                                   &text, i == 0 ? "(" : ", (",
-                                                   Parameters(1 + i * kColumns, kColumns), ")");
-                                             }
-                                             return text;
-                                           }),
-                                args)
-                        .status());
+    RETURN_IF_ERROR(tx_.Later(TextOfSize<InsertText>(count), args));
     done += count;
   }
   return absl::OkStatus();
@@ -424,25 +434,7 @@ absl::Status AppendRun::RaiseHeads() {
                           ? storage::Value(storage::Null())
                           : storage::Value(Blob{conversation->commitment}));
   }
-  return tx_
-      .Execute(TextOfSize(raised.size(),
-                          [](size_t n) {
-                            std::string text =
-                                "UPDATE conversations SET head_sequence = v.column2, retention_at "
-                                "= v.column3, kept_bytes = v.column4,"
-                                " last_commitment = v.column5 FROM (VALUES ";
-                            for (size_t i = 0; i < n; ++i) {
-                              const size_t p = 1 + i * 5;
-                              absl::StrAppend(&text, i == 0 ? "(" : ", (");
-                              for (size_t column = 0; column < 4; ++column) {
-                                absl::StrAppend(&text, "CAST($", p + column, " AS {int}), ");
-                              }
-                              absl::StrAppend(&text, "CAST($", p + 4, " AS {blob}))");
-                            }
-                            return absl::StrCat(text, ") AS v WHERE conversation_key = v.column1");
-                          }),
-               args)
-      .status();
+  return tx_.Later(TextOfSize<RaiseText>(raised.size()), args);
 }
 
 }  // namespace

@@ -15,6 +15,9 @@ namespace handrail::messaging {
 // senders.
 absl::Status TouchDevice(storage::Transaction& tx, const Limits& limits, absl::Time now,
                          const DeviceId& device);
+// The same of several, in one question when there is nothing to write.
+absl::Status TouchDevices(storage::Transaction& tx, const Limits& limits, absl::Time now,
+                          absl::Span<const DeviceId> devices);
 
 }  // namespace handrail::messaging
 

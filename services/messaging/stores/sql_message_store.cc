@@ -342,11 +342,8 @@ absl::StatusOr<std::vector<StreamHeads>> SqlMessageStore::ReadHeads(
 
 absl::Status SqlMessageStore::TouchDevices(absl::Time deadline, absl::Time now,
                                            absl::Span<const DeviceId> devices) {
-  return database_.Write(deadline, [&](Transaction& tx) -> absl::Status {
-    for (const DeviceId& device : devices) {
-      RETURN_IF_ERROR(TouchDevice(tx, options_.limits, now, device));
-    }
-    return absl::OkStatus();
+  return database_.Write(deadline, [&](Transaction& tx) {
+    return messaging::TouchDevices(tx, options_.limits, now, devices);
   });
 }
 
