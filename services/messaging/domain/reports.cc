@@ -1,15 +1,13 @@
 #include "services/messaging/domain/reports.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "services/messaging/domain/known_device.h"
 
 namespace handrail::messaging {
 namespace {
-
-// The clocks of two replicas differ by no more: a conversation may have been opened by one whose
-// clock is ahead of that which took its first message.
-constexpr absl::Duration kClockSkew = absl::Seconds(2);
 
 absl::Status Fault(size_t index, absl::string_view description) {
   return FieldError(absl::StrCat("messages[", index, "]"), description);
@@ -20,6 +18,12 @@ bool Verifies(const ReportedMessage& message, const Franker& franker) {
          franker.IsStampOf(message.stamped, message.key_id, message.stamp);
 }
 
+bool IsReadable(int64_t sequence, absl::Span<const ReadingSpan> readable) {
+  return std::any_of(readable.begin(), readable.end(), [sequence](const ReadingSpan& span) {
+    return span.first <= sequence && sequence <= span.last;
+  });
+}
+
 bool Follows(const StampedMessage& message, const StampedMessage& before) {
   if (message.sequence <= before.sequence) return false;
   return message.sequence > before.sequence + 1 || message.previous_commitment == before.commitment;
@@ -28,7 +32,7 @@ bool Follows(const StampedMessage& message, const StampedMessage& before) {
 }  // namespace
 
 absl::Status VerifyReport(const Report& report, const MemberId& reporter,
-                          const Participation& participation, const Franker& franker,
+                          absl::Span<const ReadingSpan> readable, const Franker& franker,
                           const ReportLimits& limits) {
   size_t bytes = 0;
   for (size_t i = 0; i < report.messages.size(); ++i) {
@@ -43,8 +47,7 @@ absl::Status VerifyReport(const Report& report, const MemberId& reporter,
       return Fault(i, "cannot be verified");
     }
     // What follows is of a message that is what it is said to be.
-    if (stamped.sender == reporter || stamped.create_time < participation.from - kClockSkew ||
-        stamped.create_time > participation.until + kClockSkew) {
+    if (stamped.sender == reporter || !IsReadable(stamped.sequence, readable)) {
       return Fault(i, "is not the caller's to report");
     }
     if (i > 0 && !Follows(stamped, report.messages[i - 1].stamped)) {
@@ -59,11 +62,11 @@ absl::StatusOr<FiledReport> Reports::File(const Call& call, const Report& report
   const absl::Status unknown =
       Error(absl::StatusCode::kNotFound, reason::kNotFound).Message("no such conversation");
   ASSIGN_OR_RETURN(
-      const Participation participation,
+      const std::vector<ReadingSpan> readable,
       WithKnownDevice(
           [&] { return learn_caller_(call); }, unknown,
           [&] { return store_.FindReporter(call.deadline, call.who, report.conversation); }));
-  RETURN_IF_ERROR(VerifyReport(report, call.who.member, participation, franker_, limits_));
+  RETURN_IF_ERROR(VerifyReport(report, call.who.member, readable, franker_, limits_));
   ASSIGN_OR_RETURN(const FiledReport filed,
                    store_.File(call, clock_.Now(), ReportId::Random(random_), report.evidence));
   filed_();

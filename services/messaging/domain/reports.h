@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "common/base/call.h"
 #include "common/base/clock.h"
 #include "common/base/ids.h"
@@ -61,10 +63,12 @@ struct ReportQueueState {
   std::optional<absl::Time> oldest;  // nothing when there is none
 };
 
-// For how long somebody took part in a conversation.
-struct Participation {
-  absl::Time from;
-  absl::Time until = absl::InfiniteFuture();
+// Messages of a conversation that a device could read, the first and the last among them.
+struct ReadingSpan {
+  int64_t first = 1;
+  int64_t last = std::numeric_limits<int64_t>::max();
+
+  bool operator==(const ReadingSpan&) const = default;
 };
 
 // Where reports wait until profiles has them. Thread-safe. Every method may also give the errors of
@@ -73,10 +77,11 @@ class ReportStore {
  public:
   virtual ~ReportStore() = default;
 
-  // Also of a conversation that is closed, blocked or left. Errors: NOT_FOUND; NOT_FOUND /
-  // DEVICE_UNKNOWN; PERMISSION_DENIED / DEVICE_REVOKED.
-  virtual absl::StatusOr<Participation> FindReporter(absl::Time deadline, const Principal& who,
-                                                     const ConversationId& conversation) = 0;
+  // What any of the caller's devices could ever read of a conversation, whether they have it still
+  // or not: also of one that is closed, blocked or left, and before it was left. In no order; spans
+  // may overlap. Errors: NOT_FOUND; NOT_FOUND / DEVICE_UNKNOWN; PERMISSION_DENIED / DEVICE_REVOKED.
+  virtual absl::StatusOr<std::vector<ReadingSpan>> FindReporter(
+      absl::Time deadline, const Principal& who, const ConversationId& conversation) = 0;
   // Keeps the evidence, sealed, until it is removed. Idempotent by the request id of `call`: `id`
   // counts the first time. Errors: FAILED_PRECONDITION / REQUEST_ID_REUSED; RESOURCE_EXHAUSTED /
   // RATE_LIMITED, QUEUE_FULL.
@@ -91,12 +96,12 @@ class ReportStore {
   virtual absl::StatusOr<ReportQueueState> State(absl::Time deadline) = 0;
 };
 
-// OK when everything in `report` is as it was stamped, of others than `reporter` and of their time
-// in the conversation, and in order. INVALID_ARGUMENT / FIELD_INVALID names the message at fault by
-// its index, and says no more than a person can act on: an error here is nothing to learn a key or
-// a stamp from. Pure.
+// OK when everything in `report` is as it was stamped, of others than `reporter`, of what is in one
+// of the spans that their devices could read, and in order. INVALID_ARGUMENT / FIELD_INVALID names
+// the message at fault by its index, and says no more than a person can act on: an error here is
+// nothing to learn a key or a stamp from. Pure.
 absl::Status VerifyReport(const Report& report, const MemberId& reporter,
-                          const Participation& participation, const Franker& franker,
+                          absl::Span<const ReadingSpan> readable, const Franker& franker,
                           const ReportLimits& limits);
 
 // What members can report. Thread-safe; blocks until `call.deadline`.

@@ -37,7 +37,7 @@ class ReportsTest : public ::testing::Test {
     return {conversation_, std::move(messages), "evidence"};
   }
   absl::Status Verify(const Report& report) const {
-    return VerifyReport(report, bob_, participation_, franker_, limits_);
+    return VerifyReport(report, bob_, readable_, franker_, limits_);
   }
   // The field that a refusal names, and what it says of it.
   static std::string Fault(const absl::Status& status) {
@@ -54,7 +54,7 @@ class ReportsTest : public ::testing::Test {
   const DeviceId device_ = DeviceId::Random(random_);
   const ConversationId conversation_ = ConversationId::Random(random_);
   const absl::Time opened_ = absl::FromUnixSeconds(1'700'000'000);
-  Participation participation_{opened_, absl::InfiniteFuture()};
+  std::vector<ReadingSpan> readable_ = {ReadingSpan()};
   ReportLimits limits_;
   const HmacFranker franker_ = FrankerOf({"k1", "k2"});
   std::string previous_ = NoCommitment();
@@ -121,17 +121,18 @@ TEST_F(ReportsTest, WhatTheReporterSaidIsNotTheirsToReport) {
   EXPECT_EQ(Fault(Verify(ReportOf({theirs, own}))), "messages[1] is not the caller's to report");
 }
 
-TEST_F(ReportsTest, OnlyWhatWasSaidWhileTheReporterTookPartIsTheirs) {
+TEST_F(ReportsTest, OnlyWhatADeviceOfTheReporterCouldReadIsTheirs) {
   const auto said = Said(10, "one", ann_);
-  participation_.from = opened_ + absl::Seconds(13);
-  EXPECT_EQ(Fault(Verify(ReportOf({said}))), "messages[0] is not the caller's to report");
-  // Clocks of replicas differ.
-  participation_.from = opened_ + absl::Seconds(11);
-  EXPECT_TRUE(Verify(ReportOf({said})).ok());
-  participation_.until = opened_ + absl::Seconds(7);
-  EXPECT_EQ(Fault(Verify(ReportOf({said}))), "messages[0] is not the caller's to report");
-  participation_.until = opened_ + absl::Seconds(8);
-  EXPECT_TRUE(Verify(ReportOf({said})).ok());
+  const std::vector<std::vector<ReadingSpan>> without = {{}, {{11}}, {{1, 9}}, {{12, 20}, {3, 9}}};
+  for (size_t i = 0; i < without.size(); ++i) {
+    readable_ = without[i];
+    EXPECT_EQ(Fault(Verify(ReportOf({said}))), "messages[0] is not the caller's to report") << i;
+  }
+  const std::vector<std::vector<ReadingSpan>> with = {{{10}}, {{1, 10}}, {{12, 20}, {9, 11}}};
+  for (size_t i = 0; i < with.size(); ++i) {
+    readable_ = with[i];
+    EXPECT_TRUE(Verify(ReportOf({said})).ok()) << i;
+  }
 }
 
 TEST_F(ReportsTest, MessagesComeInOrderAndOnce) {

@@ -12,6 +12,7 @@
 #include "services/messaging/domain/message_store.h"
 #include "services/messaging/stores/commit_digest.h"
 #include "services/messaging/stores/group_reset.h"
+#include "services/messaging/stores/reading_spans.h"
 #include "services/messaging/stores/refusals.h"
 #include "services/messaging/stores/room.h"
 #include "services/messaging/stores/schema.h"
@@ -385,13 +386,15 @@ absl::Status CommitRun::Join(const DeviceId& device, const DeviceRow& row) {
             {key_, device})
         .status();
   }
+  RETURN_IF_ERROR(KeepReadingSpan(tx_, key_, device, head_));
   // What it could read when it was in the group before, and has not acknowledged, it can decrypt no
   // more: it finds a Gap from there to its new start (C6).
   if (row.acked < row.end) {
     return tx_
         .Execute(
             "UPDATE conversation_devices SET in_group = 1, skipped_sequence = $3,"
-            " end_sequence = NULL WHERE conversation_key = $1 AND device_id = $2",
+            " read_from = $3 + 1, end_sequence = NULL"
+            " WHERE conversation_key = $1 AND device_id = $2",
             {key_, device, head_ + 1})
         .status();
   }

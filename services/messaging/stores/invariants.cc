@@ -107,6 +107,11 @@ constexpr Invariant kInvariants[] = {
      "SELECT COUNT(*) FROM conversation_devices d JOIN conversations c"
      " ON c.conversation_key = d.conversation_key"
      " WHERE d.end_sequence > c.head_sequence OR d.start_sequence > c.head_sequence + 1"},
+    {"C5: a device once read beyond the newest message, or is none of the conversation's",
+     "SELECT COUNT(*) FROM reading_spans s WHERE NOT EXISTS (SELECT 1 FROM conversation_devices d"
+     " JOIN conversations c ON c.conversation_key = d.conversation_key"
+     " WHERE d.conversation_key = s.conversation_key AND d.device_id = s.device_id"
+     " AND c.head_sequence >= s.last_sequence)"},
     {"C5: a conversation has less than two members",
      "SELECT COUNT(*) FROM conversations c WHERE (SELECT COUNT(*) FROM conversation_members p"
      " WHERE p.conversation_key = c.conversation_key) < CASE WHEN c.kind = 1 THEN 2 ELSE 1 END"},

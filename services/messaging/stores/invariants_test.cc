@@ -111,6 +111,16 @@ TEST_P(InvariantsTest, FindsADeviceThatReadsBeyondTheEnd) {
   ExpectFound("C5: a device reads beyond the newest message");
 }
 
+TEST_P(InvariantsTest, FindsADeviceThatOnceReadBeyondTheEnd) {
+  const char* const plant =
+      "INSERT INTO reading_spans (conversation_key, device_id, first_sequence, last_sequence)"
+      " SELECT conversation_key, device_id, $2, $3 FROM conversation_devices WHERE device_id = $1";
+  Plant(plant, {bob_phone_, 1, 5});
+  ASSERT_THAT(Violations(), IsEmpty());
+  Plant(plant, {bob_phone_, 2, 6});
+  ExpectFound("C5: a device once read beyond the newest message");
+}
+
 TEST_P(InvariantsTest, FindsAConversationWithoutMembers) {
   Plant("DELETE FROM conversation_members WHERE member_id = $1", {bob_});
   ExpectFound("C5: a conversation has less than two members");

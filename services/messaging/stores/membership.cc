@@ -3,13 +3,13 @@
 #include "common/base/status.h"
 #include "services/messaging/domain/message_store.h"
 #include "services/messaging/stores/group_remains.h"
+#include "services/messaging/stores/reading_spans.h"
 #include "services/messaging/stores/refusals.h"
 
 namespace handrail::messaging {
 namespace {
 
 using absl::StatusCode;
-using storage::Null;
 using storage::Row;
 using storage::Rows;
 using storage::Transaction;
@@ -69,17 +69,21 @@ absl::StatusOr<bool> AreBlocked(Transaction& tx, const MemberId& a, const Member
 
 absl::Status AddDevice(Transaction& tx, int64_t key, const DeviceId& device, const MemberId& member,
                        int64_t start, bool can_send) {
+  ASSIGN_OR_RETURN(
+      const int64_t added,
+      tx.Execute("INSERT INTO conversation_devices (conversation_key, device_id, member_id,"
+                 " start_sequence, acked_sequence, skipped_sequence, can_send)"
+                 " VALUES ($1, $2, $3, $4, $5, 0, $6) ON CONFLICT DO NOTHING",
+                 {key, device, member, start, start - 1, can_send}));
+  if (added == 1) return absl::OkStatus();
   // A device that comes back after its removal begins anew.
+  RETURN_IF_ERROR(KeepReadingSpan(tx, key, device, start - 1));
   return tx
       .Execute(
-          "INSERT INTO conversation_devices (conversation_key, device_id, member_id,"
-          " start_sequence, end_sequence, acked_sequence, skipped_sequence, can_send)"
-          " VALUES ($1, $2, $3, $4, $5, $6, 0, $7)"
-          " ON CONFLICT (conversation_key, device_id) DO UPDATE SET"
-          " start_sequence = excluded.start_sequence, end_sequence = NULL,"
-          " acked_sequence = excluded.acked_sequence, can_send = excluded.can_send"
-          " WHERE conversation_devices.end_sequence IS NOT NULL",
-          {key, device, member, start, Null(), start - 1, can_send})
+          "UPDATE conversation_devices SET start_sequence = $3, read_from = 0,"
+          " end_sequence = NULL, acked_sequence = $4, can_send = $5"
+          " WHERE conversation_key = $1 AND device_id = $2 AND end_sequence IS NOT NULL",
+          {key, device, start, start - 1, can_send})
       .status();
 }
 

@@ -13,12 +13,13 @@
 namespace handrail::messaging {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 class ReportStoreTest : public ReportTest {
  protected:
-  absl::StatusOr<Participation> Find(const DeviceId& device) {
+  absl::StatusOr<std::vector<ReadingSpan>> Find(const DeviceId& device) {
     return reports_->FindReporter(kForever, CallOf(device, "").who, id_);
   }
 };
@@ -26,13 +27,12 @@ class ReportStoreTest : public ReportTest {
 TEST_P(ReportStoreTest, WhoTakesPartMayReportAndAlsoWhenItIsOver) {
   const auto open = Find(bob_phone_);
   ASSERT_TRUE(open.ok()) << open.status();
-  EXPECT_EQ(open->from, clock_.Now());
-  EXPECT_EQ(open->until, absl::InfiniteFuture());
-  clock_.Advance(absl::Hours(1));
+  EXPECT_THAT(*open, ElementsAre(ReadingSpan()));
+  ASSERT_TRUE(Say(id_, "one").ok());
   ASSERT_TRUE(Leave(bob_phone_).ok());
   const auto left = Find(bob_phone_);
   ASSERT_TRUE(left.ok()) << left.status();
-  EXPECT_EQ(left->until, clock_.Now());
+  EXPECT_THAT(*left, ElementsAre(ReadingSpan{1, 1}));
   BlockThem();
   EXPECT_TRUE(Find(bob_phone_).ok());
   EXPECT_TRUE(Find(ann_phone_).ok());

@@ -413,6 +413,29 @@ std::vector<std::string> PushTables() {
   };
 }
 
+// What devices could read before they began anew.
+std::vector<std::string> ReadingSpanTables() {
+  return {
+      // Where the span that it reads now begins, when that is after start_sequence: what it had not
+      // acknowledged before is a Gap, and was never to be read.
+      "ALTER TABLE conversation_devices ADD COLUMN read_from {int} NOT NULL DEFAULT 0",
+      // The spans that are over.
+      "CREATE TABLE reading_spans ("
+      " conversation_key {int} NOT NULL,"
+      " device_id {blob} NOT NULL CHECK (length(device_id) = 16),"
+      " first_sequence {int} NOT NULL CHECK (first_sequence >= 1),"
+      " last_sequence {int} NOT NULL CHECK (last_sequence >= first_sequence),"
+      " PRIMARY KEY (conversation_key, device_id, first_sequence)) {strict}",
+      // Nobody wrote down what devices of before could read before they began anew. Who was there
+      // from the beginning, and never left, could read all of it.
+      "INSERT INTO reading_spans (conversation_key, device_id, first_sequence, last_sequence)"
+      " SELECT d.conversation_key, d.device_id, 1, d.start_sequence - 1"
+      " FROM conversation_devices d JOIN conversation_members m"
+      " ON m.conversation_key = d.conversation_key AND m.member_id = d.member_id"
+      " WHERE m.joined_at = 0 AND d.start_sequence > 1",
+  };
+}
+
 }  // namespace
 
 absl::Span<const Migration> Migrations() {
@@ -445,6 +468,7 @@ absl::Span<const Migration> Migrations() {
       {"0017_kept_bytes", KeptBytes()},
       {"0018_reports", ReportTables()},
       {"0019_push", PushTables()},
+      {"0020_reading_spans", ReadingSpanTables()},
   };
   return *migrations;
 }

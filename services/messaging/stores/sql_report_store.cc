@@ -7,6 +7,7 @@
 #include "common/base/status.h"
 #include "common/storage/request_log.h"
 #include "services/messaging/domain/message_store.h"
+#include "services/messaging/stores/reading_spans.h"
 #include "services/messaging/stores/refusals.h"
 #include "services/messaging/stores/schema.h"
 
@@ -46,12 +47,10 @@ absl::StatusOr<FiledReport> DecodeAnswer(absl::string_view answer) {
 
 }  // namespace
 
-absl::StatusOr<Participation> SqlReportStore::FindReporter(absl::Time deadline,
-                                                           const Principal& who,
-                                                           const ConversationId& conversation) {
-  Participation participation;
+absl::StatusOr<std::vector<ReadingSpan>> SqlReportStore::FindReporter(
+    absl::Time deadline, const Principal& who, const ConversationId& conversation) {
+  std::vector<ReadingSpan> readable;
   RETURN_IF_ERROR(database_.Read(deadline, [&](Transaction& tx) -> absl::Status {
-    participation = Participation();
     ASSIGN_OR_RETURN(const Rows devices,
                      tx.Query("SELECT revoked FROM devices WHERE device_id = $1 AND member_id = $2",
                               {who.device, who.member}));
@@ -60,17 +59,16 @@ absl::StatusOr<Participation> SqlReportStore::FindReporter(absl::Time deadline,
     }
     if (devices.front().Bool(0)) return DeviceRemoved();
     ASSIGN_OR_RETURN(const Rows rows,
-                     tx.Query("SELECT m.created_at, m.left_at FROM conversation_members m"
+                     tx.Query("SELECT 1 FROM conversation_members m"
                               " JOIN conversations c ON c.conversation_key = m.conversation_key"
                               " WHERE c.conversation_key = $1 AND c.conversation_id = $2"
                               " AND m.member_id = $3",
                               {KeyOf(conversation), conversation, who.member}));
     if (rows.empty()) return NotFound();
-    participation.from = rows.front().Time(0);
-    if (!rows.front().IsNull(1)) participation.until = rows.front().Time(1);
+    ASSIGN_OR_RETURN(readable, ReadingSpansOf(tx, KeyOf(conversation), who.member));
     return absl::OkStatus();
   }));
-  return participation;
+  return readable;
 }
 
 absl::Status SqlReportStore::CheckRoom(Transaction& tx, const Call& call, absl::Time now) const {

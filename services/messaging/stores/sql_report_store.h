@@ -20,8 +20,8 @@ class SqlReportStore final : public ReportStore {
                  const ReportLimits& limits)
       : database_(database), ring_(ring), random_(random), limits_(limits) {}
 
-  absl::StatusOr<Participation> FindReporter(absl::Time deadline, const Principal& who,
-                                             const ConversationId& conversation) override;
+  absl::StatusOr<std::vector<ReadingSpan>> FindReporter(
+      absl::Time deadline, const Principal& who, const ConversationId& conversation) override;
   absl::StatusOr<FiledReport> File(const Call& call, absl::Time now, const ReportId& id,
                                    const std::string& evidence) override;
   absl::StatusOr<std::vector<QueuedReport>> Due(absl::Time deadline, absl::Time now,
