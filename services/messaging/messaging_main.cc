@@ -35,7 +35,8 @@ rpc::MainSpec Spec(MessagingOptions& options) {
   spec.service = "messaging";
   spec.description =
       "Conversations of paired members and of small groups: stores opaque messages and delivers "
-      "them to every device, in order, at least once.";
+      "them to every device, in order, at least once. Without --profiles_internal_address it says "
+      "so at the start: what members report then waits, up to 1,000 reports, and reaches nobody.";
   spec.public_services = {
       rpc::DescriptorOf<v1::MessagingService>(),  rpc::DescriptorOf<v1::KeyService>(),
       rpc::DescriptorOf<v1::GroupService>(),      rpc::DescriptorOf<v1::AttachmentService>(),

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/executor.h"
+#include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/crypto/derived_keys.h"
 #include "common/crypto/page_token.h"
@@ -63,6 +64,11 @@ namespace {
 // A clock further from the database's than this makes deadlines and retention wrong.
 constexpr absl::Duration kClockSkewLimit = absl::Seconds(1);
 constexpr absl::Duration kProbeTimeout = absl::Seconds(2);
+
+constexpr absl::string_view kWithoutProfiles =
+    "without --profiles_internal_address reports wait and become no case, and members that "
+    "profiles "
+    "has not told of stay unknown";
 
 // Everything of the process, in the order in which it depends on what stands before it.
 struct Parts {
@@ -298,6 +304,10 @@ absl::StatusOr<std::unique_ptr<rpc::ServiceProcess>> BuildMessaging(
   std::shared_ptr<grpc::Channel> profiles;
   if (!context.options.profiles_internal_address.empty()) {
     ASSIGN_OR_RETURN(profiles, context.InternalChannel(context.options.profiles_internal_address));
+  }
+  if (profiles == nullptr) {
+    Log(Severity::kWarning, "profiles_not_configured",
+        {{LogField::kComponent, "messaging"}, {LogField::kDetail, kWithoutProfiles}});
   }
   parts.directory = std::make_unique<GrpcMemberDirectory>(profiles, context.clock);
   parts.case_desk = std::make_unique<GrpcCaseDesk>(std::move(profiles), context.clock);

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/log.h"
+#include "common/base/mutex.h"
 #include "services/messaging/testing/franked.h"
 #include "services/messaging/testing/group_service.h"
 
@@ -91,6 +93,19 @@ TEST_F(ReportServiceTest, IsTakenOnceAndWaitsForProfiles) {
   EXPECT_EQ(Waiting(), 1);
   ASSERT_TRUE(Report(request, Bob(), &again).ok());
   EXPECT_EQ(again, name);
+}
+
+TEST_F(ReportServiceTest, WithoutProfilesItSaysAtTheStartThatReportsWait) {
+  Mutex mutex;
+  std::string lines;
+  SetLogSinkForTest([&](absl::string_view line) {
+    MutexLock lock(mutex);
+    absl::StrAppend(&lines, line);
+  });
+  Restart();
+  SetLogSinkForTest({});
+  MutexLock lock(mutex);
+  EXPECT_THAT(lines, ::testing::HasSubstr("profiles_not_configured"));
 }
 
 TEST_F(ReportServiceTest, TheStampOutlivesARestartAndTheMessage) {

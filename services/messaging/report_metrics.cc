@@ -20,11 +20,19 @@ ReportMetrics::ReportMetrics(prometheus::Registry& registry)
       delivered_(
           MakeGauge(registry, "handrail_outbox_delivered", "Entries delivered since the start.")),
       failures_(
-          MakeGauge(registry, "handrail_outbox_failures", "Failed deliveries since the start.")) {}
+          MakeGauge(registry, "handrail_outbox_failures", "Failed deliveries since the start.")),
+      refused_(prometheus::BuildGauge()
+                   .Name("handrail_outbox_refused")
+                   .Help("Refusals of one entry since the start.")
+                   .Register(registry)) {}
 
 void ReportMetrics::Update(ReportStore& store, const ReportSender& sender, const Clock& clock) {
-  delivered_.Set(static_cast<double>(sender.delivered()));
-  failures_.Set(static_cast<double>(sender.failures()));
+  delivered_.Set(static_cast<double>(sender.loop().delivered()));
+  failures_.Set(static_cast<double>(sender.loop().failures()));
+  for (const auto& [code, count] : sender.loop().Refusals()) {
+    refused_.Add({{"receiver", "profiles"}, {"code", absl::StatusCodeToString(code)}})
+        .Set(static_cast<double>(count));
+  }
   const auto state = store.State(clock.Now() + kTimeout);
   if (!state.ok()) return;
   entries_.Set(static_cast<double>(state->entries));

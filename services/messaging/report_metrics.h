@@ -1,6 +1,7 @@
 #ifndef HANDRAIL_SERVICES_MESSAGING_REPORT_METRICS_H_
 #define HANDRAIL_SERVICES_MESSAGING_REPORT_METRICS_H_
 
+#include <prometheus/family.h>
 #include <prometheus/gauge.h>
 #include <prometheus/registry.h>
 
@@ -15,6 +16,7 @@ namespace handrail::messaging {
 //   handrail_outbox_age_seconds   age of the oldest of them
 //   handrail_outbox_delivered     since the start
 //   handrail_outbox_failures      failed deliveries since the start
+//   handrail_outbox_refused       those of them that were refusals of one entry, by code
 // The registry must outlive it.
 class ReportMetrics {
  public:
@@ -28,6 +30,7 @@ class ReportMetrics {
   prometheus::Gauge& age_seconds_;
   prometheus::Gauge& delivered_;
   prometheus::Gauge& failures_;
+  prometheus::Family<prometheus::Gauge>& refused_;
 };
 
 }  // namespace handrail::messaging

@@ -91,8 +91,9 @@ class ReportStore {
   virtual absl::StatusOr<std::vector<QueuedReport>> Due(absl::Time deadline, absl::Time now,
                                                         int limit) = 0;
   virtual absl::Status Remove(absl::Time deadline, const ReportId& id) = 0;
-  // One that is refused waits until `due` and counts one more attempt.
-  virtual absl::Status Defer(absl::Time deadline, const ReportId& id, absl::Time due) = 0;
+  // It waits until `due`, and was refused `attempts` times.
+  virtual absl::Status Defer(absl::Time deadline, const ReportId& id, absl::Time due,
+                             int attempts) = 0;
   virtual absl::StatusOr<ReportQueueState> State(absl::Time deadline) = 0;
 };
 

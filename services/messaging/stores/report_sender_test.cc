@@ -21,7 +21,7 @@ class FakeDesk final : public CaseDesk {
  public:
   absl::Status OpenCase(absl::Time, const QueuedReport& report) override {
     ++calls;
-    if (report.evidence == refused) return absl::InvalidArgumentError("refused");
+    if (report.evidence == refused) return refusal;
     if (!down.ok()) return down;
     cases.try_emplace(report.id, report.evidence);
     return loses_answers ? absl::UnavailableError("the answer is lost") : absl::OkStatus();
@@ -31,6 +31,7 @@ class FakeDesk final : public CaseDesk {
   absl::Status down;
   bool loses_answers = false;
   std::string refused = "nothing";
+  absl::Status refusal = absl::InvalidArgumentError("refused");
   std::map<ReportId, std::string> cases;
 };
 
@@ -49,7 +50,7 @@ TEST_P(ReportSenderTest, WhatIsConfirmedIsKeptNoMore) {
   EXPECT_THAT(desk_.cases, SizeIs(2));
   EXPECT_EQ(desk_.cases[filed->id], "first");
   EXPECT_EQ(CountIn("report_queue"), 0);
-  EXPECT_EQ(sender_.delivered(), 2);
+  EXPECT_EQ(sender_.loop().delivered(), 2);
   Run();
   EXPECT_EQ(desk_.calls, 2);
 }
@@ -91,13 +92,29 @@ TEST_P(ReportSenderTest, OneThatIsRefusedStandsInNobodysWay) {
   Run();
   EXPECT_THAT(desk_.cases, SizeIs(1));
   EXPECT_EQ(CountIn("report_queue"), 1);
-  EXPECT_EQ(sender_.failures(), 1);
+  EXPECT_EQ(sender_.loop().failures(), 1);
   Run();
   EXPECT_EQ(desk_.calls, 2);
   desk_.refused = "nothing";
   clock_.Advance(absl::Seconds(1));
   Run();
   EXPECT_THAT(desk_.cases, SizeIs(2));
+}
+
+TEST_P(ReportSenderTest, OneWithAnUnexpectedAnswerStandsInNobodysWayAndIsTriedEverLessOften) {
+  desk_.refused = "first";
+  desk_.refusal = absl::UnknownError("what is this");
+  ASSERT_TRUE(File("one", "first").ok());
+  ASSERT_TRUE(File("two", "second").ok());
+  Run();
+  EXPECT_THAT(desk_.cases, SizeIs(1));
+  clock_.Advance(absl::Seconds(1));
+  Run();
+  clock_.Advance(absl::Seconds(1));
+  Run();
+  EXPECT_EQ(desk_.calls, 3);
+  EXPECT_EQ(sender_.loop().Refusals().at(absl::StatusCode::kUnknown), 2);
+  EXPECT_EQ(CountIn("report_queue"), 1);
 }
 
 TEST_P(ReportSenderTest, AReportThatCannotBeReadIsSetAside) {

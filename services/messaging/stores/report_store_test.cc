@@ -84,7 +84,7 @@ TEST_P(ReportStoreTest, OneThatIsRefusedWaitsAlone) {
   const auto first = File("one", "first");
   const auto second = File("two", "second");
   ASSERT_TRUE(first.ok() && second.ok());
-  ASSERT_TRUE(reports_->Defer(kForever, first->id, clock_.Now() + absl::Minutes(1)).ok());
+  ASSERT_TRUE(reports_->Defer(kForever, first->id, clock_.Now() + absl::Minutes(1), 1).ok());
   ASSERT_THAT(Due(), SizeIs(1));
   EXPECT_EQ(Due()[0].id, second->id);
   clock_.Advance(absl::Minutes(1));

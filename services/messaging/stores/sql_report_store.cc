@@ -147,13 +147,12 @@ absl::Status SqlReportStore::Remove(absl::Time deadline, const ReportId& id) {
   });
 }
 
-absl::Status SqlReportStore::Defer(absl::Time deadline, const ReportId& id, absl::Time due) {
+absl::Status SqlReportStore::Defer(absl::Time deadline, const ReportId& id, absl::Time due,
+                                   int attempts) {
   return database_.Write(deadline, [&](Transaction& tx) {
     return tx
-        .Execute(
-            "UPDATE report_queue SET due_at = $2, attempts = attempts + 1"
-            " WHERE report_id = $1",
-            {id, due})
+        .Execute("UPDATE report_queue SET due_at = $2, attempts = $3 WHERE report_id = $1",
+                 {id, due, attempts})
         .status();
   });
 }

@@ -27,7 +27,8 @@ class SqlReportStore final : public ReportStore {
   absl::StatusOr<std::vector<QueuedReport>> Due(absl::Time deadline, absl::Time now,
                                                 int limit) override;
   absl::Status Remove(absl::Time deadline, const ReportId& id) override;
-  absl::Status Defer(absl::Time deadline, const ReportId& id, absl::Time due) override;
+  absl::Status Defer(absl::Time deadline, const ReportId& id, absl::Time due,
+                     int attempts) override;
   absl::StatusOr<ReportQueueState> State(absl::Time deadline) override;
 
  private:
