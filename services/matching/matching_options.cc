@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/folders.h"
 #include "common/base/status.h"
 #include "common/crypto/vault.h"
 #include "common/storage/redis_url_check.h"
@@ -14,13 +15,6 @@
 
 // What the flags may say.
 namespace handrail::matching {
-namespace {
-
-std::string InFolder(const std::string& folder, const std::string& name) {
-  return std::filesystem::absolute(std::filesystem::path(folder) / name).lexically_normal();
-}
-
-}  // namespace
 
 std::string DatabaseUrl(const rpc::CommonOptions& common) {
   if (!common.database_url.empty() || common.data_folder.empty()) return common.database_url;

@@ -1,10 +1,10 @@
 #include "services/matching/matching_parts.h"
 
 #include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/folders.h"
 #include "common/base/status.h"
 #include "common/crypto/hash.h"
 #include "services/matching/adapters/peers.h"
@@ -30,16 +30,7 @@ absl::Status CreateMissingKeyRing(const MatchingOptions& options, storage::Datab
                               " is missing, and the database holds members whose data only it "
                               "can open: restore it from a backup"));
   }
-  std::error_code error;
-  const fs::path folder = fs::path(options.key_ring_file).parent_path();
-  if (!folder.empty() && !fs::exists(folder, error)) {
-    fs::create_directories(folder, error);
-    if (!error) fs::permissions(folder, fs::perms::owner_all, error);
-    if (error) {
-      return Error(absl::StatusCode::kFailedPrecondition, reason::kConfigurationInvalid)
-          .Message(absl::StrCat(folder.string(), " cannot be made: ", error.message()));
-    }
-  }
+  RETURN_IF_ERROR(MakeFolderOf(options.key_ring_file));
   return crypto::KeyRing::Generate(options.key_ring_file, "first", random);
 }
 

@@ -1,8 +1,8 @@
 #include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/folders.h"
 #include "common/base/status.h"
 #include "common/crypto/vault.h"
 #include "common/storage/redis_url_check.h"
@@ -13,23 +13,6 @@ namespace handrail::messaging {
 namespace {
 
 constexpr absl::Duration kReadTimeout = absl::Seconds(10);
-
-std::string InFolder(const std::string& folder, const std::string& name) {
-  return std::filesystem::absolute(std::filesystem::path(folder) / name).lexically_normal();
-}
-
-// The folder that `path` lies in, for its owner only where it is new.
-absl::Status MakeFolderOf(const std::string& path) {
-  namespace fs = std::filesystem;
-  const fs::path folder = fs::path(path).parent_path();
-  std::error_code error;
-  if (folder.empty() || fs::exists(folder, error)) return absl::OkStatus();
-  fs::create_directories(folder, error);
-  if (!error) fs::permissions(folder, fs::perms::owner_all, error);
-  if (!error) return absl::OkStatus();
-  return Error(absl::StatusCode::kFailedPrecondition, reason::kConfigurationInvalid)
-      .Message(absl::StrCat(folder.string(), " cannot be made: ", error.message()));
-}
 
 // A new key ring could check none of the stamps that an older one made, and would hide that it is
 // lost.

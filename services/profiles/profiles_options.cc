@@ -1,7 +1,7 @@
 #include <filesystem>
-#include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/folders.h"
 #include "common/base/status.h"
 #include "common/crypto/vault.h"
 #include "services/profiles/adapters/operator_list.h"
@@ -14,26 +14,9 @@ namespace {
 constexpr char kFirstKeyId[] = "first";
 constexpr absl::Duration kReadTimeout = absl::Seconds(10);
 
-std::string InFolder(const std::string& folder, const std::string& name) {
-  return std::filesystem::absolute(std::filesystem::path(folder) / name).lexically_normal();
-}
-
 crypto::KeyFilePolicy PolicyOf(const ProfilesOptions& options) {
   return options.group_readable_keys ? crypto::KeyFilePolicy::kGroupMayRead
                                      : crypto::KeyFilePolicy::kOwnerOnly;
-}
-
-// The folder that `path` lies in, for its owner only where it is new.
-absl::Status MakeFolderOf(const std::string& path) {
-  namespace fs = std::filesystem;
-  const fs::path folder = fs::path(path).parent_path();
-  std::error_code error;
-  if (folder.empty() || fs::exists(folder, error)) return absl::OkStatus();
-  fs::create_directories(folder, error);
-  if (!error) fs::permissions(folder, fs::perms::owner_all, error);
-  if (!error) return absl::OkStatus();
-  return Error(absl::StatusCode::kFailedPrecondition, reason::kConfigurationInvalid)
-      .Message(absl::StrCat(folder.string(), " cannot be made: ", error.message()));
 }
 
 // A new key ring could not open what an older one enciphered, and would hide that it is lost.

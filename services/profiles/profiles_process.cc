@@ -1,6 +1,7 @@
 #include "services/profiles/profiles_process.h"
 
 #include <prometheus/counter.h>
+#include <prometheus/family.h>
 #include <prometheus/gauge.h>
 
 #include <atomic>
@@ -53,6 +54,8 @@ struct OutboxMetrics {
   prometheus::Gauge& age_seconds;
   prometheus::Gauge& delivered;
   prometheus::Gauge& failures;
+  prometheus::Family<prometheus::Gauge>& refused;
+  std::string receiver;
 };
 
 OutboxMetrics MakeOutboxMetrics(prometheus::Registry& registry, const std::string& receiver) {
@@ -63,7 +66,12 @@ OutboxMetrics MakeOutboxMetrics(prometheus::Registry& registry, const std::strin
   return {gauge("handrail_outbox_entries", "Changes that a receiver has not confirmed yet."),
           gauge("handrail_outbox_age_seconds", "Age of the oldest of them."),
           gauge("handrail_outbox_delivered", "Entries delivered since the start."),
-          gauge("handrail_outbox_failures", "Failed deliveries since the start.")};
+          gauge("handrail_outbox_failures", "Failed deliveries since the start."),
+          prometheus::BuildGauge()
+              .Name("handrail_outbox_refused")
+              .Help("Refusals of one entry since the start.")
+              .Register(registry),
+          receiver};
 }
 
 class ProfilesProcess final : public rpc::ServiceProcess {
@@ -160,9 +168,8 @@ ProfilesProcess::ProfilesProcess(const ProfilesOptions& options, const rpc::Main
       avoid_list_(store_, clock_, [this] { Wake(); }),
       cases_(store_, clock_),
       directory_(store_),
-      to_matching_(store_, Receiver::kMatching, *parts_.matching, clock_, random_, OutboxOptions()),
-      to_messaging_(store_, Receiver::kMessaging, *parts_.messaging, clock_, random_,
-                    OutboxOptions()),
+      to_matching_(store_, Receiver::kMatching, *parts_.matching, clock_, random_),
+      to_messaging_(store_, Receiver::kMessaging, *parts_.messaging, clock_, random_),
       identity_handler_(context.edge, identity_, *parts_.signing_keys, pages_,
                         [this](const Device& device) {
                           revocations_.Add(device.id, device.revoke_time.value_or(clock_.Now()));
@@ -269,8 +276,12 @@ absl::Status ProfilesProcess::ReadRevocations() {
 
 absl::Status ProfilesProcess::UpdateMetrics(Receiver receiver, const OutboxSender& sender,
                                             OutboxMetrics& metrics) {
-  metrics.delivered.Set(static_cast<double>(sender.delivered()));
-  metrics.failures.Set(static_cast<double>(sender.failures()));
+  metrics.delivered.Set(static_cast<double>(sender.loop().delivered()));
+  metrics.failures.Set(static_cast<double>(sender.loop().failures()));
+  for (const auto& [code, count] : sender.loop().Refusals()) {
+    metrics.refused.Add({{"receiver", metrics.receiver}, {"code", absl::StatusCodeToString(code)}})
+        .Set(static_cast<double>(count));
+  }
   ASSIGN_OR_RETURN(const OutboxState state, store_.GetOutboxState(receiver, Deadline()));
   metrics.entries.Set(static_cast<double>(state.entries));
   metrics.age_seconds.Set(

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/base/big_endian.h"
 #include "common/base/status.h"
 #include "services/messaging/domain/known_device.h"
 
@@ -9,12 +10,6 @@ namespace handrail::messaging {
 namespace {
 
 constexpr absl::string_view kLabel = "handrail device log v1";
-
-void AppendNumber(std::string& out, int64_t number) {
-  for (int shift = 56; shift >= 0; shift -= 8) {
-    out.push_back(static_cast<char>(static_cast<uint64_t>(number) >> shift));
-  }
-}
 
 void AppendBytes(std::string& out, absl::string_view bytes) {
   out.append(bytes.data(), bytes.size());
@@ -27,11 +22,11 @@ std::string DeviceLogHashInput(const MemberId& member, const DeviceLogEntry& ent
   AppendBytes(input, kLabel);
   input.push_back('\0');
   AppendBytes(input, member.Bytes());
-  AppendNumber(input, entry.index);
+  input += EightBytes(entry.index);
   input.push_back(static_cast<char>(entry.kind));
   AppendBytes(input, entry.device.Bytes());
   AppendBytes(input, entry.public_key);
-  AppendNumber(input, absl::ToUnixMicros(entry.create_time));
+  input += EightBytes(absl::ToUnixMicros(entry.create_time));
   AppendBytes(input, entry.previous_hash);
   return input;
 }

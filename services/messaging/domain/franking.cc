@@ -1,19 +1,12 @@
 #include "services/messaging/domain/franking.h"
 
 #include "absl/strings/str_cat.h"
+#include "common/base/big_endian.h"
 
 namespace handrail::messaging {
 namespace {
 
 constexpr absl::string_view kLabel = "handrail/franking-stamp/v1";
-
-std::string EightBytes(int64_t number) {
-  std::string bytes;
-  for (int shift = 56; shift >= 0; shift -= 8) {
-    bytes.push_back(static_cast<char>(static_cast<uint64_t>(number) >> shift));
-  }
-  return bytes;
-}
 
 }  // namespace
 

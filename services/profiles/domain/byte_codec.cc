@@ -1,5 +1,6 @@
 #include "services/profiles/domain/byte_codec.h"
 
+#include "common/base/big_endian.h"
 #include "common/base/status.h"
 
 namespace handrail::profiles {
@@ -19,10 +20,7 @@ class Writer {
   explicit Writer(Format format) { Int(static_cast<int64_t>(format)); }
 
   Writer& Int(int64_t value) {
-    const auto bits = static_cast<uint64_t>(value);
-    for (int shift = 56; shift >= 0; shift -= 8) {
-      bytes_.push_back(static_cast<char>((bits >> shift) & 0xff));
-    }
+    bytes_ += EightBytes(value);
     return *this;
   }
   Writer& Text(absl::string_view text) {

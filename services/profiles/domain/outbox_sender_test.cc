@@ -48,7 +48,7 @@ TEST_F(OutboxSenderTest, ANewMemberIsToldToBoth) {
     EXPECT_THAT(held->devices, ::testing::ElementsAre(person.device));
   }
   EXPECT_EQ(world_.OutboxCount(Receiver::kMatching), 0);
-  EXPECT_EQ(world_.to_matching->delivered(), 1);
+  EXPECT_EQ(world_.to_matching->loop().delivered(), 1);
 }
 
 TEST_F(OutboxSenderTest, EveryChangeRaisesTheVersionByOne) {
@@ -111,7 +111,7 @@ TEST_F(OutboxSenderTest, WhatWasCommittedBeforeACrashIsStillSent) {
   const Person person = world_.Register();
   // The process that wrote it is gone; another sender begins on the same store.
   OutboxSender another(*world_.store, Receiver::kMatching, world_.matching, world_.clock,
-                       world_.random, OutboxOptions());
+                       world_.random);
   another.Run();
   EXPECT_TRUE(world_.matching.Find(person.member).has_value());
 }
@@ -141,7 +141,7 @@ TEST_F(OutboxSenderTest, AReceiverThatIsDownIsTriedAgainWithGrowingPauses) {
     world_.Deliver();
     EXPECT_EQ(world_.matching.Batches().size(), ++tries) << pause;
   }
-  EXPECT_GT(world_.to_matching->failures(), 5);
+  EXPECT_GT(world_.to_matching->loop().failures(), 5);
   world_.matching.SetOutage(absl::OkStatus());
   world_.clock.Advance(absl::Seconds(10));
   world_.Deliver();

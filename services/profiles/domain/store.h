@@ -141,9 +141,10 @@ class Store {
   // Removes delivered entries, except where a newer version was asked for meanwhile.
   virtual absl::Status RemoveOutbox(Receiver receiver, absl::Span<const OutboxEntry> delivered,
                                     absl::Time deadline) = 0;
-  // An entry that the receiver refuses waits until `due`, and counts one more attempt.
+  // An entry waits until `due`, and was refused `attempts` times; not where a newer version was
+  // asked for meanwhile.
   virtual absl::Status DeferOutbox(Receiver receiver, const OutboxEntry& entry, absl::Time due,
-                                   absl::Time deadline) = 0;
+                                   int attempts, absl::Time deadline) = 0;
   virtual absl::StatusOr<OutboxState> GetOutboxState(Receiver receiver, absl::Time deadline) = 0;
 
   // Deletes expired challenges and answers, at most `limit` of each; how many.

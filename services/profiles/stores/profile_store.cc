@@ -98,15 +98,15 @@ absl::Status ProfileStore::RemoveOutbox(Receiver receiver, absl::Span<const Outb
 }
 
 absl::Status ProfileStore::DeferOutbox(Receiver receiver, const OutboxEntry& entry, absl::Time due,
-                                       absl::Time deadline) {
+                                       int attempts, absl::Time deadline) {
   return database_.Write(deadline, [&](Transaction& transaction) {
     // A newer version starts anew: it may be the one that the receiver takes.
     return transaction
         .Execute(
-            "UPDATE outbox SET due_at = $5, attempts = attempts + 1 WHERE receiver = $1 "
+            "UPDATE outbox SET due_at = $5, attempts = $6 WHERE receiver = $1 "
             "AND kind = $2 AND subject = $3 AND version <= $4",
             {static_cast<int>(receiver), static_cast<int>(entry.kind), Blob{entry.subject},
-             entry.fault.ok() ? DeliveredVersion(entry) : entry.version, due})
+             entry.fault.ok() ? DeliveredVersion(entry) : entry.version, due, attempts})
         .status();
   });
 }

@@ -23,7 +23,7 @@ class ProfileStore final : public Store {
   absl::Status RemoveOutbox(Receiver receiver, absl::Span<const OutboxEntry> delivered,
                             absl::Time deadline) override;
   absl::Status DeferOutbox(Receiver receiver, const OutboxEntry& entry, absl::Time due,
-                           absl::Time deadline) override;
+                           int attempts, absl::Time deadline) override;
   absl::StatusOr<OutboxState> GetOutboxState(Receiver receiver, absl::Time deadline) override;
   absl::StatusOr<int64_t> Trim(absl::Time now, int64_t limit, absl::Time deadline) override;
 

@@ -247,7 +247,7 @@ TEST_P(StoreConformanceTest, OutboxEntriesAreDueOldestFirstAndWaitWhenDeferred) 
             1u);
 
   const absl::Time later = world_.clock.Now() + absl::Seconds(30);
-  ASSERT_TRUE(world_.store->DeferOutbox(Receiver::kMatching, (*due)[0], later, kNever).ok());
+  ASSERT_TRUE(world_.store->DeferOutbox(Receiver::kMatching, (*due)[0], later, 1, kNever).ok());
   due = world_.store->DueOutbox(Receiver::kMatching, world_.clock.Now(), 100, kNever);
   ASSERT_EQ(due->size(), 1u);
   EXPECT_EQ((*due)[0].snapshot.member, second.member);

@@ -64,10 +64,10 @@ World::World(const Open& open) : database(open(clock)) {
       Safety::Receivers{{Receiver::kMatching, &matching}, {Receiver::kMessaging, &messaging}},
       clock, random, safety_options, changed);
   directory = std::make_unique<Directory>(*store);
-  to_matching = std::make_unique<OutboxSender>(*store, Receiver::kMatching, matching, clock, random,
-                                               OutboxOptions());
-  to_messaging = std::make_unique<OutboxSender>(*store, Receiver::kMessaging, messaging, clock,
-                                                random, OutboxOptions());
+  to_matching =
+      std::make_unique<OutboxSender>(*store, Receiver::kMatching, matching, clock, random);
+  to_messaging =
+      std::make_unique<OutboxSender>(*store, Receiver::kMessaging, messaging, clock, random);
 }
 
 std::shared_ptr<crypto::SigningKey> World::NewKey() {
