@@ -49,6 +49,7 @@
 #include "services/messaging/stores/device_log.h"
 #include "services/messaging/stores/invariants.h"
 #include "services/messaging/stores/page_token_key.h"
+#include "services/messaging/stores/remains.h"
 #include "services/messaging/stores/schema.h"
 #include "services/messaging/stores/sql_attachment_store.h"
 #include "services/messaging/stores/sql_group_store.h"
@@ -132,7 +133,8 @@ class MessagingProcess final : public rpc::ServiceProcess {
         push_store_(*parts_.database, PushLimits()),
         push_tokens_(push_store_, PushLimits(),
                      [this](const Call& call) { return messaging_.LearnCaller(call); }),
-        retention_(*parts_.store, key_store_, clock_, {}),
+        remains_(*parts_.database),
+        retention_(*parts_.store, key_store_, remains_, clock_, {}),
         openers_(kOpenerThreads, kOpenerQueueLimit),
         handler_(messaging_, context.edge, context.streams, *parts_.page_tokens, clock_, openers_,
                  metrics_),
@@ -246,6 +248,7 @@ class MessagingProcess final : public rpc::ServiceProcess {
   SqlPushStore push_store_;
   PushTokens push_tokens_;
   std::unique_ptr<Pusher> pusher_;  // null: nobody is told
+  SqlRemainsStore remains_;
   RetentionJob retention_;
   Executor openers_;
   MessagingHandler handler_;

@@ -18,6 +18,7 @@ int64_t RetentionJob::RunOnce() {
     if (!result->more) break;
   }
   TrimKeyPackages();
+  TrimRemains();
   if (trimmed > 0) {
     Log(Severity::kInfo, "messages trimmed",
         {{LogField::kComponent, "retention"}, {LogField::kCount, trimmed}});
@@ -34,6 +35,22 @@ void RetentionJob::TrimKeyPackages() {
       return;
     }
     if (trim->expired == 0 && trim->emptied == 0 && trim->removed == 0) return;
+  }
+}
+
+void RetentionJob::TrimRemains() {
+  for (int step = 0; step < options_.remains_steps_a_round; ++step) {
+    const auto trim = remains_.TrimRemains(clock_.Now() + options_.step_timeout);
+    if (!trim.ok()) {
+      Log(Severity::kWarning, "what was left over could not be trimmed",
+          {{LogField::kComponent, "retention"}, {LogField::kReason, ReasonOf(trim.status())}});
+      return;
+    }
+    if (trim->tokens + trim->members > 0) {
+      Log(Severity::kInfo, "what was left over is trimmed",
+          {{LogField::kComponent, "retention"}, {LogField::kCount, trim->tokens + trim->members}});
+    }
+    if (!trim->more) return;
   }
 }
 
