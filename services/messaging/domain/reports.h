@@ -82,9 +82,10 @@ class ReportStore {
   // may overlap. Errors: NOT_FOUND; NOT_FOUND / DEVICE_UNKNOWN; PERMISSION_DENIED / DEVICE_REVOKED.
   virtual absl::StatusOr<std::vector<ReadingSpan>> FindReporter(
       absl::Time deadline, const Principal& who, const ConversationId& conversation) = 0;
-  // Keeps the evidence, sealed, until it is removed. Idempotent by the request id of `call`: `id`
-  // counts the first time. Errors: FAILED_PRECONDITION / REQUEST_ID_REUSED; RESOURCE_EXHAUSTED /
-  // RATE_LIMITED, QUEUE_FULL.
+  // Keeps the evidence, sealed, until it is removed, or until the reporter is erased: whoever is,
+  // leaves none behind. Idempotent by the request id of `call`: `id` counts the first time. Errors:
+  // NOT_FOUND / DEVICE_UNKNOWN; PERMISSION_DENIED / DEVICE_REVOKED; FAILED_PRECONDITION /
+  // REQUEST_ID_REUSED; RESOURCE_EXHAUSTED / RATE_LIMITED, QUEUE_FULL.
   virtual absl::StatusOr<FiledReport> File(const Call& call, absl::Time now, const ReportId& id,
                                            const std::string& evidence) = 0;
   // Those that are due, the longest waiting first.

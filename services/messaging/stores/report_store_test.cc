@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 #include "absl/strings/escaping.h"
 #include "common/testing/temporary_directory.h"
@@ -93,6 +94,35 @@ TEST_P(ReportStoreTest, OneThatIsRefusedWaitsAlone) {
   EXPECT_EQ(Due()[1].attempts, 1);
 }
 
+TEST_P(ReportStoreTest, OfWhoIsErasedNoReportStaysOrComes) {
+  ASSERT_TRUE(File("one", "first").ok());
+  ASSERT_TRUE(Find(bob_phone_).ok());
+  // After it was looked whether they may report, and before the report is kept.
+  Apply(bob_, {}, Standing::kErased);
+  EXPECT_EQ(CountIn("report_queue"), 0);
+  EXPECT_TRUE(HasReason(File("two", "second").status(), reason::kDeviceRevoked));
+  EXPECT_TRUE(HasReason(File("one", "first").status(), reason::kDeviceRevoked));
+  EXPECT_EQ(CountIn("report_queue"), 0);
+}
+
+TEST_P(ReportStoreTest, FilingAndErasingDoNotCross) {
+  for (int round = 0; round < 20; ++round) {
+    const MemberId member = MemberId::Random(random_);
+    const DeviceId phone = DeviceId::Random(random_);
+    others_[phone] = member;
+    Apply(member, {phone});
+    Call call = CallOf(phone, "one");
+    std::thread reporter([&] {
+      const auto filed =
+          reports_->File(call, clock_.Now(), ReportId::Random(random_), "what was said");
+      EXPECT_TRUE(filed.ok() || HasReason(filed.status(), reason::kDeviceRevoked));
+    });
+    Apply(member, {}, Standing::kErased);
+    reporter.join();
+    EXPECT_EQ(CountIn("report_queue"), 0) << round;
+  }
+}
+
 TEST_P(ReportStoreTest, ADayAndTheQueueAreBounded) {
   ReportLimits limits;
   limits.reports_a_day = 2;
@@ -156,6 +186,15 @@ TEST(ReportsAtRestTest, WhatWaitsIsInNoFileInTheClear) {
   call.who = {Principal::Kind::kMember, MemberId::Random(random), DeviceId::Random(random), ""};
   call.method = "a method";
   call.request_id = "canary-open";
+  const auto known = (*database)->Write(absl::InfiniteFuture(), [&](storage::Transaction& tx) {
+    return tx
+        .Execute(
+            "INSERT INTO devices (device_id, member_id, revoked, generation, last_seen_at)"
+            " VALUES ($1, $2, 0, 0, 0)",
+            {call.who.device, call.who.member})
+        .status();
+  });
+  ASSERT_TRUE(known.ok()) << known;
   const std::string evidence = "canary-evidence";
   const auto filed = reports.File(call, clock.Now(), ReportId::Random(random), evidence);
   ASSERT_TRUE(filed.ok()) << filed.status();

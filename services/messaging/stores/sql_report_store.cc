@@ -7,6 +7,7 @@
 #include "common/base/status.h"
 #include "common/storage/request_log.h"
 #include "services/messaging/domain/message_store.h"
+#include "services/messaging/stores/membership.h"
 #include "services/messaging/stores/reading_spans.h"
 #include "services/messaging/stores/refusals.h"
 #include "services/messaging/stores/schema.h"
@@ -97,6 +98,12 @@ absl::StatusOr<FiledReport> SqlReportStore::File(const Call& call, absl::Time no
   FiledReport filed;
   RETURN_IF_ERROR(database_.Write(call.deadline, [&](Transaction& tx) -> absl::Status {
     filed = FiledReport{id, now};
+    // What profiles says of the reporter must not cross this, or a report would stay of somebody
+    // who is erased.
+    RETURN_IF_ERROR(
+        tx.Query("SELECT version FROM members WHERE member_id = $1 {for_update}", {call.who.member})
+            .status());
+    RETURN_IF_ERROR(CheckLiveDevice(tx, call.who));
     ASSIGN_OR_RETURN(const auto answer, storage::FindAnswer(tx, call));
     if (answer.has_value()) {
       ASSIGN_OR_RETURN(filed, DecodeAnswer(*answer));
