@@ -25,8 +25,9 @@ bool IsReceiverDown(const absl::Status& status) {
     case absl::StatusCode::kCancelled:
     case absl::StatusCode::kResourceExhausted:
     case absl::StatusCode::kAborted:
-    // Of whom it does not know, or what it does not know yet, it takes nothing at all.
+    // Of whom it does not know or let in, or what it does not know yet, it takes nothing at all.
     case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kPermissionDenied:
     case absl::StatusCode::kUnimplemented: return true;
     default: return false;
   }

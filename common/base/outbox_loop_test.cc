@@ -186,6 +186,18 @@ TEST_F(OutboxLoopTest, RefusalsAreCountedByTheirCodeAndLogged) {
   EXPECT_THAT(lines_[0], HasSubstr("the outbox"));
 }
 
+TEST_F(OutboxLoopTest, WhoLetsNobodyInHasRefusedNoEntry) {
+  // A wrong certificate or policy: when it is set right, a block must not wait ten minutes more.
+  queue_.faulty = {"block"};
+  queue_.fault = absl::PermissionDeniedError("not you");
+  queue_.Add("block");
+  for (int i = 0; i < 100; ++i) Advance(absl::Seconds(10));
+  EXPECT_THAT(loop_.Refusals(), IsEmpty());
+  queue_.faulty.clear();
+  Advance(absl::Seconds(10));
+  EXPECT_EQ(queue_.delivered, "block");
+}
+
 TEST_F(OutboxLoopTest, WhatGoesTogetherIsSentApartWhenItIsRefused) {
   queue_.together = 3;
   queue_.faulty = {"b"};
