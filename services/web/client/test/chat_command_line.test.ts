@@ -55,10 +55,12 @@ describe('a command line', () => {
   });
 
   test('names messages to report, and what for', () => {
-    const line = parsed(['report', 'abcd', '--message=0a1B', '--message=ffff', '--reason=stalking']);
-    expect(line).toMatchObject({ what: 'abcd', messages: ['0a1b', 'ffff'], reason: 'stalking' });
+    const line = parsed(['report', 'abcd', '--message=3', '--message=12', '--reason=stalking']);
+    expect(line).toMatchObject({ what: 'abcd', messages: [3n, 12n], reason: 'stalking' });
     expect(parsed(['report'])).toMatchObject({ messages: [], reason: undefined, note: false });
-    expect(refused(['report', '--message=xyz'])).toContain('four or more');
+    for (const none of ['xyz', '0', '-1', '1.5', '0a1b', '']) {
+      expect(refused(['report', `--message=${none}`])).toContain('the number of a message');
+    }
     expect(refused(['report', '--reason=toString'])).toContain('self-harm-concern');
     expect(refused(['read', '--reason=other'])).toContain('has no option --reason');
   });

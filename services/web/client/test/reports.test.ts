@@ -72,13 +72,16 @@ describe('a franked message', () => {
   });
 });
 
-function said(sequence: number, text: string): { envelope: Envelope; content: Uint8Array } {
-  const messageId = sequence.toString(16).padStart(32, '0');
+function said(
+  sequence: number,
+  text: string,
+  { messageId = idOf(sequence), sender = 'members/2' } = {},
+): { envelope: Envelope; content: Uint8Array } {
   const envelope = create(EnvelopeSchema, {
     conversation: TALK,
     sequence: BigInt(sequence),
-    sender: 'members/2',
-    senderDevice: 'devices/2',
+    sender,
+    senderDevice: sender.replace('members', 'devices'),
     messageId,
     createTime: { seconds: 1_700_000_000n, nanos: 123_456_000 },
     franking: {
@@ -125,7 +128,7 @@ describe('a report', () => {
       await keep(store, said(3, 'three'), said(12, 'twelve'), said(5, 'five'));
       const { transport, requests } = desk();
       const options = { reason: 'harassment', note: 'again', requestId: 'r1' } as const;
-      const chosen = [idOf(12), idOf(3), idOf(12)];
+      const chosen = [12n, 3n, 12n];
       expect(await report({ transport, store }, TALK, chosen, options)).toBe('reports/5');
       const [request] = requests;
       expect(request).toMatchObject({ conversation: TALK, note: 'again', requestId: 'r1' });
@@ -144,23 +147,34 @@ describe('a report', () => {
       expect(first.commitment).toEqual(hmac(sha256, first.frankingKey, first.content));
     }));
 
+  test('shows one message of two to which two people gave the same id', () =>
+    withStore(async (store) => {
+      const messageId = idOf(7);
+      await keep(store, said(1, 'an insult', { messageId }));
+      await keep(store, said(2, 'a kind word', { messageId, sender: 'members/3' }));
+      const { transport, requests } = desk();
+      await report({ transport, store }, TALK, [1n], { reason: 'harassment' });
+      const shown = requests[0].messages.map(({ sequence, sender }: any) => [sequence, sender]);
+      expect(shown).toEqual([[1n, 'members/2']]);
+    }));
+
   test('is of what can be reported from here, bounded, or is not made', () =>
     withStore(async (store) => {
       await keep(store, ...Array.from({ length: 33 }, (_, i) => said(i + 1, 'x')));
       const { transport, requests } = desk();
-      const make = (ids: readonly string[]) =>
-        report({ transport, store }, TALK, ids, { reason: 'other' });
+      const make = (sequences: readonly bigint[]) =>
+        report({ transport, store }, TALK, sequences, { reason: 'other' });
       await expect(make([])).rejects.toThrow(RangeError);
-      await expect(make([idOf(1), 'ff'.repeat(16)])).rejects.toThrow('cannot be reported');
-      const all = Array.from({ length: 33 }, (_, i) => idOf(i + 1));
+      await expect(make([1n, 99n])).rejects.toThrow('cannot be reported');
+      const all = Array.from({ length: 33 }, (_, i) => BigInt(i + 1));
       await expect(make(all)).rejects.toThrow('1 to 32');
       const long = Array.from({ length: 5 }, (_, i) => said(i + 40, 'y'.repeat(14_000)));
       await keep(store, ...long);
-      await expect(make(long.map(({ envelope }) => envelope.messageId))).rejects.toThrow(
+      await expect(make(long.map(({ envelope }) => envelope.sequence))).rejects.toThrow(
         'too long',
       );
       await expect(
-        report({ transport, store }, 'conversations/2', [idOf(1)], { reason: 'other' }),
+        report({ transport, store }, 'conversations/2', [1n], { reason: 'other' }),
       ).rejects.toThrow('cannot be reported');
       expect(requests).toEqual([]);
       await make(all.slice(1));

@@ -101,8 +101,8 @@ export interface CommandLine {
   readonly list: boolean;
   /** The invitation that nobody should come by any more. */
   readonly revoke: string | undefined;
-  /** First letters of the ids of messages to report. */
-  readonly messages: readonly string[];
+  /** Places of messages to report. */
+  readonly messages: readonly bigint[];
   readonly reason: ReportReasonName | undefined;
   /** A note comes on standard input. */
   readonly note: boolean;
@@ -162,17 +162,16 @@ export function parseCommandLine(args: readonly string[], environment: Environme
     force: values.force ?? false,
     list: values.list ?? false,
     revoke: values.revoke,
-    messages: (values.message ?? []).map(messageBeginning),
+    messages: (values.message ?? []).map(messagePlace),
     reason: reasonOf(values.reason),
     note: values.note ?? false,
   };
 }
 
-function messageBeginning(given: string): string {
-  const begin = given.toLowerCase();
-  if (/^[0-9a-f]{4,32}$/.test(begin)) return begin;
+function messagePlace(given: string): bigint {
+  if (/^[1-9]\d{0,17}$/.test(given)) return BigInt(given);
   throw usageFault(
-    '--message wants the first letters of a message’s id, four or more.',
+    '--message wants the number of a message in its conversation.',
     'See which there are: handrail-chat report',
   );
 }

@@ -205,15 +205,15 @@ JSON: verification ("conversation", "verification", "epoch", "devices", "compare
 
 Without --message it lists what can be reported from this device, the newest 500 messages of others,
 and tells nobody. With it, it hands these messages over, and nothing else of what was said:
-  --message ID      the first letters of a message's id, four or more; up to 32 times
+  --message NUMBER  its number in the conversation, as the list shows it; up to 32 times
   --reason REASON   sexual, financial, harassment, stalking, discrimination, medical-advice,
                     offering-substances, impersonation, minor, self-harm-concern or other
   --note            a few words of yours, on standard input: they stay out of the shell's history
   --id ID           32 hexadecimal digits: run the same again, and it is still one report
 The server has not read what was said; it can check that you change nothing of it. Whom it is about
 is not told that you reported. It works when the conversation is over, too.
-JSON: reportable ("conversation", "message", "sender", "from", "time", "text", "sequence");
-reported ("conversation", "report", "messages").`,
+JSON: reportable ("conversation", "sequence", "message", "sender", "from", "time", "text"), where
+"sequence" is the number that --message wants; reported ("conversation", "report", "messages").`,
 
   export: `handrail-chat export [CONVERSATION]: writes out all that is kept here of it.
 

@@ -8,7 +8,7 @@ import { Chat, onlyOne, patiently } from './chat.ts';
 import type { Setting } from './chat.ts';
 import { EXIT, Fault, usageFault } from './faults.ts';
 import { plainText } from './output.ts';
-import { short, timeWord, whoseWord } from './words.ts';
+import { timeWord, whoseWord } from './words.ts';
 
 /** Lists what can be reported, or reports what is named. */
 export async function report(setting: Setting, input: Readable): Promise<void> {
@@ -21,8 +21,9 @@ export async function report(setting: Setting, input: Readable): Promise<void> {
   try {
     const conversation = await theConversation(chat);
     const all = await chat.conversations().reportable(conversation);
-    if (line.messages.length === 0) await list(chat, conversation, all);
-    else await hand(chat, conversation, chosen(all, line.messages), note);
+    if (line.messages.length === 0) return await list(chat, conversation, all);
+    checkThatThereAre(all, line.messages);
+    await hand(chat, conversation, line.messages, note);
   } finally {
     await chat.close();
   }
@@ -39,17 +40,13 @@ async function theConversation(chat: Chat): Promise<string> {
   );
 }
 
-function chosen(all: readonly ReportableMessage[], begins: readonly string[]): string[] {
-  return begins.map((begin) => {
-    const [found, ...more] = all.filter(({ messageId }) => messageId.startsWith(begin));
+function checkThatThereAre(all: readonly ReportableMessage[], sequences: readonly bigint[]): void {
+  for (const wanted of sequences) {
+    if (all.some(({ sequence }) => sequence === wanted)) continue;
+    const what = `There is no message ${wanted} that can be reported from this device.`;
     const todo = 'See which there are: handrail-chat report';
-    if (found === undefined) {
-      const what = `No message that begins with ${begin} can be reported from this device.`;
-      throw new Fault(EXIT.failed, what, todo, 'NO_MESSAGE');
-    }
-    if (more.length === 0) return found.messageId;
-    throw usageFault(`Several messages begin with ${begin}.`, 'Give more letters of the id.');
-  });
+    throw new Fault(EXIT.failed, what, todo, 'NO_MESSAGE');
+  }
 }
 
 async function list(
@@ -72,7 +69,7 @@ async function list(
       text: said,
     };
     const who = from === 'they' ? 'they' : whoseWord(from);
-    const words = `${short(messageId)}  ${timeWord(time, Date.now())}  ${who}: ${plainText(said)}`;
+    const words = `${sequence}  ${timeWord(time, Date.now())}  ${who}: ${plainText(said)}`;
     output.tell(event, words);
   }
   if (all.length > 0) return;
@@ -82,7 +79,7 @@ async function list(
 async function hand(
   chat: Chat,
   conversation: string,
-  messages: readonly string[],
+  sequences: readonly bigint[],
   note: string,
 ): Promise<void> {
   const { line, output } = chat.setting;
@@ -90,10 +87,11 @@ async function hand(
   const requestId = line.id ?? newRequestId();
   const conversations = chat.conversations();
   const name = await patiently(chat.setting, () =>
-    conversations.report(conversation, messages, { reason, note, requestId }),
+    conversations.report(conversation, sequences, { reason, note, requestId }),
   );
   const words =
     `Reported. What to ask about it by: ${name}\n` +
     'Whom it is about is not told. In danger now? Call your local emergency number first.';
+  const messages = sequences.map(Number);
   output.tell({ event: 'reported', conversation, report: name, messages }, words);
 }

@@ -224,18 +224,18 @@ export class Conversations {
   }
 
   /**
-   * Shows messages of others to those who look after cases, who can check that they were said, and
-   * nothing else; gives the report's name. It may be done when the conversation is over. Nobody in
+   * Shows the messages of others at these places to those who look after cases, who can check that
+   * they were said, and nothing else; gives the report's name. It may be done when the conversation is over. Nobody in
    * it is told. Errors: RangeError for what cannot be reported from here, for none, for more than 32
    * messages or 64 KiB; those of the call, after which it is repeated with the same `requestId`.
    */
   report(
     conversation: string,
-    messageIds: readonly string[],
+    sequences: readonly bigint[],
     options: ReportOptions,
   ): Promise<string> {
     const { session: transport, store } = this.options;
-    return report({ transport, store }, conversation, messageIds, options);
+    return report({ transport, store }, conversation, sequences, options);
   }
 
   /**

@@ -42,7 +42,9 @@ export interface ReportOptions {
 
 /** A message that can be reported. */
 export interface ReportableMessage {
+  /** The sender's id for it: another's may be the same. */
   readonly messageId: string;
+  /** Its place, by which it is chosen. */
   readonly sequence: bigint;
   /** `members/{member}`. */
   readonly sender: string;
@@ -122,18 +124,19 @@ export async function reportable(
 }
 
 /**
- * Reports messages; gives `reports/{report}`. Errors: RangeError for one that cannot be reported
+ * Reports the messages at these places; gives `reports/{report}`. By their places, since a message's
+ * id is unique among those of its sender alone. Errors: RangeError for one that cannot be reported
  * from here, for none, for more than 32, or for more than 64 KiB; those of the call.
  */
 export async function report(
   { transport, store }: { readonly transport: Transport; readonly store: SealedStore },
   conversation: string,
-  messageIds: readonly string[],
+  sequences: readonly bigint[],
   { reason, note = '', requestId = newRequestId() }: ReportOptions,
 ): Promise<string> {
-  const wanted = new Set(messageIds);
+  const wanted = new Set(sequences.map(String));
   const all = await evidenceOf(store, conversation);
-  const chosen = all.filter(({ messageId }) => wanted.has(messageId));
+  const chosen = all.filter(({ sequence }) => wanted.has(sequence));
   if (chosen.length < wanted.size) throw new RangeError('a message cannot be reported from here');
   if (chosen.length < 1 || chosen.length > MAX_MESSAGES) {
     throw new RangeError(`a report has 1 to ${MAX_MESSAGES} messages`);

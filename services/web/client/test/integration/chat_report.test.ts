@@ -15,7 +15,7 @@ describe('a report from the command line', () => {
       ['reportable', 'an insult', 'they'],
       ['reportable', 'another one', 'they'],
     ]);
-    const chosen = listed.slice(1).map(({ message }) => `--message=${message.slice(0, 12)}`);
+    const chosen = listed.slice(1).map(({ sequence }) => `--message=${sequence}`);
     const id = 'a1b2c3d4e5f60718293a4b5c6d7e8f91';
     const args = ['report', ...chosen, '--reason=harassment', '--note', `--id=${id}`];
     const [reported] = await done(bob, args, 'It does not stop.\nI asked.\n');
@@ -24,7 +24,7 @@ describe('a report from the command line', () => {
     const [again] = await done(bob, args, 'It does not stop.\nI asked.\n');
     expect(again!['report']).toBe(reported!['report']);
     expect((await run(bob, ['report', chosen[0]!])).err).toContain('needs --reason');
-    const nothing = await run(bob, ['report', '--message=ffffffff', '--reason=other']);
+    const nothing = await run(bob, ['report', '--message=999999', '--reason=other']);
     expect([nothing.code, nothing.err]).toEqual([1, expect.stringContaining('can be reported')]);
   });
 });

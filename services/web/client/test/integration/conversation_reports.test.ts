@@ -67,8 +67,8 @@ async function talking(
   return { ann, bob, conversation };
 }
 
-const idsAt = async ({ conversations }: Talker, conversation: string) =>
-  (await conversations.reportable(conversation)).map(({ messageId }) => messageId);
+const placesAt = async ({ conversations }: Talker, conversation: string) =>
+  (await conversations.reportable(conversation)).map(({ sequence }) => sequence);
 
 describe('what somebody said', () => {
   test('is reported in its order, and stands nowhere in the clear', async () => {
@@ -81,13 +81,13 @@ describe('what somebody said', () => {
     const texts = seen.map(({ text }) => text);
     expect(texts).toEqual([`${canary} one`, `${canary} two`, `${canary} three`]);
     // What oneself said is nobody's to report.
-    const ids = seen.map(({ messageId }) => messageId);
+    const places = seen.map(({ sequence }) => sequence);
     const requestId = newRequestId();
     const note = 'canary-note-7319';
     const options = { reason: 'harassment', note, requestId } as const;
-    const name = await bob.conversations.report(conversation, ids, options);
+    const name = await bob.conversations.report(conversation, places, options);
     expect(name).toMatch(/^reports\/[0-9a-f]{32}$/);
-    expect(await bob.conversations.report(conversation, ids, options)).toBe(name);
+    expect(await bob.conversations.report(conversation, places, options)).toBe(name);
     await arrived(name);
     await until('nothing to wait', 10, () => waiting() === 0);
     expect(cases().filter((one) => one === name)).toHaveLength(1);
@@ -102,24 +102,24 @@ describe('what somebody said', () => {
 
   test('is reported while profiles is down, and arrives when it is back', async () => {
     const { bob, conversation } = await talking('an insult');
-    const ids = await idsAt(bob, conversation);
+    const places = await placesAt(bob, conversation);
     await killService('profiles');
-    const name = await bob.conversations.report(conversation, ids, { reason: 'other' });
+    const name = await bob.conversations.report(conversation, places, { reason: 'other' });
     await arrived(name);
   });
 
   test('is reported when it is over: left, and blocked', async () => {
     const { ann, bob, conversation } = await talking('an insult', 'another');
-    const ids = await idsAt(bob, conversation);
+    const places = await placesAt(bob, conversation);
     await bob.conversations.leave(conversation);
     const left = { reason: 'stalking' } as const;
-    await arrived(await bob.conversations.report(conversation, ids.slice(0, 1), left));
+    await arrived(await bob.conversations.report(conversation, places.slice(0, 1), left));
     const { sender } = (await bob.conversations.reportable(conversation))[0]!;
     const block = { member: sender, requestId: newRequestId() };
     await bob.session.unary(SafetyService.method.blockMember, block);
     const blocked = { reason: 'harassment' } as const;
-    await arrived(await bob.conversations.report(conversation, ids, blocked));
-    expect(await idsAt(ann, conversation)).toEqual([]);
+    await arrived(await bob.conversations.report(conversation, places, blocked));
+    expect(await placesAt(ann, conversation)).toEqual([]);
   });
 
   test('that was changed in any field is refused, by its index alone', async () => {
@@ -133,7 +133,7 @@ describe('what somebody said', () => {
     }) as typeof session.unary;
     await bob.stop();
     const liar = await talker({ ...bob, session });
-    const ids = await idsAt(liar, conversation);
+    const places = await placesAt(liar, conversation);
     const flip = (bytes: Uint8Array) => bytes.map((byte, i) => (i === 0 ? byte ^ 1 : byte));
     const forgeries: ((message: any) => void)[] = [
       (message) =>
@@ -151,7 +151,7 @@ describe('what somebody said', () => {
     const known = cases();
     for (forge of forgeries) {
       const made = patiently(() =>
-        liar.conversations.report(conversation, ids, { reason: 'other' }),
+        liar.conversations.report(conversation, places, { reason: 'other' }),
       );
       await expect(made).rejects.toMatchObject({
         code: 'INVALID_ARGUMENT',
@@ -162,14 +162,14 @@ describe('what somebody said', () => {
     expect(waiting()).toBe(0);
     expect(cases()).toEqual(known);
     forge = () => {};
-    const made = () => liar.conversations.report(conversation, ids, { reason: 'other' });
+    const made = () => liar.conversations.report(conversation, places, { reason: 'other' });
     await arrived(await patiently(made));
   });
 
   test('is not there for somebody who has no part in it', async () => {
     const { bob, conversation } = await talking('an insult');
     const { ann: eve } = await twoPeople();
-    const ids = await idsAt(bob, conversation);
+    const places = await placesAt(bob, conversation);
     let stolen: any;
     const transport = {
       unary: async (_: unknown, request: unknown) => {
@@ -177,7 +177,7 @@ describe('what somebody said', () => {
         return { report: '' };
       },
     } as unknown as Transport;
-    await report({ transport, store: bob.store }, conversation, ids, { reason: 'other' });
+    await report({ transport, store: bob.store }, conversation, places, { reason: 'other' });
     await expect(
       eve.session.unary(ReportService.method.reportMessages, stolen),
     ).rejects.toMatchObject({ code: 'NOT_FOUND', reason: 'NOT_FOUND' });
