@@ -371,8 +371,10 @@ export class Conversations {
       this.patience.delete(conversation);
       return;
     }
+    const { random = Math.random } = this.options;
     const skipping = Math.min(MAX_SKIPPED, patience.skipping * 2 + 1);
-    this.patience.set(conversation, { skipping, left: skipping });
+    // Any number up to that, so that devices which wait for the same do not ask in step.
+    this.patience.set(conversation, { skipping, left: 1 + Math.floor(random() * skipping) });
   }
 
   private async flushInGroup(conversation: string): Promise<void> {

@@ -122,6 +122,8 @@ export class GroupChanges {
       }
       const view = this.options.engine.view(group.state);
       if (view.epoch !== server.epoch) {
+        // Of a person who left and came back: what lies between is for nobody to read any more.
+        if (view.epoch < server.epoch && !this.isCountedIn(server)) throw notInGroup();
         // Somebody was faster than we could read, or the stream is behind: once more.
         if (attempt > 1) await this.pause(attempt);
         continue;
@@ -383,9 +385,7 @@ export class GroupChanges {
     before: GroupRecord | undefined,
   ): Promise<void> {
     const { store, engine, deviceKey } = this.options;
-    const own = server.devices.find(({ device }) => device === deviceKey.device);
-    const counted = own?.state === GroupDeviceState.IN_GROUP;
-    if (!counted || server.groupInfo.length === 0) throw notInGroup();
+    if (!this.isCountedIn(server) || server.groupInfo.length === 0) throw notInGroup();
     const made = await engine.rejoin(deviceKey, server.groupInfo);
     const view = engine.view(made.state);
     if (toHex(view.groupId) !== toHex(server.groupId) || view.epoch !== server.epoch + 1n) {
@@ -399,6 +399,11 @@ export class GroupChanges {
       const making: Making = { group: undefined, epoch: server.epoch, plan, packages: [] };
       putPending(transaction, conversation, pendingFrom(made, making, true));
     });
+  }
+
+  private isCountedIn({ devices }: Group): boolean {
+    const own = devices.find(({ device }) => device === this.options.deviceKey.device);
+    return own?.state === GroupDeviceState.IN_GROUP;
   }
 
   private async pause(attempt: number): Promise<void> {
