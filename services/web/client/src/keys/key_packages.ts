@@ -1,4 +1,4 @@
-import { fromHex, fromJsonBytes, toHex, toJsonBytes } from '../base/bytes.ts';
+import { fromHex, fromJsonBytes, newRequestId, toHex, toJsonBytes } from '../base/bytes.ts';
 import { KEY_PACKAGE_LIFETIME_SECONDS } from '../engine/engine.ts';
 import type { DeviceKey, E2eeEngine } from '../engine/engine.ts';
 import { KeyService } from '../gen/handrail/messaging/v1/key_service_pb.ts';
@@ -21,6 +21,14 @@ interface Entry {
 interface Kept {
   readonly message: string;
   readonly secret: string;
+}
+
+/** That somebody replenishes. */
+interface Turn {
+  /** Seconds since 1970. */
+  readonly until: number;
+  /** Whose turn it is: nobody else ends it. */
+  readonly holder: string;
 }
 
 const INDEX = 'key-packages';
@@ -62,6 +70,14 @@ async function indexIn(transaction: Transaction): Promise<Entry[]> {
 
 function putIndex(transaction: Transaction, entries: readonly Entry[]): void {
   transaction.put(INDEX, toJsonBytes(entries));
+}
+
+async function turnIn(transaction: Transaction): Promise<Turn | undefined> {
+  const bytes = await transaction.get(TURN);
+  if (bytes === undefined) return undefined;
+  const kept = fromJsonBytes<Turn | number>(bytes);
+  // As it was kept before it had a holder.
+  return typeof kept === 'number' ? { until: kept, holder: '' } : kept;
 }
 
 /**
@@ -112,12 +128,13 @@ export class KeyPackages {
    */
   async replenish(): Promise<boolean> {
     const now = this.now();
+    const holder = newRequestId();
     const ours = await this.store.transact(async (transaction) => {
-      const bytes = await transaction.get(TURN);
-      const until = bytes === undefined ? 0 : fromJsonBytes<number>(bytes);
+      const until = (await turnIn(transaction))?.until ?? 0;
       // Not for ever, should the clock have been set back.
       if (until > now && until <= now + TURN_SECONDS) return false;
-      transaction.put(TURN, toJsonBytes(now + TURN_SECONDS));
+      const turn: Turn = { until: now + TURN_SECONDS, holder };
+      transaction.put(TURN, toJsonBytes(turn));
       return true;
     });
     if (!ours) return false;
@@ -125,7 +142,10 @@ export class KeyPackages {
       await this.refill();
       return true;
     } finally {
-      await this.store.transact(async (transaction) => transaction.delete(TURN));
+      await this.store.transact(async (transaction) => {
+        // Of who slept for longer than a turn lasts it may be another's by now.
+        if ((await turnIn(transaction))?.holder === holder) transaction.delete(TURN);
+      });
     }
   }
 

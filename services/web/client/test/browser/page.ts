@@ -18,6 +18,7 @@ import {
 } from '../../src/index.ts';
 import type { DeviceKey, Transaction } from '../../src/index.ts';
 import { STORE_CASES } from '../support/store_cases.ts';
+import { threeTurns } from '../support/turn_case.ts';
 
 const PASSPHRASE = 'a bird in the hand';
 const CHEAP = { cost: { memoryKib: 64, passes: 1 } };
@@ -56,6 +57,10 @@ const calls = {
     const found = STORE_CASES.find((one) => one.name === name);
     if (found === undefined) throw new Error(`no case ${name}`);
     return found.run({ open: () => IndexedDbStore.open(`case ${name}`) });
+  },
+
+  threeTurns(): Promise<boolean[]> {
+    return threeTurns({ open: () => IndexedDbStore.open('turns') });
   },
 
   async create(database: string): Promise<void> {
