@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { EnvelopeSchema, ReportReason } from '../src/api.ts';
 
 import type { Envelope } from '../src/api.ts';
-import { encodeContent } from '../src/conversations/content.ts';
+import { decodeContent, encodeContent } from '../src/conversations/content.ts';
 import { frank, openFranked } from '../src/conversations/franking.ts';
 import { MAX_REPORTABLE, keepEvidence, report, reportable } from '../src/conversations/reports.ts';
 import { SealedStore } from '../src/index.ts';
@@ -156,6 +156,31 @@ describe('a report', () => {
       await report({ transport, store }, TALK, [1n], { reason: 'harassment' });
       const shown = requests[0].messages.map(({ sequence, sender }: any) => [sequence, sender]);
       expect(shown).toEqual([[1n, 'members/2']]);
+    }));
+
+  test('discloses with a message what opens its files, as it was committed to, and no other file', () =>
+    withStore(async (store) => {
+      const file = (digit: string) => ({
+        id: `attachments/${digit.repeat(32)}`,
+        key: digit.repeat(64),
+        digest: '0'.repeat(64),
+        size: 5,
+        name: `${digit}.jpg`,
+        mediaType: 'image/jpeg',
+      });
+      const withFile = (sequence: number, digit: string) => {
+        const { envelope } = said(sequence, '');
+        const what = { id: envelope.messageId, text: '', attachments: [file(digit)] };
+        return { envelope, content: encodeContent(what) };
+      };
+      await keep(store, withFile(1, 'a'), withFile(2, 'b'));
+      expect((await reportable(store, TALK))[0]).toMatchObject({ attachments: [file('a')] });
+      const { transport, requests } = desk();
+      await report({ transport, store }, TALK, [1n], { reason: 'sexual' });
+      const [shown, ...more] = requests[0].messages;
+      expect(more).toEqual([]);
+      expect(decodeContent(shown.content)).toMatchObject({ attachments: [file('a')] });
+      expect(shown.commitment).toEqual(hmac(sha256, shown.frankingKey, shown.content));
     }));
 
   test('is of what can be reported from here, bounded, or is not made', () =>

@@ -210,10 +210,12 @@ and tells nobody. With it, it hands these messages over, and nothing else of wha
                     offering-substances, impersonation, minor, self-harm-concern or other
   --note            a few words of yours, on standard input: they stay out of the shell's history
   --id ID           32 hexadecimal digits: run the same again, and it is still one report
+With a message goes what opens its files, not the files: the server keeps those for 30 days, or
+until the conversation ends. Save what should stay, with "handrail-chat save".
 The server has not read what was said; it can check that you change nothing of it. Whom it is about
 is not told that you reported. It works when the conversation is over, too.
-JSON: reportable ("conversation", "sequence", "message", "sender", "from", "time", "text"), where
-"sequence" is the number that --message wants; reported ("conversation", "report", "messages").`,
+JSON: reportable ("conversation", "sequence", "message", "sender", "from", "time", "text", "files"),
+where "sequence" is what --message wants; reported ("conversation", "report", "messages").`,
 
   export: `handrail-chat export [CONVERSATION]: writes out all that is kept here of it.
 

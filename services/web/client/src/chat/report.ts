@@ -7,8 +7,8 @@ import type { ReportableMessage } from '../conversations/reports.ts';
 import { Chat, onlyOne, patiently } from './chat.ts';
 import type { Setting } from './chat.ts';
 import { EXIT, Fault, usageFault } from './faults.ts';
-import { plainText } from './output.ts';
-import { timeWord, whoseWord } from './words.ts';
+import { fileEvent } from './file_words.ts';
+import { fileWords, saidWords, timeWord, whoseWord } from './words.ts';
 
 /** Lists what can be reported, or reports what is named. */
 export async function report(setting: Setting, input: Readable): Promise<void> {
@@ -56,7 +56,7 @@ async function list(
 ): Promise<void> {
   const { output } = chat.setting;
   const names = await chat.people.namesIn(conversation);
-  for (const { messageId, sequence, sender, text: said, time } of all) {
+  for (const { messageId, sequence, sender, text: said, attachments = [], time } of all) {
     const from = names.member(sender);
     const event = {
       event: 'reportable',
@@ -67,9 +67,11 @@ async function list(
       from,
       time: new Date(time).toISOString(),
       text: said,
+      files: attachments.map(fileEvent),
     };
     const who = from === 'they' ? 'they' : whoseWord(from);
-    const words = `${sequence}  ${timeWord(time, Date.now())}  ${who}: ${plainText(said)}`;
+    const files = attachments.map((file) => fileWords(file));
+    const words = `${sequence}  ${timeWord(time, Date.now())}  ${saidWords(who, said, files)}`;
     output.tell(event, words);
   }
   if (all.length > 0) return;

@@ -158,7 +158,7 @@ const aside = (text: string) => `        (${text})`;
  * A file, below the text of its message: further left than any line of a text, so that no text
  * looks like one. Its name, which is its sender's, comes last: nothing follows that it could fake.
  */
-function fileWords(file: AttachmentDescriptor, how = ''): string {
+export function fileWords(file: AttachmentDescriptor, how = ''): string {
   return `\n    + file (${aboutFile(file)}${how}): ${plainText(file.name)}`;
 }
 
@@ -166,7 +166,7 @@ const getWords = (conversation: string, { id }: AttachmentDescriptor) =>
   `; get it: handrail-chat save ${short(conversation)} ${short(id)}`;
 
 /** What somebody said, text and files. */
-function saidWords(who: string, text: string, files: readonly string[]): string {
+export function saidWords(who: string, text: string, files: readonly string[]): string {
   const said = text === '' && files.length > 0 ? '' : ` ${plainText(text)}`;
   return `${who}:${said}${files.join('')}`;
 }

@@ -225,7 +225,9 @@ export class Conversations {
 
   /**
    * Shows the messages of others at these places to those who look after cases, who can check that
-   * they were said, and nothing else; gives the report's name. It may be done when the conversation is over. Nobody in
+   * they were said, and nothing else; gives the report's name. A message that came with files shows
+   * their descriptors, and with them their keys; their bytes it does not hold, and the server keeps
+   * those for a while only. It may be done when the conversation is over. Nobody in
    * it is told. Errors: RangeError for what cannot be reported from here, for none, for more than 32
    * messages or 64 KiB; those of the call, after which it is repeated with the same `requestId`.
    */

@@ -1,5 +1,6 @@
 // What is kept of messages so that they can be reported, and how that is done. Sealed like all of
 // the state, and sent to nobody until the person reports.
+import type { AttachmentDescriptor } from '../attachments/descriptor.ts';
 import { fromHex, fromJsonBytes, newRequestId, toHex, toJsonBytes } from '../base/bytes.ts';
 import { ReportReason } from '../gen/handrail/common/v1/report_pb.ts';
 import type { Envelope } from '../gen/handrail/messaging/v1/messaging_pb.ts';
@@ -49,6 +50,8 @@ export interface ReportableMessage {
   /** `members/{member}`. */
   readonly sender: string;
   readonly text: string;
+  /** Files that go with it: a report discloses these descriptors too, and with them the keys. */
+  readonly attachments?: readonly AttachmentDescriptor[];
   /** Milliseconds since 1970. */
   readonly time: number;
 }
@@ -114,13 +117,17 @@ export async function reportable(
   store: SealedStore,
   conversation: string,
 ): Promise<ReportableMessage[]> {
-  return (await evidenceOf(store, conversation)).map((evidence) => ({
-    messageId: evidence.messageId,
-    sequence: BigInt(evidence.sequence),
-    sender: evidence.sender,
-    text: decodeContent(fromHex(evidence.content))?.text ?? '',
-    time: Number(evidence.seconds) * 1000 + Math.trunc(evidence.nanos / 1e6),
-  }));
+  return (await evidenceOf(store, conversation)).map((evidence) => {
+    const { text = '', attachments } = decodeContent(fromHex(evidence.content)) ?? {};
+    return {
+      messageId: evidence.messageId,
+      sequence: BigInt(evidence.sequence),
+      sender: evidence.sender,
+      text,
+      ...(attachments && { attachments }),
+      time: Number(evidence.seconds) * 1000 + Math.trunc(evidence.nanos / 1e6),
+    };
+  });
 }
 
 /**
