@@ -1,6 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 
 import { fromHex, newRequestId, toHex } from '../base/bytes.ts';
+import { tell } from '../base/telling.ts';
 import { AttachmentService, AttachmentState } from '../gen/handrail/messaging/v1/attachment_pb.ts';
 import type { Attachment } from '../gen/handrail/messaging/v1/attachment_pb.ts';
 import type { SealedStore } from '../store/sealed_store.ts';
@@ -66,7 +67,7 @@ export interface FileInfo {
 
 export interface TransferOptions {
   readonly signal?: AbortSignal;
-  /** How many of its chunks are there. */
+  /** How many of its chunks are there. What it throws is dropped. */
   readonly onProgress?: (done: number, count: number) => void;
 }
 
@@ -189,7 +190,7 @@ export class Attachments {
       whole.update(data);
       // Before the last piece is given: with it somebody may think that they have all.
       if (index === count - 1 && toHex(whole.digest()) !== descriptor.digest) throw damaged();
-      onProgress?.(index + 1, count);
+      tell(onProgress, index + 1, count);
       yield plain;
     }
     if (first === count && toHex(whole.digest()) !== descriptor.digest) throw damaged();
@@ -237,8 +238,8 @@ export class Attachments {
         for (const index of begun.storedChunks) missing[index] = -1;
         const left = missing.filter((index) => index >= 0);
         let done = count - left.length;
-        onProgress?.(done, count);
-        await this.putAll(upload, source, left, signal, () => onProgress?.(++done, count));
+        tell(onProgress, done, count);
+        await this.putAll(upload, source, left, signal, () => tell(onProgress, ++done, count));
         const request = { name: descriptor.id };
         await this.call(() => transport.unary(method.finishAttachment, request, toCall(signal)), signal);
       }

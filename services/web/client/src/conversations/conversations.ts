@@ -1,4 +1,5 @@
 import { newRequestId } from '../base/bytes.ts';
+import { tell } from '../base/telling.ts';
 import { Inbox } from '../delivery/inbox.ts';
 import type { InboxEnd, InboxOptions } from '../delivery/inbox.ts';
 import type { E2eeEngine, GroupView } from '../engine/engine.ts';
@@ -35,7 +36,7 @@ export interface ConversationsOptions {
   readonly keyPackages: Pick<KeyPackages, 'secretFor' | 'spend' | 'replenish'>;
   readonly handler: ConversationsHandler;
   readonly onStatus?: InboxOptions['onStatus'];
-  /** What went wrong and is tried again, or is past help; for a log. */
+  /** What went wrong and is tried again, or is past help; for a log. What it throws is dropped. */
   readonly onProblem?: (error: Error) => void;
   readonly backoff?: InboxOptions['backoff'];
   /** From 0 to below 1. */
@@ -410,6 +411,6 @@ export class Conversations {
   }
 
   private problem(error: Error): void {
-    this.options.onProblem?.(error);
+    tell(this.options.onProblem, error);
   }
 }

@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 
 import { fromJsonBytes, newRequestId, toJsonBytes } from '../base/bytes.ts';
+import { tell } from '../base/telling.ts';
 import { GroupService } from '../gen/handrail/messaging/v1/group_pb.ts';
 import {
   ClosingCause,
@@ -70,6 +71,7 @@ export interface InboxOptions {
   readonly transport: Transport;
   readonly store: SealedStore;
   readonly handler: InboxHandler;
+  /** What this and `onProblem` throw is dropped. */
   readonly onStatus?: (status: InboxStatus) => void;
   /** What went wrong and does not end the inbox, for a log. */
   readonly onProblem?: (error: HandrailError) => void;
@@ -467,10 +469,10 @@ export class Inbox {
   }
 
   private status(status: InboxStatus): void {
-    this.options.onStatus?.(status);
+    tell(this.options.onStatus, status);
   }
 
   private problem(error: HandrailError): void {
-    this.options.onProblem?.(error);
+    tell(this.options.onProblem, error);
   }
 }
