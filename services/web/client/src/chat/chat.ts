@@ -90,6 +90,8 @@ export async function orStopped<T>(begun: Promise<T>, signal: AbortSignal): Prom
 
 /** A device of somebody, with its conversations: what the commands work on. */
 export class Chat {
+  private readonly made: Conversations[] = [];
+
   private constructor(
     readonly setting: Setting,
     readonly store: SealedStore,
@@ -152,7 +154,10 @@ export class Chat {
   ): Conversations {
     const { store, engine, history, transport, keyPackages } = this;
     const { handler } = history;
-    return new Conversations({ session: transport, store, engine, keyPackages, handler, ...more });
+    const session = transport;
+    const made = new Conversations({ session, store, engine, keyPackages, handler, ...more });
+    this.made.push(made);
+    return made;
   }
 
   /** All conversations as the server has them, newest first; they are remembered. */
@@ -235,6 +240,7 @@ export class Chat {
   }
 
   async close(): Promise<void> {
+    await Promise.all(this.made.map((conversations) => conversations.close()));
     this.transport.close();
     await this.store.close();
   }

@@ -3,11 +3,12 @@ import { clearLine, createInterface, cursorTo } from 'node:readline';
 import type { Interface } from 'node:readline';
 
 import { newRequestId } from '../base/bytes.ts';
+import { DEFAULT_CLOSE_MS } from '../conversations/conversations.ts';
 import type { Conversations } from '../conversations/conversations.ts';
 import { ConversationError } from '../conversations/events.ts';
 import type { SendOptions } from '../conversations/outbox.ts';
 import type { InboxEnd, InboxStatus } from '../delivery/inbox.ts';
-import { fullJitterMs, sleep } from '../transport/backoff.ts';
+import { atMost, fullJitterMs, sleep } from '../transport/backoff.ts';
 import { Chat } from './chat.ts';
 import type { Setting } from './chat.ts';
 import { EXIT, Fault, faultOf, usageFault } from './faults.ts';
@@ -62,7 +63,8 @@ async function receive(
     if (end !== 'stopped') throw endFault(end);
   } finally {
     stopping.abort();
-    await Promise.allSettled([running, doing, refilling]);
+    await Promise.allSettled([running, doing]);
+    await atMost(DEFAULT_CLOSE_MS, refilling);
     await showing;
   }
 }

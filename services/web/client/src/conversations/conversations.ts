@@ -9,7 +9,7 @@ import { MessagingService } from '../gen/handrail/messaging/v1/messaging_pb.ts';
 import type { KeyPackages } from '../keys/key_packages.ts';
 import type { Session } from '../session/session.ts';
 import type { SealedStore } from '../store/sealed_store.ts';
-import { sleep } from '../transport/backoff.ts';
+import { atMost, sleep } from '../transport/backoff.ts';
 import { HandrailError } from '../transport/errors.ts';
 import type { Transport } from '../transport/transport.ts';
 import { DeviceLogs } from './device_logs.ts';
@@ -52,10 +52,13 @@ export interface ConversationsOptions {
    * need.
    */
   readonly replenishMs?: number;
+  /** Up to how long `close`, and the end of `run`, wait for that: 5 s unless told. */
+  readonly closeMs?: number;
 }
 
 const DEFAULT_CHECK_MS = 60_000;
 const DEFAULT_REPLENISH_MS = 10_000;
+export const DEFAULT_CLOSE_MS = 5_000;
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Where nothing can be done, as for want of key packages, so many checks at most are left out. */
 const MAX_SKIPPED = 8;
@@ -78,7 +81,10 @@ export class Conversations {
   private readonly patience = new Map<string, { skipping: number; left: number }>();
   /** Of the `run` that is under way. */
   private running = new AbortController().signal;
-  private replenishing = false;
+  private replenishing: Promise<void> | undefined;
+  /** A Welcome has used up a key package, of which no stream may have told. */
+  private used = false;
+  private readonly closing = new AbortController();
 
   constructor(options: ConversationsOptions) {
     this.options = options;
@@ -110,7 +116,19 @@ export class Conversations {
     } finally {
       stopping.abort();
       await tending;
+      await this.replenished();
     }
+  }
+
+  /**
+   * To be called before the session and the store are closed: publishes key packages in the place of
+   * those that were used, which else nobody would do for an app that only ever runs for a moment.
+   * Never throws, and takes no longer than `closeMs`.
+   */
+  async close(): Promise<void> {
+    this.closing.abort();
+    if (this.used) void this.replenish(0, this.closing.signal);
+    await this.replenished();
   }
 
   /**
@@ -286,6 +304,7 @@ export class Conversations {
         readsAfter: (transaction, conversation) => this.steps.readsAfter(transaction, conversation),
         welcome: async (transaction, welcome) => {
           const what = await this.steps.welcome(transaction, welcome);
+          if (what === 'joined') this.used = true;
           if (what === 'joined' || what === 'known') return;
           const cause = what === 'no-key-package' ? 'its key package is not ours' : what.message;
           const message = `a Welcome to ${welcome.conversation} was of no use: ${cause}`;
@@ -337,19 +356,29 @@ export class Conversations {
   }
 
   /** Publishes key packages where they are wanted, at some moment within the next `withinMs`. */
-  private async replenish(withinMs: number, signal: AbortSignal): Promise<void> {
-    if (this.replenishing) return;
-    this.replenishing = true;
+  private replenish(withinMs: number, signal: AbortSignal): Promise<void> {
+    this.replenishing ??= this.replenishWithin(withinMs, signal).finally(() => {
+      this.replenishing = undefined;
+    });
+    return this.replenishing;
+  }
+
+  private async replenishWithin(withinMs: number, signal: AbortSignal): Promise<void> {
+    const { keyPackages, random = Math.random } = this.options;
     try {
-      const { keyPackages, random = Math.random } = this.options;
-      await sleep(withinMs * random(), signal);
-      if (!signal.aborted) await keyPackages.replenish();
+      await sleep(withinMs * random(), AbortSignal.any([signal, this.closing.signal]));
+      // At once when it ends meanwhile: it may never run for longer than that.
+      this.used = false;
+      await keyPackages.replenish();
     } catch (error) {
       // Told again when the next stream begins.
       this.caught(error);
-    } finally {
-      this.replenishing = false;
     }
+  }
+
+  private replenished(): Promise<void> {
+    const { closeMs = DEFAULT_CLOSE_MS } = this.options;
+    return atMost(closeMs, this.replenishing ?? Promise.resolve());
   }
 
   private async tendAll(): Promise<void> {

@@ -18,7 +18,7 @@ import type {
   Welcome,
 } from '../gen/handrail/messaging/v1/messaging_pb.ts';
 import type { SealedStore, Transaction } from '../store/sealed_store.ts';
-import { fullJitterMs, sleep } from '../transport/backoff.ts';
+import { atMost, fullJitterMs, sleep } from '../transport/backoff.ts';
 import type { BackoffOptions } from '../transport/backoff.ts';
 import { HandrailError, toHandrailError } from '../transport/errors.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -152,10 +152,7 @@ export class Inbox {
       }
       return 'stopped';
     } finally {
-      await Promise.race([
-        this.acknowledger.flush(),
-        sleep(LAST_WORDS_MS, new AbortController().signal),
-      ]);
+      await atMost(LAST_WORDS_MS, this.acknowledger.flush());
       this.running = false;
     }
   }

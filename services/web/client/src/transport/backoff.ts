@@ -31,3 +31,10 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', done);
   });
 }
+
+/** Waits until a step has ended, well or badly, and no longer than this. */
+export async function atMost(ms: number, step: Promise<unknown>): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([step.catch(() => {}), sleep(ms, over.signal)]);
+  over.abort();
+}

@@ -20,16 +20,23 @@ export interface HalfApp {
   readonly store: SealedStore;
 }
 
-/** A stream that says this, or that fails where nothing is said. No call is answered. */
+/** What a call is answered; undefined where it is not. */
+export type Answer = (method: { readonly name: string }) => object | undefined;
+
+/** A stream that says this, or that fails where nothing is said. */
 export async function halfApp(
   said: readonly Said[] | undefined,
-  more: Partial<ConversationsOptions> = {},
+  { answer = () => undefined, ...more }: Partial<ConversationsOptions> & { answer?: Answer } = {},
 ): Promise<HalfApp> {
   const store = await SealedStore.create(new MemoryStore(), 'a passphrase', CHEAP);
   const devices = new Devices();
   const session = {
     deviceKey: devices.make(),
-    unary: async () => Promise.reject(away()),
+    unary: async (method: { readonly name: string }) => {
+      const answered = answer(method);
+      if (answered === undefined) throw away();
+      return answered;
+    },
     async *serverStream(_: unknown, __: unknown, { signal }: { signal?: AbortSignal } = {}) {
       if (said === undefined) throw away();
       for (const event of said) yield create(SubscribeResponseSchema, { event });
