@@ -29,6 +29,7 @@ export interface TextMessage {
 /** What this device said, once it has its place. */
 export interface SentMessage {
   readonly conversation: string;
+  /** 0 in the rare case that only its echo would have told, and the person has left before. */
   readonly sequence: bigint;
   readonly messageId: string;
   readonly text: string;

@@ -173,14 +173,19 @@ export class Steps {
   /** This person has left: what opens the conversation goes, and nothing is sent there any more. */
   async left(transaction: Transaction, conversation: string): Promise<void> {
     const group = await groupOf(transaction, conversation);
-    if (group !== undefined) {
-      const { joined } = group;
-      const state = new Uint8Array();
-      putGroup(transaction, conversation, { state, joined, standing: 'removed' });
-    }
     deletePending(transaction, conversation);
     deleteClaim(transaction, conversation);
     await this.refuse(transaction, conversation, 'CONVERSATION_CLOSED');
+    // What has its place was said, and no echo of it is delivered to who has left.
+    for (const entry of await outboxOf(transaction, conversation)) {
+      await this.sent(transaction, conversation, BigInt(entry.sequence ?? 0), entry);
+    }
+    putOutbox(transaction, conversation, []);
+    // Leaving again changes nothing.
+    if (group === undefined || group.state.length === 0) return;
+    const { joined } = group;
+    const state = new Uint8Array();
+    putGroup(transaction, conversation, { state, joined, standing: 'removed' });
     await this.changed(transaction, conversation);
   }
 
@@ -307,7 +312,12 @@ export class Steps {
     }
     const entries = await outboxOf(transaction, conversation);
     const entry = entries.find((known) => known.messageId === messageId);
-    if (entry === undefined) return this.unreadable(transaction, envelope, 'own');
+    if (entry === undefined) {
+      const group = await groupOf(transaction, conversation);
+      // It was on its way here when the person left, and has been told of then.
+      if (group?.standing === 'removed' && group.state.length === 0) return;
+      return this.unreadable(transaction, envelope, 'own');
+    }
     putOutbox(
       transaction,
       conversation,
