@@ -54,6 +54,13 @@ describe('a command line', () => {
     expect(refused(['save', 'a', 'b', 'c'])).toContain('takes two words');
   });
 
+  test('names what to leave, and says that it is meant', () => {
+    expect(parsed(['leave'])).toMatchObject({ what: undefined, yes: false });
+    expect(parsed(['leave', 'abcd', '--yes'])).toMatchObject({ what: 'abcd', yes: true });
+    expect(refused(['leave', 'a', 'b'])).toContain('takes one word');
+    expect(refused(['talk', '--yes'])).toContain('has no option --yes');
+  });
+
   test('names messages to report, and what for', () => {
     const line = parsed(['report', 'abcd', '--message=3', '--message=12', '--reason=stalking']);
     expect(line).toMatchObject({ what: 'abcd', messages: [3n, 12n], reason: 'stalking' });

@@ -29,6 +29,7 @@ const VERBS = {
   read: { words: [0, 1], options: ['follow', 'all', 'check'] },
   save: { words: [1, 2], options: ['to', 'force'] },
   verify: { words: [0, 1], options: ['compared'] },
+  leave: { words: [0, 1], options: ['yes'] },
   report: { words: [0, 1], options: ['message', 'reason', 'note', 'id'] },
   export: { words: [0, 1], options: ['to'] },
 } as const satisfies Record<string, Takes>;

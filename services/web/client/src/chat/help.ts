@@ -21,6 +21,7 @@ What you write is encrypted on this device and decrypted on theirs; the server c
   handrail-chat read [CONVERSATION]    show what is new  (--follow, --all)
   handrail-chat save FILE              save a file that came with a message
   handrail-chat verify [CONVERSATION]  the number to compare, so that you know it is them
+  handrail-chat leave [CONVERSATION]   take part in it no more, for good
   handrail-chat report [CONVERSATION]  show messages of theirs to those who look after cases
   handrail-chat export [CONVERSATION]  all that is kept here of it
 
@@ -200,6 +201,21 @@ Read them to each other face to face or on the phone. If both see the same, nobo
 you, not even those who run the server. Note that you did with --compared; from then on you are told
 when other devices can read than on that day.
 JSON: verification ("conversation", "verification", "epoch", "devices", "compared").`,
+
+  leave: `handrail-chat leave [CONVERSATION]: takes part in a conversation no more, for good.
+
+You need nobody's consent and no reason, and nobody is asked for one. With --yes:
+- From the answer on nothing is delivered to any device of yours there, read or not, and nothing is
+  taken from them. What you wrote and the server does not have yet is not sent.
+- The others see that you left. What you said before stays with them.
+- A conversation of two, which came with a pairing, ends for both, and nobody can open it again. The
+  pairing itself goes on until one of you ends it: handrail pairing end. That ends the conversation
+  too.
+- A group goes on without you. You come back by a new invitation alone; yours are over.
+What was said stays on this device, to read, to export and to report; save files before you leave:
+handrail-chat save. Without --yes it says what it would do, and does nothing (exit status 2).
+  --yes   that is what you want; scripts need it, too
+JSON: left ("conversation", "not_sent": how many messages).`,
 
   report: `handrail-chat report [CONVERSATION]: shows messages to those who look after cases.
 

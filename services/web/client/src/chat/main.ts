@@ -8,6 +8,7 @@ import { EXIT, faultOf } from './faults.ts';
 import type { ExitCode } from './faults.ts';
 import { acceptInvitation, beginGroup, invite } from './group_commands.ts';
 import { HELP, HELP_ABOUT } from './help.ts';
+import { leave } from './leave.ts';
 import { Output } from './output.ts';
 import { exportConversation, listConversations, read, verify } from './read.ts';
 import { report } from './report.ts';
@@ -31,6 +32,7 @@ const COMMANDS: Readonly<Record<Verb, (setting: Setting) => Promise<void>>> = {
   read,
   save,
   verify,
+  leave,
   report: (setting) => report(setting, process.stdin),
   export: exportConversation,
 };
