@@ -24,6 +24,8 @@ export default defineConfig({
           include: ['test/integration/*.test.ts'],
           exclude: [CONVERSATIONS, COMMANDS],
           ...deployed,
+          // One file at a time without an order would come after all that have one, the longest first.
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -31,7 +33,7 @@ export default defineConfig({
           name: 'conversations',
           include: [CONVERSATIONS],
           ...deployed,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -41,7 +43,7 @@ export default defineConfig({
           ...deployed,
           // Every command begins with a passphrase, which is slow on purpose.
           testTimeout: 180_000,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
       {
@@ -53,7 +55,7 @@ export default defineConfig({
           ...timeouts,
           testTimeout: 600_000,
           hookTimeout: 120_000,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
     ],
