@@ -87,8 +87,10 @@ describe('the history', () => {
         [3, 'sent'],
       ]);
       expect((await history.after(CONVERSATION, 2)).map(({ number }) => number)).toEqual([3]);
-      expect(await history.fate('two')).toEqual({ sequence: '7' });
-      expect(await history.fate('never')).toBe(undefined);
+      expect(await history.fate(CONVERSATION, 'two')).toEqual({ sequence: '7' });
+      expect(await history.fate(CONVERSATION, 'never')).toBe(undefined);
+      // The same id elsewhere is another message, which was not said.
+      expect(await history.fate('conversations/d', 'two')).toBe(undefined);
     }));
 
   test('keeps the files of a message, and nothing of them in the clear', () =>

@@ -146,6 +146,9 @@ const COMPARED = 'talk/compared/';
 const KNOWN = 'talk/conversation/';
 const FATE = 'talk/fate/';
 
+/** With the conversation: a caller may use an id of its own in several. */
+const fateName = (conversation: string, message: string) => `${FATE}${conversation}/${message}`;
+
 const lineName = (conversation: string, number: number) =>
   `${LINE}${conversation}/${String(number).padStart(12, '0')}`;
 
@@ -198,12 +201,14 @@ export class History {
     sent: async (transaction, { conversation, sequence, messageId, ...said }) => {
       const place = { sequence: sequence.toString(), message: messageId };
       const what = { ...saidIn(said), time: this.now() };
-      transaction.put(FATE + messageId, toJsonBytes({ sequence: place.sequence } satisfies Fate));
+      const fate: Fate = { sequence: place.sequence };
+      transaction.put(fateName(conversation, messageId), toJsonBytes(fate));
       await this.append(transaction, conversation, { kind: 'sent', ...place, ...what });
     },
     refused: async (transaction, { conversation, messageId, reason, ...said }) => {
       const what = { ...saidIn(said), reason, time: this.now() };
-      transaction.put(FATE + messageId, toJsonBytes({ refused: reason } satisfies Fate));
+      const fate: Fate = { refused: reason };
+      transaction.put(fateName(conversation, messageId), toJsonBytes(fate));
       const line: Line = { kind: 'refused', message: messageId, ...what };
       await this.append(transaction, conversation, line);
     },
@@ -286,9 +291,11 @@ export class History {
     });
   }
 
-  /** Undefined while it is not final, and for what this device never said. */
-  fate(message: string): Promise<Fate | undefined> {
-    return read(this.store, FATE + message);
+  /** Undefined while it is not final, and for what this device never said there. */
+  async fate(conversation: string, message: string): Promise<Fate | undefined> {
+    const fate = await read<Fate>(this.store, fateName(conversation, message));
+    // As it was kept before the conversation went with it.
+    return fate ?? read(this.store, FATE + message);
   }
 
   /** People have compared the number of this moment and found it equal. */
@@ -350,6 +357,8 @@ export class History {
     const line = await read<Line>(transaction, lineName(conversation, at));
     if (line === undefined) return;
     transaction.delete(lineName(conversation, at));
-    if (line.kind === 'sent' || line.kind === 'refused') transaction.delete(FATE + line.message);
+    if (line.kind !== 'sent' && line.kind !== 'refused') return;
+    transaction.delete(fateName(conversation, line.message));
+    transaction.delete(FATE + line.message);
   }
 }

@@ -172,7 +172,7 @@ class Sending {
   private async known(id: string): Promise<boolean> {
     const waiting = await outboxOf(this.chat.store, this.conversation);
     if (waiting.some(({ messageId }) => messageId === id)) return true;
-    return (await this.chat.history.fate(id)) !== undefined;
+    return (await this.chat.history.fate(this.conversation, id)) !== undefined;
   }
 
   private async keep(text: string, options: SendOptions): Promise<void> {
@@ -199,7 +199,7 @@ class Sending {
     }
     const entries = await outboxOf(chat.store, conversation);
     for (const { id, line } of this.open) {
-      const fate = await chat.history.fate(id);
+      const fate = await chat.history.fate(conversation, id);
       if (fate !== undefined && 'refused' in fate) {
         this.refused = fate.refused;
         chat.setting.output.tell(
