@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { CaughtUpSchema, KeyPackagesLowSchema, WelcomeSchema } from '../src/api.ts';
 import { putOutbox } from '../src/conversations/records.ts';
 import type { E2eeEngine } from '../src/index.ts';
-import { halfApp } from './support/half_app.ts';
+import { away, halfApp } from './support/half_app.ts';
 import type { Said } from './support/half_app.ts';
 import { until } from './support/until.ts';
 
@@ -38,6 +38,31 @@ describe('a callback of the app', () => {
     stopping.abort();
     expect(await running).toBe('stopped');
   });
+});
+
+test('who stops waits for one conversation, and not for all of them', async () => {
+  const asked: string[] = [];
+  let answer = () => {};
+  const { conversations, store } = await halfApp([], {
+    answer: ({ name }) => {
+      if (name !== 'GetGroup') return undefined;
+      asked.push(name);
+      return new Promise((_, reject) => (answer = () => reject(away())));
+    },
+  });
+  await store.transact(async (transaction) => {
+    for (const name of ['conversations/1', 'conversations/2', 'conversations/3']) {
+      putOutbox(transaction, name, [{ messageId: '0'.repeat(32), text: 'hello' }]);
+    }
+  });
+  const stopping = new AbortController();
+  const running = conversations.run(stopping.signal);
+  await until('the first to be looked after', 10, () => asked.length === 1);
+  stopping.abort();
+  answer();
+  // A second one would be waited for as long as this test lasts.
+  expect(await running).toBe('stopped');
+  expect(asked).toHaveLength(1);
 });
 
 describe('key packages that are wanted', () => {

@@ -326,7 +326,7 @@ export class Conversations {
           void this.replenish(replenishMs, this.running);
         },
         caughtUp: async () => {
-          void this.tendAll();
+          void this.tendAll(this.running);
           await handler.caughtUp?.();
         },
       },
@@ -342,7 +342,7 @@ export class Conversations {
     while (!signal.aborted) {
       // Not in step with the other devices, which all see the same.
       await sleep(checkMs * (1 + random() / 2), signal);
-      if (!signal.aborted) await this.tendAll();
+      if (!signal.aborted) await this.tendAll(signal);
     }
   }
 
@@ -381,12 +381,16 @@ export class Conversations {
     return atMost(closeMs, this.replenishing ?? Promise.resolve());
   }
 
-  private async tendAll(): Promise<void> {
+  private async tendAll(signal: AbortSignal): Promise<void> {
     const { store } = this.options;
     try {
       const waiting = await conversationsWithOutbox(store);
       const all = new Set([...(await conversationsWithGroup(store)), ...waiting]);
-      for (const conversation of all) await this.tendOne(conversation);
+      for (const conversation of all) {
+        // Who stops waits for one conversation, and not for all of them.
+        if (signal.aborted) return;
+        await this.tendOne(conversation);
+      }
     } catch (error) {
       this.caught(error);
     }
