@@ -24,7 +24,7 @@ export default defineConfig({
           include: ['test/integration/*.test.ts'],
           exclude: [CONVERSATIONS, COMMANDS],
           ...deployed,
-          // One file at a time without an order would come after all that have one, the longest first.
+          // One file at a time without an order would come after all that have one.
           sequence: { groupOrder: 1 },
         },
       },

@@ -119,7 +119,7 @@ describe('key packages that are wanted', () => {
     expect(done).toEqual(['begun']);
   });
 
-  test('for the place of one that a Welcome used are published by close, and only then', async () => {
+  test('for the place of one that a Welcome used are published by close, not before', async () => {
     const { keyPackages, done } = packages(aWhile);
     const state = new Uint8Array(1);
     const engine = { welcomed: () => [state], join: async () => state };

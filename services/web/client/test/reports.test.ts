@@ -158,7 +158,7 @@ describe('a report', () => {
       expect(shown).toEqual([[1n, 'members/2']]);
     }));
 
-  test('discloses with a message what opens its files, as it was committed to, and no other file', () =>
+  test('discloses with a message what opens its files, and no other file', () =>
     withStore(async (store) => {
       const file = (digit: string) => ({
         id: `attachments/${digit.repeat(32)}`,

@@ -13,8 +13,8 @@ export async function leave(setting: Setting): Promise<void> {
     const conversation = await chat.theConversation();
     if (!line.yes) {
       throw usageFault(
-        `That would be for good: nothing more of ${conversation} comes to any device of yours, and ` +
-          'the others see that you left. Nobody asks why.',
+        `That would be for good: nothing more of ${conversation} comes to any device of yours, ` +
+          'and the others see that you left. Nobody asks why.',
         'If that is what you want: the same again, with --yes. More: handrail-chat leave --help',
       );
     }
@@ -41,13 +41,11 @@ async function note(chat: Chat, name: string): Promise<void> {
 }
 
 function wordsOf(conversation: string, waiting: number): string {
-  const unsent =
-    waiting === 0
-      ? ''
-      : `\nNot sent any more, and kept here: ${waiting === 1 ? 'a message' : `${waiting} messages`}.`;
+  const messages = waiting === 1 ? 'a message' : `${waiting} messages`;
+  const unsent = waiting === 0 ? '' : `\nNot sent any more, and kept here: ${messages}.`;
   return (
     `You have left ${conversation}.${unsent}\n` +
-    'What was said stays on this device: handrail-chat read --all, export; and report, which nobody ' +
-    'in it is told of.'
+    'What was said stays on this device: handrail-chat read --all, export; and report, which ' +
+    'nobody in it is told of.'
   );
 }

@@ -121,8 +121,8 @@ export class Conversations {
   }
 
   /**
-   * To be called before the session and the store are closed: publishes key packages in the place of
-   * those that were used, which else nobody would do for an app that only ever runs for a moment.
+   * To be called before the session and the store are closed: publishes key packages in the place
+   * of those that were used, which else nobody would do for an app that only runs for a moment.
    * Never throws, and takes no longer than `closeMs`.
    */
   async close(): Promise<void> {

@@ -131,8 +131,8 @@ export async function reportable(
 }
 
 /**
- * Reports the messages at these places; gives `reports/{report}`. By their places, since a message's
- * id is unique among those of its sender alone. Errors: RangeError for one that cannot be reported
+ * Reports the messages at these places; gives `reports/{report}`. By their places, since an id of a
+ * message is unique among those of its sender alone. Errors: RangeError for one that cannot be reported
  * from here, for none, for more than 32, or for more than 64 KiB; those of the call.
  */
 export async function report(
