@@ -134,6 +134,16 @@ absl::Status RunFilled(Run& run, const std::string& backend) {
   return absl::OkStatus();
 }
 
+absl::Status RunRetention(Run& run, const std::string& backend) {
+  if (!run.selection.Wants("retention_1m_rows")) return absl::OkStatus();
+  for (int repeat = 1; repeat <= run.plan.repeats; ++repeat) {
+    std::cerr << backend << ": retention_1m_rows, " << repeat << " of " << run.plan.repeats << "\n";
+    run.report.BeginRound();
+    RETURN_IF_ERROR(MeasureRetention(backend, run.plan, run.report));
+  }
+  return absl::OkStatus();
+}
+
 // Takes minutes, most of them to put the people there, so a quick run leaves it out unless asked.
 absl::Status RunRebuild(Run& run, const std::string& backend) {
   const bool asked = !run.selection.everything() && run.selection.Wants("rebuild_1m");
@@ -164,7 +174,8 @@ absl::Status MeasureMemory(const Selection& selection, Bench& bench) {
 
 absl::Status RunBackend(Run& run, const std::string& backend) {
   // Those have deployments of their own; the peer alone needs one to stand beside.
-  if (!run.selection.WantsBeside({"rebuild_1m", "send_stream_1m_rows"})) return absl::OkStatus();
+  if (!run.selection.WantsBeside({"rebuild_1m", "send_stream_1m_rows", "retention_1m_rows"}))
+    return absl::OkStatus();
   std::cerr << backend << ": starting the services\n";
   ASSIGN_OR_RETURN(const auto deployment, Deployment::Start(backend));
   run.report.Fact(absl::StrCat("databases of ", backend),
@@ -252,7 +263,7 @@ int RunAll(const Arguments& arguments) {
   if (run.selection.WantsServices()) {
     end_early("ejabberd", StartPeer(run));
     for (const std::string& backend : backends) {
-      for (const auto part : {RunRebuild, RunBackend, RunFilled}) {
+      for (const auto part : {RunRebuild, RunBackend, RunFilled, RunRetention}) {
         end_early(backend, part(run, backend));
       }
     }

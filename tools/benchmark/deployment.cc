@@ -77,7 +77,12 @@ absl::Status Deployment::StartEcho() {
   echo_ = std::make_unique<tools::Process>(tools::Process::Options{
       "echo", {"/proc/self/exe", "--serve_echo", echo_address_}, folder_.File("echo.log")});
   RETURN_IF_ERROR(echo_->Start());
-  const auto channel = grpc::CreateChannel(echo_address_, grpc::InsecureChannelCredentials());
+  // Connections of its own: those of the deployment before, to the same port, may be waiting for
+  // minutes until they try again.
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  const auto channel =
+      grpc::CreateCustomChannel(echo_address_, grpc::InsecureChannelCredentials(), arguments);
   if (!channel->WaitForConnected(FromNow(10'000))) {
     return absl::UnavailableError("the echo server does not answer");
   }

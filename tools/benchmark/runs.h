@@ -124,6 +124,14 @@ inline constexpr StreamLoad kSendStreamFilled = {"send_stream_1m_rows",
 // Puts `rows` messages of `bytes` into messaging's database, before the service starts, as many
 // conversations would have left them that nobody opens now. A fixture: hours of traffic in seconds.
 absl::Status FillMessages(const std::string& database_url, int rows, int bytes);
+// The conversations that `rows` such messages are of, and two people in each, whose devices have
+// acknowledged all.
+absl::Status FillPeople(const std::string& database_url, int rows);
+
+// On a database of its own, with plan.stored_rows messages that everybody has: retention_1m_rows,
+// the messages that retention removes in a second of its own, the look at which it notes that they
+// are due counted in.
+absl::Status MeasureRetention(const std::string& backend, const Plan& plan, Report& report);
 
 // Conversations between newcomers and sponsors, both with an open stream.
 class Conversations {

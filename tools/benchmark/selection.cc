@@ -27,10 +27,10 @@ constexpr Link kCompared[] = {
     {"send_stream_frames", "stream_echo"}, {"send_pairs32", "peer_ejabberd_pairs32"}};
 
 constexpr const char* kMessaging[] = {
-    "send_unary",         "send_stream",    "send_stream_frames",
-    "send_pairs32",       "delivery",       "idle_stream_kib",
-    "catch_up_5000",      "reconnect_1000", "stalled_readers_p99_ratio",
-    "send_stream_1m_rows"};
+    "send_unary",          "send_stream",      "send_stream_frames",
+    "send_pairs32",        "delivery",         "idle_stream_kib",
+    "catch_up_5000",       "reconnect_1000",   "stalled_readers_p99_ratio",
+    "send_stream_1m_rows", "retention_1m_rows"};
 
 bool IsMessaging(const std::string& run) {
   return std::find(std::begin(kMessaging), std::end(kMessaging), run) != std::end(kMessaging);

@@ -23,6 +23,7 @@ inline constexpr const char* kRuns[] = {"unary_echo",
                                         "reconnect_1000",
                                         "stalled_readers_p99_ratio",
                                         "send_stream_1m_rows",
+                                        "retention_1m_rows",
                                         "rebuild_1m",
                                         "peer_ejabberd_pairs32"};
 
