@@ -34,7 +34,7 @@ class RetentionJob {
  public:
   struct Options {
     absl::Duration interval = absl::Minutes(1);
-    int steps_a_round = 200;
+    int steps_a_round = 1000;
     int remains_steps_a_round = 4;  // they find something after an upgrade, and hardly ever else
     absl::Duration step_timeout = absl::Seconds(10);
   };

@@ -17,7 +17,7 @@ absl::Status ForgetGroupWhenOver(storage::Transaction& tx, int64_t conversation_
         "DELETE FROM ended_groups WHERE conversation_key = $1 AND EXISTS (SELECT 1"
         " FROM conversations WHERE conversation_key = $1 AND state = 2"
         " AND first_sequence > head_sequence)"}) {
-    RETURN_IF_ERROR(tx.Execute(sql, {conversation_key}).status());
+    RETURN_IF_ERROR(tx.Later(sql, {conversation_key}));
   }
   return ForgetAttachmentsWhenClosed(tx, conversation_key);
 }
