@@ -65,12 +65,12 @@ class KeyPackagesLowTest : public StoreTest {
     std::vector<NewKeyPackage> packages;
     for (int i = 0; i < count; ++i) {
       const std::string name = absl::StrCat(++made_);
-      packages.push_back({absl::StrCat("message ", name), absl::StrCat("body ", name)});
+      packages.push_back({absl::StrCat("message ", name), absl::StrCat("body ", name), ends_});
     }
     const auto published =
         keys_->Publish(kForever, clock_.Now(), bob_, bob_phone_, packages, nullptr);
     ASSERT_TRUE(published.ok()) << published.status();
-    if (!published->low && bug != Bug::kEnoughWakesNobody) Wake();
+    if (session_ != nullptr && !published->low && bug != Bug::kEnoughWakesNobody) Wake();
   }
   void Claim(Bug bug) {
     const auto claim = keys_->Claim(kForever, clock_.Now(), ann_, ann_phone_,
@@ -113,6 +113,7 @@ class KeyPackagesLowTest : public StoreTest {
   ConversationId id_;
   std::unique_ptr<SqlKeyPackageStore> keys_;
   std::unique_ptr<StreamSession> session_;
+  absl::Time ends_ = absl::InfiniteFuture();  // of what is published
   int made_ = 0;
   int claims_ = 0;
 };
@@ -129,6 +130,31 @@ TEST_P(KeyPackagesLowTest, AClaimThatWakesNobodyIsFound) {
 
 TEST_P(KeyPackagesLowTest, AStreamThatNeverHearsOfMoreIsFound) {
   EXPECT_THAT(Walk(Bug::kEnoughWakesNobody), Not(IsEmpty()));
+}
+
+// Nobody took the last of them, so nobody noticed that they ended.
+TEST_P(KeyPackagesLowTest, AClaimThatFindsOnlyTheLastResortTells) {
+  const NewKeyPackage last_resort{"message of the last resort", "body of the last resort"};
+  ASSERT_TRUE(keys_->Publish(kForever, clock_.Now(), bob_, bob_phone_, {}, &last_resort).ok());
+  ends_ = clock_.Now() + absl::Hours(24);
+  Publish(kLowWater + 2, Bug::kNone);
+  OpenSession();
+  ASSERT_EQ(TakeTold(), 0);
+  clock_.Advance(absl::Hours(25));
+  Claim(Bug::kNone);
+  EXPECT_EQ(TakeTold(), 1);
+  Claim(Bug::kNone);
+  EXPECT_EQ(TakeTold(), 0) << "once is enough";
+}
+
+TEST_P(KeyPackagesLowTest, AClaimThatFindsNothingTells) {
+  ends_ = clock_.Now() + absl::Hours(24);
+  Publish(kLowWater + 2, Bug::kNone);
+  OpenSession();
+  ASSERT_EQ(TakeTold(), 0);
+  clock_.Advance(absl::Hours(25));
+  Claim(Bug::kNone);
+  EXPECT_EQ(TakeTold(), 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, KeyPackagesLowTest,

@@ -274,6 +274,8 @@ class ClaimStep {
       RETURN_IF_ERROR(Record(target, Value(reference), false));
       return NoteIfRunningLow(target.device);
     }
+    // They may have ended by time alone, which nobody was told of.
+    out_.running_low.push_back(target.device);
     // Only read, so that the second who finds the rest gone does not wait for the first.
     ASSIGN_OR_RETURN(const Rows last,
                      tx_.Query(absl::StrCat("SELECT reference, message FROM key_packages"
