@@ -92,8 +92,10 @@ bool IsHostCharacter(char c) {
   return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '-' || c == '_';
 }
 
+// inet_pton reads as far as a zero byte, and what comes behind one is no part of an address.
 bool IsIpv6(const std::string& host) {
   in6_addr scratch;
+  if (host.find('\0') != std::string::npos) return false;
   return inet_pton(AF_INET6, host.c_str(), &scratch) == 1;
 }
 

@@ -217,6 +217,10 @@ TEST(RedisEndpointTest, ReadsAddressesAsServersWriteThem) {
   for (const char* bad : {"", ":1", "h:0", "h:x", "a b:1", "h:65536"}) {
     EXPECT_FALSE(ParseRedisAddress(bad).ok()) << bad;
   }
+  // What comes behind a zero byte is read too.
+  const std::string zero(1, '\0');
+  EXPECT_FALSE(ParseRedisAddress(absl::StrCat("::1", zero, "x:42")).ok());
+  EXPECT_FALSE(ParseRedisAddress(absl::StrCat("[::1", zero, "x]:42")).ok());
 }
 
 }  // namespace
