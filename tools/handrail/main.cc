@@ -51,6 +51,9 @@ int main(int argc, char** argv) {
                  "Address of profiles, host:port; default: what runs on the data folder");
   app.add_option("--matching", context.override_endpoints.matching, "Address of matching");
   app.add_option("--messaging", context.override_endpoints.messaging, "Address of messaging");
+  app.add_option("--ca_file", context.override_endpoints.ca_file,
+                 "Speak TLS to them: PEM of the authorities to trust, such as\n"
+                 "/etc/ssl/certs/ca-certificates.crt");
   app.fallthrough();
   AddUpCommand(app, context);
   AddPersonCommands(app, context);

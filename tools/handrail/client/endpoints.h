@@ -16,6 +16,9 @@ struct Endpoints {
   std::string profiles;  // host:port or unix:/path, public listener
   std::string matching;
   std::string messaging;
+  // PEM of the authorities that the services' certificates are checked against. Empty: no TLS, for
+  // Unix sockets and this machine. Never written to endpoints.json.
+  std::string ca_file;
   // Admin addresses by service name, for `handrail status`.
   std::map<std::string, std::string> admin;
   // Process ids by name ("profiles", "matching", "messaging", "redis", "up"), for people and the

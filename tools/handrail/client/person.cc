@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/ids.h"
 #include "common/base/status.h"
@@ -13,12 +14,6 @@ namespace handrail::tools {
 namespace {
 
 using nlohmann::json;
-
-absl::StatusOr<std::shared_ptr<grpc::Channel>> Channel(const std::string& address) {
-  rpc::ClientOptions options;
-  options.address = address;
-  return rpc::MakeChannel(options);
-}
 
 // CANCELLED among them: nothing here cancels a unary call, but a server that stops may.
 bool WorthRepeating(const absl::Status& status) {
@@ -42,10 +37,26 @@ absl::StatusOr<crypto::SigningKey> ReadKey(const std::string& path, json& docume
 
 }  // namespace
 
+absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeServiceChannel(const Endpoints& endpoints,
+                                                                  const std::string& address) {
+  rpc::ClientOptions options;
+  options.address = address;
+  options.ca_file = endpoints.ca_file;
+  if (!options.ca_file.empty()) {
+    // gRPC would wait for a file that is not there.
+    ASSIGN_OR_RETURN(const std::string authorities, ReadFile(options.ca_file));
+    if (!absl::StrContains(authorities, "-----BEGIN CERTIFICATE-----")) {
+      return Error(absl::StatusCode::kFailedPrecondition, reason::kConfigurationInvalid)
+          .Message(absl::StrCat(options.ca_file, " holds no certificate in PEM"));
+    }
+  }
+  return rpc::MakeChannel(options);
+}
+
 absl::StatusOr<std::unique_ptr<Services>> Services::Create(const Endpoints& endpoints) {
-  ASSIGN_OR_RETURN(auto profiles_channel, Channel(endpoints.profiles));
-  ASSIGN_OR_RETURN(auto matching_channel, Channel(endpoints.matching));
-  ASSIGN_OR_RETURN(auto messaging_channel, Channel(endpoints.messaging));
+  ASSIGN_OR_RETURN(auto profiles_channel, MakeServiceChannel(endpoints, endpoints.profiles));
+  ASSIGN_OR_RETURN(auto matching_channel, MakeServiceChannel(endpoints, endpoints.matching));
+  ASSIGN_OR_RETURN(auto messaging_channel, MakeServiceChannel(endpoints, endpoints.messaging));
   auto services = std::unique_ptr<Services>(new Services);
   services->identity_ = profiles::v1::IdentityService::NewStub(profiles_channel);
   services->profile_ = profiles::v1::ProfileService::NewStub(profiles_channel);

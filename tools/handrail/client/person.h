@@ -29,10 +29,16 @@
 
 namespace handrail::tools {
 
+// To one service, with TLS when the endpoints have a CA file. INVALID_ARGUMENT /
+// CONFIGURATION_INVALID for a bad address, FAILED_PRECONDITION for a CA file that cannot be read.
+// Does not wait for anything.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeServiceChannel(const Endpoints& endpoints,
+                                                                  const std::string& address);
+
 // The public API of one deployment, as an app sees it. Many people share one. Thread-safe.
 class Services {
  public:
-  // INVALID_ARGUMENT / CONFIGURATION_INVALID for a bad address. Does not wait for anything.
+  // Fails as MakeServiceChannel does. Does not wait for anything.
   static absl::StatusOr<std::unique_ptr<Services>> Create(const Endpoints& endpoints);
 
   profiles::v1::IdentityService::Stub& identity() { return *identity_; }

@@ -10,6 +10,12 @@ absl::StatusOr<Layout> Context::GetLayout() { return MakeLayout(data_folder); }
 absl::StatusOr<Endpoints> Context::GetEndpoints() {
   const Endpoints& given = override_endpoints;
   if (!given.profiles.empty() && !given.matching.empty() && !given.messaging.empty()) return given;
+  if (!given.ca_file.empty()) {
+    return Error(absl::StatusCode::kInvalidArgument, reason::kConfigurationInvalid)
+        .Message(
+            "--ca_file needs --profiles, --matching and --messaging too; what runs on a data "
+            "folder is reached without TLS");
+  }
   ASSIGN_OR_RETURN(Endpoints endpoints, ReadEndpoints(data_folder));
   if (!given.profiles.empty()) endpoints.profiles = given.profiles;
   if (!given.matching.empty()) endpoints.matching = given.matching;

@@ -8,7 +8,6 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "common/base/status.h"
-#include "common/rpc/client.h"
 #include "handrail/matching/v1/operator_care.grpc.pb.h"
 #include "tools/handrail/client/words.h"
 #include "tools/handrail/commands/batch_commands.h"
@@ -30,9 +29,7 @@ std::shared_ptr<OperatorOptions> AddOperatorOptions(CLI::App& command) {
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> MatchingChannel(Context& context) {
   ASSIGN_OR_RETURN(const Endpoints endpoints, context.GetEndpoints());
-  rpc::ClientOptions options;
-  options.address = endpoints.matching;
-  return rpc::MakeChannel(options);
+  return MakeServiceChannel(endpoints, endpoints.matching);
 }
 
 std::string FullName(const std::string& collection, const std::string& given) {
