@@ -22,6 +22,9 @@ namespace handrail::rpc {
 // One log line and the metrics of each call:
 //   handrail_rpc_calls_total{method, code}
 //   handrail_rpc_latency_seconds{method}   from the edge's first look to the answer
+//   handrail_database_full_total           calls refused because the database has no room
+// Errors of our own are there as 0 before the first one: an alert on a rate sees no jump from
+// nothing to one.
 // A call that was answered is logged at debug, another at info, at most `failure_lines_per_second`.
 // No label and no field identifies a person. Thread-safe.
 class CallRecorder {
@@ -39,9 +42,11 @@ class CallRecorder {
     prometheus::Histogram* latency = nullptr;
   };
 
+  prometheus::Counter& CounterOf(const MethodRow& row, absl::StatusCode code);
   bool MayLog(int64_t now_ns);
 
   prometheus::Family<prometheus::Counter>& calls_;
+  prometheus::Counter& database_full_;
   std::vector<std::unique_ptr<Series>> series_;  // by MethodRow::index
   const int failure_lines_per_second_;
   std::atomic<int64_t> second_{0};

@@ -178,6 +178,26 @@ TEST(ServerTest, ProbesAndMetrics) {
   EXPECT_EQ(http.Get("/other")->status, 404);
 }
 
+TEST(ServerTest, WhatAlertsCountIsThereBeforeItHappens) {
+  TestHost::Options options = TestHost::DefaultOptions();
+  options.behaviour.browse = [](const Call&) {
+    return Error(absl::StatusCode::kResourceExhausted, reason::kDatabaseFull).ToStatus();
+  };
+  TestHost host(std::move(options));
+  httplib::Client http("http://" + host.host->admin_address());
+  const std::string before = http.Get("/metrics")->body;
+  for (const char* code : {"INTERNAL", "UNKNOWN", "DATA_LOSS"}) {
+    EXPECT_THAT(before, HasSubstr(absl::StrCat("handrail_rpc_calls_total{code=\"", code,
+                                               "\",method=\"/handrail.rpc.testing.EchoService/"
+                                               "Browse\"} 0")));
+  }
+  EXPECT_THAT(before, HasSubstr("\nhandrail_database_full_total 0"));
+  const auto context = MakeContext(kTimeout);
+  EchoResponse response;
+  EXPECT_FALSE(host.Stub()->Browse(context.get(), {}, &response).ok());
+  EXPECT_THAT(http.Get("/metrics")->body, HasSubstr("\nhandrail_database_full_total 1"));
+}
+
 TEST(ServerTest, ADrainLetsWorkEndAndTurnsReadinessOff) {
   Gate gate;
   TestHost::Options options = TestHost::DefaultOptions();
