@@ -10,7 +10,6 @@ int main(int argc, char** argv) {
   handrail::SetLogOptions("demo", handrail::Severity::kWarning);
   handrail::tools::DemoOptions options;
   options.data_folder = "build/demo-data";
-  options.directories = "../shared/data";
   options.sample = "tools/handrail/demo/sample_meetings.json";
   options.encrypted = "tools/handrail/demo/encrypted";
   CLI::App app(
@@ -18,9 +17,7 @@ int main(int argc, char** argv) {
       "handrail_demo");
   app.option_defaults()->always_capture_default();
   app.add_option("--data", options.data_folder, "Made anew; removed first if it exists");
-  app.add_option("--directories", options.directories,
-                 "Real meeting directories, used when they are there");
-  app.add_option("--sample", options.sample, "Meetings to use otherwise");
+  app.add_option("--sample", options.sample, "The meetings that people are drawn from");
   app.add_option("--binaries", options.binary_folder, "Where the service programs are");
   app.add_option("--encrypted", options.encrypted,
                  "The script that talks end to end encrypted; empty to leave it out");

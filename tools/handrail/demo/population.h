@@ -27,9 +27,9 @@ struct Directory {
   std::string source;  // for the eye: where they come from
 };
 
-// Reads the Meeting Guide and BMLT files below `data_folder` (see its SOURCES.md). Rows without a
-// day or a time, and rows that are no objects, are left out. An empty directory when there are
-// none.
+// Reads the Meeting Guide and BMLT files below `data_folder`: those of five regions whose time zone
+// we know in meeting_guide/, and bmlt/. Rows without a day or a time, and rows that are no objects,
+// are left out. An empty directory when there are none.
 Directory ReadRealDirectories(const std::string& data_folder);
 // Add what the text of one feed says. Anyone's text: what is no feed, and rows as above, are left
 // out. `time_zone` is that of rows which do not say one.

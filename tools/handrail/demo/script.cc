@@ -101,10 +101,7 @@ absl::Status Demo::StartEverything() {
 
 absl::Status Demo::BringPeople() {
   narrator_.Chapter("People arrive");
-  Directory directory = ReadRealDirectories(options_.directories);
-  if (directory.meetings.empty()) {
-    ASSIGN_OR_RETURN(directory, ReadSampleDirectory(options_.sample));
-  }
+  ASSIGN_OR_RETURN(const Directory directory, ReadSampleDirectory(options_.sample));
   testing::SeededRandom draw(options_.seed);
   const absl::CivilDay today = absl::ToCivilDay(clock_.Now(), absl::UTCTimeZone());
   Population population =

@@ -17,8 +17,7 @@ namespace handrail::tools {
 
 struct DemoOptions {
   std::string data_folder;
-  std::string directories;  // folder of real meeting directories; may be missing
-  std::string sample;       // a Meeting Guide file of our own
+  std::string sample;  // a Meeting Guide file of our own
   std::string binary_folder;
   std::string encrypted;  // the script of the chapters that run commands; left out when empty
   int port = 7700;
